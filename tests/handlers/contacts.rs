@@ -13,7 +13,7 @@ use test_kit::{
 use crate::inbound_sms::keywords::{at, inbound, receive};
 
 async fn remove(table: Table, contact: &ContactId) -> (u16, Value) {
-    let app = App::new(&table, Claims::standard(), Cursors::new("secret"));
+    let app = App::new(&table, Claims::standard(), Cursors::fixed("secret"));
     let parameters = [("teamId", "team_1"), ("contactId", contact.as_str())];
     let event =
         Event::new("DELETE /v1/teams/{teamId}/contacts/{contactId}", &parameters).user("org_1", "ada");

@@ -1,19 +1,26 @@
 //! `delivery-status`
 
+use std::time::Duration;
+
 use delivery_status::{App, handle};
-use shared_app::opt_out::{OptOutRequest, OptOutWorkflow, Outcome};
-use shared_aws::{messaging::Messages, opt_out::OptOuts};
+use shared_app::{
+    callbacks::SignedCallbacks,
+    opt_out::{OptOutRequest, OptOutWorkflow, Outcome},
+};
+use shared_aws::{clients::SigningSecret, messaging::Messages, opt_out::OptOuts};
 use shared_domain::{
     ids::MessageId,
     message::{DeliveryState, Report},
     opt_out::{OptOutScope, OptOutSource, OptOutSubject, after_user},
+    signing::SigningKeys,
 };
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
     carrier::TOKEN,
     gateway::Event,
-    twilio::{callbacks, signed, webhook_accounts},
+    secrets::FakeSecrets,
+    twilio::{BASE_URL, SIGNING_SECRET, callback_url, callbacks, signed, webhook_accounts},
 };
 
 const ROUTE: &str = "POST /webhooks/twilio/status";
@@ -32,7 +39,7 @@ fn form(status: &str, error: &str) -> String {
 }
 
 fn query(test: &TestApp, message: &str) -> String {
-    callbacks().url(test.organization().as_str(), message).split_once('?').unwrap().1.to_owned()
+    callback_url(test.organization().as_str(), message).split_once('?').unwrap().1.to_owned()
 }
 
 fn callback(query: &str, status: &str, error: &str) -> Event {
@@ -244,4 +251,32 @@ async fn a_forged_proof_changes_nothing_and_an_unknown_message_or_state_is_ignor
     assert_eq!(handle(&app, now(), callback(&other, "delivered", "").request()).await.status(), 200);
     assert_eq!(handle(&app, now(), callback(&genuine, "teleported", "").request()).await.status(), 200);
     assert_eq!(test.message(&id).await.delivery.state(), DeliveryState::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_is_accepted_before_during_and_after_a_rotation_of_the_signing_keys() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let secrets = FakeSecrets::start(SIGNING_SECRET).await;
+    let signing = || SignedCallbacks::new(BASE_URL, SigningSecret::named(&secrets.client(), "signing"));
+    let app = App::new(test.table(), webhook_accounts(), signing());
+    let start = now();
+    let at = |seconds: u64| start + Duration::from_secs(seconds);
+    let answer = async |query: &str, seconds: u64| {
+        let request = callback(query, "delivered", "").request();
+        handle(&app, at(seconds), request).await.status().as_u16()
+    };
+    let old = query(&test, id.as_str());
+    assert_eq!((answer(&old, 0).await, secrets.reads()), (200, 1));
+
+    // A forced rotation of a key that leaked, after which a new key signs that this environment has not read.
+    let keys = SigningKeys::single("new").rotated("newer", start, false).unwrap();
+    secrets.client().put_signing_keys("signing", &keys).await.unwrap();
+    let url = signing().url(at(1), test.organization().as_str(), id.as_str()).await.unwrap();
+    let new = url.split_once('?').unwrap().1;
+    let reads = secrets.reads();
+    assert_eq!((answer(new, 2).await, secrets.reads()), (200, reads + 1), "the keys are read again");
+    let forged = new.replace("proof=", "proof=0");
+    assert_eq!((answer(&forged, 3).await, secrets.reads()), (403, reads + 1), "at most once a minute");
+    assert_eq!((answer(&forged, 62).await, secrets.reads()), (403, reads + 2));
 }

@@ -5,7 +5,7 @@ pub(crate) mod keywords;
 use std::time::Duration;
 
 use inbound_sms::{App, handle};
-use shared_app::carrier::WebhookAccounts;
+use shared_app::carrier;
 use shared_aws::table::Table;
 use shared_domain::{
     conversation::Folder,
@@ -66,7 +66,7 @@ async fn a_rotated_token_is_accepted_at_once_and_the_old_one_ends_without_a_depl
     let test = TestApp::start().await;
     let secret = |token: &str| format!(r#"{{"accountSid":"{ACCOUNT}","authTokens":["{token}"]}}"#);
     let secrets = FakeSecrets::start(secret(TOKEN)).await;
-    let accounts = WebhookAccounts::load(secrets.client(), "carrier", BASE_URL).await.unwrap();
+    let accounts = carrier::webhook_accounts(&secrets.client(), "carrier", BASE_URL, now()).await.unwrap();
     let app = App::new(test.table(), accounts, KeywordReplies::Product);
     let start = now();
     let answer = async |token: &str, seconds: u64| {

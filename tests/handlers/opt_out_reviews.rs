@@ -30,7 +30,7 @@ const LIST: &str = "GET /v1/inboxes/{inboxId}/opt-out-reviews";
 const DECIDE: &str = "PUT /v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}";
 
 fn app(test: &TestApp) -> App {
-    App::new(&test.table(), Claims::standard(), Cursors::new("secret"))
+    App::new(&test.table(), Claims::standard(), Cursors::fixed("secret"))
 }
 
 async fn call(app: &App, seconds: u64, event: &Event) -> (u16, Value) {
@@ -176,7 +176,7 @@ async fn wherever_a_host_crashes_a_stored_decision_has_opted_the_contact_out() {
         let test = TestApp::start().await;
         let review = open_review(&test).await;
         let crashing =
-            App::new(&test.engine.crashing_table(requests), Claims::standard(), Cursors::new("secret"));
+            App::new(&test.engine.crashing_table(requests), Claims::standard(), Cursors::fixed("secret"));
         let (first_status, _) = call(&crashing, 20, &decide("ada", &review, "opted_out")).await;
         assert_eq!(open_reviews(&test).await.is_empty(), is_opted_out(&test).await, "{requests}");
         let (status, answer) = call(&app(&test), 30, &decide("ada", &review, "opted_out")).await;

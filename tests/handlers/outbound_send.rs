@@ -1,6 +1,12 @@
 //! `outbound-send`: the answers of the carrier, and the claim that prevents a second attempt.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use outbound_send::{App, handle};
@@ -490,8 +496,14 @@ fn carrier_secret(token: &str) -> String {
 async fn a_token_that_was_rotated_is_read_again_and_the_message_is_sent() {
     let test = TestApp::start().await;
     let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
-    let timeout = Duration::from_secs(5);
-    let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout).await.unwrap();
+    let (timeout, minutes) = (Duration::from_secs(5), Arc::new(AtomicU64::new(0)));
+    let carrier = {
+        let minutes = Arc::clone(&minutes);
+        let clock = move || now() + Duration::from_mins(minutes.load(Ordering::Relaxed));
+        carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout, clock).unwrap()
+    };
+    assert!(carrier.probe().await.is_err());
+    assert_eq!(secrets.reads(), 2, "at the first call and after the refusal");
     let app = App::new(
         test.table(),
         TestApp::unreachable_bucket(),
@@ -501,16 +513,13 @@ async fn a_token_that_was_rotated_is_read_again_and_the_message_is_sent() {
         MAX_RECEIVES,
     );
     secrets.rotate(carrier_secret(TOKEN));
+    minutes.store(1, Ordering::Relaxed);
     for text in ["one", "two"] {
         let id = test.accept_message(text, now()).await;
         assert!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
         assert_eq!(state(&test, &id).await, DeliveryState::Sent, "{text}");
     }
-    assert_eq!(
-        (sending_pause(&test).await, secrets.reads()),
-        (None, 2),
-        "at the start and after the refusal"
-    );
+    assert_eq!((sending_pause(&test).await, secrets.reads()), (None, 3), "after the next refusal");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -518,10 +527,10 @@ async fn a_token_that_stays_refused_is_read_at_most_once_a_minute() {
     let test = TestApp::start().await;
     let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
     let timeout = Duration::from_secs(5);
-    let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout).await.unwrap();
+    let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout, now).unwrap();
     for _ in 0..3 {
         let refused = carrier.probe().await.unwrap_err();
         assert_eq!(refused, LookupError::Refused { http_status: 401, code: Some(20003) });
     }
-    assert_eq!(secrets.reads(), 2, "at the start and after the first refusal");
+    assert_eq!(secrets.reads(), 2, "at the first call and after its refusal");
 }

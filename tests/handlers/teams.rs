@@ -10,10 +10,11 @@ mod sending_pause;
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use shared_aws::{messaging::Inbound, table::Table};
+use shared_aws::{clients::SigningSecret, messaging::Inbound, table::Table};
 use shared_domain::{
     ids::ConversationId,
     inbox::{Inbox, InboxKind},
+    signing::SigningKeys,
     time::Timestamp,
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
@@ -23,6 +24,7 @@ use test_kit::{
     TestApp, build,
     build::team_id,
     gateway::{Event, pointers, status_and_json},
+    secrets::FakeSecrets,
 };
 
 fn app(test: &TestApp) -> App {
@@ -30,7 +32,7 @@ fn app(test: &TestApp) -> App {
 }
 
 fn app_over(table: &Table) -> App {
-    App::new(table, Claims::standard(), Cursors::new("secret"))
+    App::new(table, Claims::standard(), Cursors::fixed("secret"))
 }
 
 async fn call(app: &App, event: &Event) -> (u16, Value) {
@@ -316,4 +318,53 @@ async fn the_audit_trail_lists_changes_newest_first_in_pages() {
     assert_eq!(call(&app, &elsewhere).await.0, 400, "of another team");
     assert_eq!(call(&app, &page("ada", "limit=0")).await.0, 400);
     assert_eq!(call(&app, &page("bob", "")).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signing_keys_are_read_for_lists_only_and_cursors_survive_a_rotation_in_every_environment() {
+    let test = TestApp::with_two_teams().await;
+    let secrets = FakeSecrets::start("generated").await;
+    let environment = || {
+        let cursors = Cursors::new(SigningSecret::named(&secrets.client(), "signing"));
+        App::new(&test.table(), Claims::standard(), cursors)
+    };
+    let (early, late, start) = (environment(), environment(), now());
+    for minute in 0..3 {
+        let event = put("ada", "team_1", &format!("user{minute}"), &member_body("member", "Ida"));
+        assert_eq!(call_at(&early, &event, start).await.0, 200);
+    }
+    assert_eq!(secrets.reads(), 0, "a request without a list needs no key");
+    let list = async |app: &App, query: &str, minutes: u64| {
+        let event = team_event("GET /v1/teams/{teamId}/audit", "ada", "team_1").query(query);
+        call_at(app, &event, start + Duration::from_mins(minutes)).await
+    };
+    let cursor = async |app: &App, minutes: u64| {
+        let (status, page) = list(app, "limit=1", minutes).await;
+        assert_eq!(status, 200, "{page}");
+        format!("limit=1&cursor={}", page["nextCursor"].as_str().unwrap())
+    };
+    let before = cursor(&early, 0).await;
+    assert_eq!(secrets.reads(), 1);
+
+    let rotated_at = start + Duration::from_mins(1);
+    let keys = SigningKeys::single("generated").rotated("new", rotated_at, false).unwrap();
+    secrets.client().put_signing_keys("signing", &keys).await.unwrap();
+    let pending = cursor(&late, 2).await;
+    assert_eq!(list(&early, &pending, 3).await.0, 200, "this environment has not read the new key");
+    assert_eq!(secrets.reads(), 2);
+    let after = cursor(&late, 16).await;
+    for app in [&early, &late] {
+        for query in [&before, &pending, &after] {
+            assert_eq!(list(app, query, 17).await.0, 200);
+        }
+    }
+    let week = 7 * 24 * 60;
+    assert_eq!(list(&early, &before, week + 15).await.0, 200);
+    for (query, expected) in [(&before, 400), (&pending, 400), (&after, 200)] {
+        assert_eq!(list(&early, query, week + 16).await.0, expected);
+    }
+    secrets.set("signing", "{");
+    assert_eq!(list(&early, &after, week + 30).await.0, 200, "keys that cannot be read again stay in use");
+    let (status, problem) = list(&environment(), "", 0).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (503, "unavailable"));
 }

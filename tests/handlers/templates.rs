@@ -32,7 +32,7 @@ const REMOVE: &str = "DELETE /v1/teams/{teamId}/templates/{templateId}";
 const RENDER: &str = "POST /v1/teams/{teamId}/templates/{templateId}/render";
 
 fn app(test: &TestApp) -> App {
-    App::new(&test.table(), Claims::standard(), Cursors::new("secret"))
+    App::new(&test.table(), Claims::standard(), Cursors::fixed("secret"))
 }
 
 async fn call(app: &App, event: &Event) -> (u16, Value) {

@@ -107,7 +107,13 @@ async fn a_function_has_rights_to_a_service_only_with_a_variable_for_it() {
         assert_eq!(may_use("s3:"), reads.contains("FILES_BUCKET"), "{package}");
         assert_eq!(may_use("ses:"), reads.contains("MAIL_FROM"), "{package}");
         assert_eq!(may_use("cognito-idp:"), reads.contains("USER_POOL_ID"), "{package}");
-        let secrets = reads.contains("CARRIER_SECRET") || reads.contains("SIGNING_SECRET");
-        assert_eq!(may_use("secretsmanager:"), secrets, "{package}");
+        for (variable, secret) in
+            [("CARRIER_SECRET", "CarrierSecretName"), ("SIGNING_SECRET", "SigningSecret")]
+        {
+            let may_read = rights.iter().any(|(action, resource)| {
+                action == "secretsmanager:GetSecretValue" && resource.contains(secret)
+            });
+            assert_eq!(may_read, reads.contains(variable), "{package} and {secret}");
+        }
     }
 }

@@ -24,35 +24,36 @@ fn names<App>(started: Result<App, impl Into<Box<dyn Error + Send + Sync>>>) -> 
         .collect()
 }
 
-/// The variables that each function reads, by package.
+/// The variables that each function reads, by package. Only the functions for webhooks are asynchronous here:
+/// each webhook needs a secret, so they read it when they start, and all others when they need it.
 pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
     BTreeMap::from([
         ("console", names(console::App::from_environment())),
         ("contact-import", names(contact_import::App::from_environment())),
-        ("contact-imports", names(contact_imports::App::from_environment().await)),
-        ("contacts", names(contacts::App::from_environment().await)),
+        ("contact-imports", names(contact_imports::App::from_environment())),
+        ("contacts", names(contacts::App::from_environment())),
         ("conversation-lock", names(conversation_lock::App::from_environment())),
-        ("conversations", names(conversations::App::from_environment().await)),
+        ("conversations", names(conversations::App::from_environment())),
         ("delivery-status", names(delivery_status::App::from_environment().await)),
         ("email-notify", names(email_notify::App::from_environment())),
         ("inbound-sms", names(inbound_sms::App::from_environment().await)),
-        ("inbound-sweep", names(inbound_sweep::App::from_environment().await)),
+        ("inbound-sweep", names(inbound_sweep::App::from_environment())),
         ("inbound-voice", names(inbound_voice::App::from_environment().await)),
-        ("inbox-reconcile", names(inbox_reconcile::App::from_environment().await)),
-        ("inboxes", names(inboxes::App::from_environment().await)),
-        ("media-copy", names(media_copy::App::from_environment().await)),
+        ("inbox-reconcile", names(inbox_reconcile::App::from_environment())),
+        ("inboxes", names(inboxes::App::from_environment())),
+        ("media-copy", names(media_copy::App::from_environment())),
         ("messages", names(messages::App::from_environment())),
         ("openapi", names(openapi::App::from_environment())),
         ("out-of-office", names(out_of_office::App::from_environment())),
-        ("outbound-send", names(outbound_send::App::from_environment().await)),
+        ("outbound-send", names(outbound_send::App::from_environment())),
         ("outbox-relay", names(outbox_relay::App::from_environment())),
-        ("registration-check", names(registration_check::App::from_environment().await)),
+        ("registration-check", names(registration_check::App::from_environment())),
         ("registration-poll", names(registration_poll::App::from_environment())),
         ("registration-status", names(registration_status::App::from_environment().await)),
-        ("registrations", names(registrations::App::from_environment().await)),
-        ("send-reconcile", names(send_reconcile::App::from_environment().await)),
-        ("teams", names(teams::App::from_environment().await)),
-        ("templates", names(templates::App::from_environment().await)),
+        ("registrations", names(registrations::App::from_environment())),
+        ("send-reconcile", names(send_reconcile::App::from_environment())),
+        ("teams", names(teams::App::from_environment())),
+        ("templates", names(templates::App::from_environment())),
     ])
 }
 

@@ -13,7 +13,7 @@ mod report;
 
 use axum::{Router, extract::FromRef};
 use shared_aws::{
-    clients::{Aws, Bucket, Secrets},
+    clients::{Aws, Bucket, Secrets, SigningSecret},
     import::Imports,
     table::{Table, UsedKeys},
     team::Members,
@@ -33,18 +33,17 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
-    /// or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let bucket = env.required("FILES_BUCKET");
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let signing = Secrets::of(&aws).text(&signing).await?;
+        let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
         let bucket = Bucket::new(&aws, &bucket);
-        Ok(Self::new(&Table::of(&aws, name), bucket, claims, Cursors::new(&signing)))
+        Ok(Self::new(&Table::of(&aws, name), bucket, claims, cursors))
     }
 
     /// Uses this table and bucket.

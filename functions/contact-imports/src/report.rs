@@ -46,7 +46,7 @@ pub(crate) async fn list(
     TeamAdmin(access): TeamAdmin,
     page: PageRequest,
 ) -> Result<Json<Page<ImportView>>, Problem> {
-    let page = page.of(&access.principal, format!("contact-imports {}", access.team()))?;
+    let page = page.of(&access.principal, format!("contact-imports {}", access.team())).await?;
     let found = app.imports.page(access.team_key(), page.limit, page.after()).await?;
     let items = found.items.iter().map(|import| ImportView::of(import, Vec::new()));
     Ok(Json(page.response(items, found.next.as_deref())))

@@ -40,7 +40,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<ContactView>>, Problem> {
     let term = query.search_term()?;
     let (organization, team) = (&access.organization, access.team());
-    let page = page.of(&access.principal, format!("contacts {team} {}", term.unwrap_or_default()))?;
+    let page = page.of(&access.principal, format!("contacts {team} {}", term.unwrap_or_default())).await?;
     let found = match term {
         None => app.contacts.page(TeamKey { organization, team }, page.limit, page.after()).await?,
         Some(term) => {

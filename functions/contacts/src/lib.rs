@@ -14,7 +14,7 @@ mod write;
 use axum::{Router, extract::FromRef};
 use shared_app::opt_out::OptOutWorkflow;
 use shared_aws::{
-    clients::{Aws, Secrets},
+    clients::{Aws, Secrets, SigningSecret},
     contact::Contacts,
     notification::Notifications,
     opt_out::{OptOutReviews, OptOuts},
@@ -41,16 +41,15 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
-    /// or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let signing = Secrets::of(&aws).text(&signing).await?;
-        Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
+        let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
+        Ok(Self::new(&Table::of(&aws, name), claims, cursors))
     }
 
     /// Uses this table.

@@ -7,6 +7,6 @@ use shared_lambda::{clock, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let router = router(App::from_environment().await?);
+    let router = router(App::from_environment()?);
     serve(|request| answer(&router, clock::now(), clock::entropy(), request)).await
 }

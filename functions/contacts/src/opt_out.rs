@@ -115,7 +115,7 @@ pub(crate) async fn of_contact(
     page: PageRequest,
 ) -> Result<Response, Problem> {
     let contact = &entry.contact.id;
-    let page = format.page(page).of(&access.principal, format!("opt-outs {contact}"))?;
+    let page = format.page(page).of(&access.principal, format!("opt-outs {contact}")).await?;
     let ledger = app.opt_outs.of_contact(&access.organization, contact, page.limit, page.after()).await?;
     Ok(format.response(&page, &ledger))
 }
@@ -144,7 +144,7 @@ pub(crate) async fn of_team(
     let team = access.team();
     // Without `to`, the default moves with the time and is not part of the list's name.
     let list = format!("opt-outs {team} {} {}", from.millis(), query.get("to").unwrap_or_default());
-    let page = format.page(page).of(&access.principal, list)?;
+    let page = format.page(page).of(&access.principal, list).await?;
     let ledger = app
         .opt_outs
         .of_team(TeamKey { organization: &access.organization, team }, (from, to), page.limit, page.after())

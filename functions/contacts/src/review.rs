@@ -36,7 +36,7 @@ pub(crate) async fn list(
     member: InboxMember,
     page: PageRequest,
 ) -> Result<Json<Page<OptOutReviewView>>, Problem> {
-    let page = page.of(&member.principal, format!("opt-out reviews {}", member.membership.inbox))?;
+    let page = page.of(&member.principal, format!("opt-out reviews {}", member.membership.inbox)).await?;
     let found = app.reviews.open(team_inbox(&member), page.limit, page.after()).await?;
     Ok(Json(page.response(found.items.iter().map(OptOutReviewView::of), found.next.as_deref())))
 }

@@ -11,7 +11,7 @@ use axum::{
     extract::{FromRef, State},
 };
 use shared_aws::{
-    clients::{Aws, Bucket, Secrets},
+    clients::{Aws, Bucket, Secrets, SigningSecret},
     contact::Contacts,
     conversation::{ConversationUpdate, Conversations},
     messaging::Messages,
@@ -56,16 +56,15 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
-    /// or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret, claims) =
             (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"), Claims::from_environment(&mut env));
         let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let cursors = Cursors::new(&Secrets::of(&aws).text(&secret).await?);
+        let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), secret));
         Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, cursors))
     }
 
@@ -196,7 +195,7 @@ async fn history(
         Some(message) => format!("history {} after {message}", conversation.id),
         None => format!("history {}", conversation.id),
     };
-    let page = page.of(&member.principal, list)?;
+    let page = page.of(&member.principal, list).await?;
     let (id, limit) = (&conversation.id, page.limit);
     let found = match &newer_than {
         Some(message) => {

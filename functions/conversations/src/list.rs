@@ -53,8 +53,9 @@ pub(crate) async fn list(
     }
     let folder = folder.unwrap_or(Folder::Inbox);
     let inbox = InboxKey { organization: &member.organization, inbox: &member.membership.inbox };
-    let page =
-        page.of(&member.principal, format!("conversations {} {} {filter:?}", inbox.inbox, folder.as_str()))?;
+    let page = page
+        .of(&member.principal, format!("conversations {} {} {filter:?}", inbox.inbox, folder.as_str()))
+        .await?;
     let listing = Listing { inbox, folder, filter: &filter };
     let found = app.conversations.list(listing, page.limit, page.after()).await?;
     let items = found.items.iter().map(|conversation| ConversationView::of(conversation, now));

@@ -33,7 +33,7 @@ pub(crate) async fn search(
     page: PageRequest,
 ) -> Result<Page<ConversationView>, Problem> {
     let inbox = &member.membership.inbox;
-    let page = page.of(&member.principal, format!("search {inbox} {term}"))?;
+    let page = page.of(&member.principal, format!("search {inbox} {term}")).await?;
     let found = numbers(app, member, term, page.limit, page.after()).await?;
     let ids: Vec<_> = found.numbers.iter().map(|number| ConversationId::of(inbox, number)).collect();
     let mut conversations =

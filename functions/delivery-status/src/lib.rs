@@ -9,17 +9,18 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{
-    carrier::WebhookAccounts,
+    callbacks::SignedCallbacks,
+    carrier::{WebhookAccounts, webhook_accounts},
     delivery::{CarrierReport, DeliveryWorkflow, Recorded},
 };
 use shared_aws::{
-    clients::{Aws, Secrets},
+    clients::{Aws, Secrets, SigningSecret},
     inbox::Inboxes,
     messaging::Messages,
     table::Table,
 };
 use shared_carriers::{
-    callback::{CallbackReference, STATUS_PATH, StatusCallbacks},
+    callback::{CallbackReference, STATUS_PATH},
     twilio::StatusCallback,
 };
 use shared_domain::{
@@ -32,14 +33,14 @@ use shared_http::{
     reply::{self, Outcome, RequestInfo},
     webhook,
 };
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
     accounts: WebhookAccounts,
-    callbacks: StatusCallbacks,
+    callbacks: SignedCallbacks,
     inboxes: Inboxes,
     messages: Messages,
     deliveries: DeliveryWorkflow,
@@ -54,13 +55,13 @@ impl App {
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
-        let callbacks = StatusCallbacks::new(base.clone(), &secrets.text(&signing).await?);
-        let accounts = WebhookAccounts::load(secrets, &secret, &base).await?;
+        let callbacks = SignedCallbacks::new(base.clone(), SigningSecret::named(&secrets, signing));
+        let accounts = webhook_accounts(&secrets, &secret, &base, clock::now()).await?;
         Ok(Self::new(Table::of(&aws, name), accounts, callbacks))
     }
 
     #[expect(missing_docs, reason = "the name says it all")]
-    pub fn new(table: Table, accounts: WebhookAccounts, callbacks: StatusCallbacks) -> Self {
+    pub fn new(table: Table, accounts: WebhookAccounts, callbacks: SignedCallbacks) -> Self {
         Self {
             accounts,
             callbacks,
@@ -89,10 +90,10 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
     security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let verified =
-        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, STATUS_PATH, request));
+        app.accounts.check(now, |account| webhook::twilio_body(&account.verifier, STATUS_PATH, request));
     let (_, body) = verified.await?;
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
-    let reference = app.callbacks.reference(request.uri().query().unwrap_or_default());
+    let reference = app.callbacks.reference(now, request.uri().query().unwrap_or_default()).await?;
     let Some((organization, message)) = find(app, reference, &callback).await? else {
         tracing::warn!(
             event = "unknown_message",

@@ -6,7 +6,7 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{
-    carrier::WebhookAccounts,
+    carrier::{WebhookAccounts, webhook_accounts},
     inbound::{InboundError, InboundWorkflow, inbound_text},
 };
 use shared_aws::{
@@ -21,7 +21,7 @@ use shared_http::{
     reply::{self, Outcome, RequestInfo},
     webhook,
 };
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.
@@ -43,7 +43,7 @@ impl App {
         let replies =
             KeywordReplies::parse(&replies).ok_or("KEYWORD_REPLIES must be `carrier` or `product`")?;
         let aws = Aws::from_environment()?;
-        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        let accounts = webhook_accounts(&Secrets::of(&aws), &secret, &base, clock::now()).await?;
         Ok(Self::new(Table::of(&aws, name), accounts, replies))
     }
 
@@ -69,7 +69,7 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
     extensions(("x-errors" = json!(["unknown_number"]))))]
 async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let verified =
-        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, MESSAGES_PATH, request));
+        app.accounts.check(now, |account| webhook::twilio_body(&account.verifier, MESSAGES_PATH, request));
     let (account, body) = verified.await?;
     let inbound = InboundMessage::parse(body).map_err(|error| malformed(&error))?;
     if inbound.account_sid != account.account_sid {

@@ -16,7 +16,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{Client, NumberWebhooks};
 use shared_domain::{opt_out::KeywordReplies, time::Timestamp};
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a run begins new numbers. The rest of the function's timeout of 50 seconds is for the last ones.
@@ -29,8 +29,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
@@ -39,7 +39,8 @@ impl App {
         let replies =
             KeywordReplies::parse(&replies).ok_or("KEYWORD_REPLIES must be `carrier` or `product`")?;
         let aws = Aws::from_environment()?;
-        let carrier = carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
+        let carrier =
+            carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
         Ok(Self::new(&Table::of(&aws, name), carrier, &base, replies))
     }
 

@@ -4,7 +4,7 @@
 //! one. If the database is unavailable, the response is `503`, and Twilio uses the number's fallback.
 
 use lambda_http::{Body, Request, Response};
-use shared_app::carrier::WebhookAccounts;
+use shared_app::carrier::{WebhookAccounts, webhook_accounts};
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -21,7 +21,7 @@ use shared_http::{
     reply::{self, Outcome, RequestInfo},
     webhook,
 };
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 use utoipa::OpenApi;
 
 /// What callers hear if the inbox has no forwarding number.
@@ -42,7 +42,7 @@ impl App {
             (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"), env.required("CARRIER_SECRET"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        let accounts = webhook_accounts(&Secrets::of(&aws), &secret, &base, clock::now()).await?;
         Ok(Self::new(Table::of(&aws, name), accounts))
     }
 
@@ -68,7 +68,7 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
     security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let verified =
-        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, VOICE_PATH, request));
+        app.accounts.check(now, |account| webhook::twilio_body(&account.verifier, VOICE_PATH, request));
     let (account, body) = verified.await?;
     let call = IncomingCall::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     if call.account_sid != account.account_sid {

@@ -15,7 +15,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{inbox::Stage, keys::InboxKey, time::Timestamp};
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,14 +50,14 @@ enum UndoError {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
         let (url, grace) = (env.required("CARRIER_BASE_URL"), env.seconds("PURCHASE_GRACE_SECONDS"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT).await?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT, clock::now)?;
         Ok(Self::new(&Table::of(&aws, name), carrier, grace))
     }
 

@@ -7,7 +7,7 @@ use shared_lambda::{Error, clock, run, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::start();
-    let app = &App::from_environment().await?;
+    let app = &App::from_environment()?;
     run(async |_: IgnoredAny| {
         handle(app, clock::now()).await?;
         Ok(())

@@ -24,7 +24,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::Client;
 use shared_http::{caller::Claims, problem::Problem, serve};
-use shared_lambda::config::Environment;
+use shared_lambda::{clock, config::Environment};
 
 /// The limit for one call to the carrier. Three of them fit into one request.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -47,9 +47,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid
-    /// setting, or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, webhooks) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
@@ -57,7 +56,7 @@ impl App {
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT).await?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT, clock::now)?;
         let carrier = carrier.with_messaging_url(&messaging_url)?;
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, webhooks))
     }

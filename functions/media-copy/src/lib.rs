@@ -21,7 +21,7 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_lambda::{
-    Error,
+    Error, clock,
     config::Environment,
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
@@ -40,19 +40,17 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, bucket) = (env.required("TABLE_NAME"), env.required("FILES_BUCKET"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let (hosts, max_receives) = (env.required("CARRIER_MEDIA_HOSTS"), env.number("MAX_RECEIVES", 1));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let secrets = Secrets::of(&aws);
-        let credentials = carrier::credentials(&secrets, &secret).await?;
+        let credentials = carrier::credentials(&Secrets::of(&aws), &secret, clock::now);
         let hosts = hosts.split(',').map(|host| host.trim().to_ascii_lowercase()).collect();
-        let carrier = MediaClient::new(&carrier_url, hosts, credentials, CARRIER_TIMEOUT)?
-            .with_renewal(carrier::renewal(&secrets, &secret));
+        let carrier = MediaClient::reading(&carrier_url, hosts, credentials, CARRIER_TIMEOUT)?;
         Ok(Self::new(&Table::of(&aws, name), Bucket::new(&aws, &bucket), carrier, max_receives))
     }
 

@@ -9,17 +9,18 @@
 use std::time::Duration;
 
 use shared_app::{
+    callbacks::SignedCallbacks,
     carrier,
     send::{SendError, SendWorkflow},
 };
 use shared_aws::{
-    clients::{Aws, Bucket, ReceivedSends, Secrets, SendJob},
+    clients::{Aws, Bucket, ReceivedSends, Secrets, SendJob, SigningSecret},
     table::Table,
 };
-use shared_carriers::{callback::StatusCallbacks, twilio::Client};
+use shared_carriers::twilio::Client;
 use shared_domain::{pace, time::Timestamp};
 use shared_lambda::{
-    Error,
+    Error, clock,
     config::Environment,
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
@@ -37,8 +38,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
@@ -48,8 +49,8 @@ impl App {
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
-        let carrier = carrier::client(&secrets, &secret, &carrier_url, CARRIER_TIMEOUT).await?;
-        let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
+        let carrier = carrier::client(&secrets, &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
+        let callbacks = SignedCallbacks::new(base, SigningSecret::named(&secrets, signing));
         let received = ReceivedSends::new(&aws, queue, dead_letters);
         let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
         Ok(Self::new(table, bucket, carrier, callbacks, received, max_receives))
@@ -60,7 +61,7 @@ impl App {
         table: Table,
         bucket: Bucket,
         carrier: Client,
-        callbacks: StatusCallbacks,
+        callbacks: SignedCallbacks,
         received: ReceivedSends,
         max_receives: u32,
     ) -> Self {

@@ -27,7 +27,7 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_lambda::{
-    Error,
+    Error, clock,
     config::Environment,
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
@@ -49,8 +49,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
         let (carrier_url, messaging_url) =
@@ -58,7 +58,7 @@ impl App {
         env.finish()?;
         let aws = Aws::from_environment()?;
         let carrier =
-            carrier_setup::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
+            carrier_setup::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
         let carrier = carrier.with_messaging_url(&messaging_url)?;
         Ok(Self::new(Table::of(&aws, name), carrier))
     }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use lambda_http::{Body, Request, Response};
-use shared_app::carrier::WebhookAccounts;
+use shared_app::carrier::{WebhookAccounts, webhook_accounts};
 use shared_aws::{
     clients::{Aws, RegistrationJob, RegistrationQueue, Secrets},
     registration::Registrations,
@@ -25,7 +25,7 @@ use shared_http::{
     reply::{self, Outcome, RequestInfo},
     webhook::{self, EventsLogin},
 };
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.
@@ -44,7 +44,7 @@ impl App {
         let (secret, queue) = (env.required("CARRIER_SECRET"), env.required("REGISTRATION_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        let accounts = webhook_accounts(&Secrets::of(&aws), &secret, &base, clock::now()).await?;
         Ok(Self::new(Table::of(&aws, name), accounts, RegistrationQueue::new(&aws, queue)))
     }
 
@@ -70,7 +70,7 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
     responses((status = 200, description = "Accepted", content_type = "application/json", body = Object)),
     security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let verified = app.accounts.verify(now, |account| {
+    let verified = app.accounts.check(now, |account| {
         let login = account.event_streams.as_ref().map(EventsLogin::new);
         webhook::twilio_events(&account.verifier, login.as_ref(), PATH, request)
     });

@@ -21,7 +21,7 @@ use shared_http::{
     access::TeamAccess, caller::Claims, json::Json, problem::Problem, serve,
     wire::registration::RegistrationView,
 };
-use shared_lambda::config::Environment;
+use shared_lambda::{clock, config::Environment};
 
 /// The limit for one call to the carrier. A first submission needs three calls, and one for each number.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(6);
@@ -40,9 +40,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid
-    /// setting, or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
         let (url, messaging_url) = (env.required("CARRIER_BASE_URL"), env.required("CARRIER_MESSAGING_URL"));
@@ -50,7 +49,7 @@ impl App {
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT).await?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT, clock::now)?;
         let carrier = carrier.with_messaging_url(&messaging_url)?;
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, brand))
     }

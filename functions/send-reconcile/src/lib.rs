@@ -20,7 +20,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::Client;
 use shared_domain::time::Timestamp;
-use shared_lambda::{Error, config::Environment};
+use shared_lambda::{Error, clock, config::Environment};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,8 +58,8 @@ pub struct Tally {
 }
 
 impl App {
-    /// Reads settings and secrets, and creates clients.
-    pub async fn from_environment() -> Result<Self, Error> {
+    /// Reads settings and creates clients.
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, sends) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
         let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
@@ -68,7 +68,8 @@ impl App {
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let carrier = carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
+        let carrier =
+            carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
         let queues = Queues {
             messages: SendQueue::new(&aws, sends),
             notifications: MailQueue::new(&aws, mail),

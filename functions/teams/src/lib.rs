@@ -17,7 +17,7 @@ use axum::{
 };
 use lambda_http::http::request::Parts;
 use shared_aws::{
-    clients::{Aws, Secrets, UserDirectory},
+    clients::{Aws, Secrets, SigningSecret, UserDirectory},
     conversation::{Conversations, Locks, Unread},
     inbox::Inboxes,
     sending::SendingPauses,
@@ -53,18 +53,17 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
-    /// or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let claims = Claims::from_environment(&mut env);
         let pool = env.optional("USER_POOL_ID");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let signing = Secrets::of(&aws).text(&signing).await?;
+        let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
         let directory = pool.map(|pool| UserDirectory::new(&aws, pool));
-        Ok(Self { directory, ..Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)) })
+        Ok(Self { directory, ..Self::new(&Table::of(&aws, name), claims, cursors) })
     }
 
     /// Uses this table.

@@ -35,7 +35,7 @@ pub(crate) async fn list(
     KnownUser { caller, profile }: KnownUser,
     page: PageRequest,
 ) -> Result<Json<Page<TeamView>>, Problem> {
-    let page = page.of(&caller.principal(), "teams")?;
+    let page = page.of(&caller.principal(), "teams").await?;
     let found = if profile.user.owner {
         app.teams.page(&caller.organization, page.limit, page.after()).await?
     } else {
@@ -156,7 +156,7 @@ pub(crate) async fn audit(
     TeamAdmin(access): TeamAdmin,
     page: PageRequest,
 ) -> Result<Json<Page<AuditEntryView>>, Problem> {
-    let page = page.of(&access.principal, format!("audit {}", access.team()))?;
+    let page = page.of(&access.principal, format!("audit {}", access.team())).await?;
     let found = app.audit.page(access.team_key(), page.limit, page.after()).await?;
     Ok(Json(page.response(found.items.iter().map(AuditEntryView::of), found.next.as_deref())))
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use lambda_http::http::request::Parts;
 use shared_aws::{
-    clients::{Aws, Secrets},
+    clients::{Aws, Secrets, SigningSecret},
     contact::Contacts,
     table::{Table, UsedKeys, Versioned},
     team::Members,
@@ -52,16 +52,15 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
-    /// or with the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let signing = Secrets::of(&aws).text(&signing).await?;
-        Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
+        let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
+        Ok(Self::new(&Table::of(&aws, name), claims, cursors))
     }
 
     /// Uses this table.
@@ -101,7 +100,7 @@ async fn list(
     access: TeamAccess,
     page: PageRequest,
 ) -> Result<Json<Page<TemplateView>>, Problem> {
-    let page = page.of(&access.principal, format!("templates {}", access.team()))?;
+    let page = page.of(&access.principal, format!("templates {}", access.team())).await?;
     let found = app.templates.page(access.team_key(), page.limit, page.after()).await?;
     let items = found.items.iter().map(|entry| TemplateView::of(&entry.value));
     Ok(Json(page.response(items, found.next.as_deref())))

@@ -57,7 +57,7 @@ impl Error {
             Self::Conflict(_) => "conflict",
             Self::NoCredentials(_) | Self::Forbidden(_) => "credentials",
             Self::NoRegion | Self::Stack(_) => "stack",
-            Self::Secret(_) => "carrier_secret",
+            Self::Secret(_) => "secret",
             Self::Table(_) => "table",
             Self::Queue { .. } => "dead_letters",
             Self::Pool(_) => "user_pool",

@@ -1,6 +1,6 @@
 //! The command line: reads the arguments, runs one command, and prints one JSON document.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use inboxctl::{
@@ -10,7 +10,7 @@ use inboxctl::{
     number::{self, Adoption, Carrier},
     operator,
     organization::{self, NewOrganization},
-    secret::{self, NewSecret},
+    secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
     token::{self, TokenRequest},
     user::{self, NewUser},
@@ -50,7 +50,7 @@ enum Command {
     /// Queue messages that could not be processed
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
-    /// The secret with the carrier's credentials
+    /// The carrier's credentials and the signing keys
     #[command(subcommand)]
     Secret(SecretCommand),
     /// Pauses or resumes the sending of messages
@@ -117,6 +117,8 @@ enum DeadLettersCommand {
 enum SecretCommand {
     /// Stores the carrier's credentials, or rotates the auth token
     Create(NewSecret),
+    /// Adds a key that signs cursors and status callbacks. The one before stays valid for a week
+    Rotate(Rotation),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -163,6 +165,9 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         Command::Secret(SecretCommand::Create(new)) => {
             json!(secret::create(&aws, &stack, new, clock::entropy).await?)
         }
+        Command::Secret(SecretCommand::Rotate(rotation)) => {
+            json!(secret::rotate(&aws, &stack, &operator, rotation, confirm, clock::entropy).await?)
+        }
         Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
         Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
         Command::Token(request) => json!(token::create(&operator, request).await?),
@@ -186,6 +191,13 @@ async fn dead_letters(
             json!({ "items": dead_letters::discard(operator, queues, selection, *yes).await? })
         }
     })
+}
+
+/// Asks on the terminal. No answer is a no.
+fn confirm() -> bool {
+    eprint!("Rotate the signing keys? Type yes: ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 #[allow(clippy::print_stdout, reason = "standard output is the result of this program")]

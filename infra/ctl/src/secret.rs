@@ -1,12 +1,13 @@
-//! The secret with the carrier's credentials.
+//! The secrets of a stack: the carrier's credentials, and the signing keys.
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use shared_aws::clients::{Aws, Secrets, Stack};
 use shared_carriers::twilio::is_account_sid;
+use shared_domain::signing::TooEarly;
 
-use crate::Error;
+use crate::{Error, Operator};
 
 /// Letters and digits of the generated login: both are part of a URL.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -69,6 +70,61 @@ pub async fn create(
     });
     let created = secrets.put(name, &content.to_string()).await?;
     Ok(CreatedSecret { name: name.to_owned(), created })
+}
+
+/// A rotation of the signing keys.
+#[derive(Debug, Clone, Args)]
+pub struct Rotation {
+    /// Rotates the keys without a question
+    #[arg(long)]
+    pub yes: bool,
+    /// Rotates the keys while the previous one is still accepted. Cursors and status callbacks that it signed
+    /// are refused from then on
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The signing keys after a rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotatedKeys {
+    /// When the new key begins to sign.
+    pub signs_from: String,
+    /// When signatures of the previous key are no longer accepted, and the keys can be rotated again.
+    pub previous_until: String,
+}
+
+/// Adds a signing key. `confirm` asks the operator. The new key is accepted as soon as a function reads it,
+/// and signs when all functions have read it, so the rotation refuses nothing.
+pub async fn rotate(
+    aws: &Aws,
+    stack: &Stack,
+    operator: &Operator,
+    rotation: &Rotation,
+    confirm: impl FnOnce() -> bool,
+    random: impl FnMut() -> u64,
+) -> Result<RotatedKeys, Error> {
+    let secrets = Secrets::of(aws);
+    let name = stack.output("SigningSecretArn")?;
+    let keys = secrets.signing_keys(name).await?;
+    let mut random = random;
+    let key: String = (0..3).map(|_| word(&mut random)).collect();
+    let rotated = keys.rotated(key, operator.now, rotation.force).map_err(|TooEarly { until }| {
+        Error::Conflict(format!(
+            "The previous signing key is accepted until {until}, so that open cursors and status callbacks stay \
+             valid. Rotate the keys after that, or pass --force to refuse them."
+        ))
+    })?;
+    if !rotation.yes && !confirm() {
+        return Err(Error::Conflict("The signing keys were not rotated. Confirm, or pass --yes.".into()));
+    }
+    for organization in operator.organizations.list().await? {
+        let event = operator.event("secret.rotate", "signing");
+        operator.organizations.record(&organization.id, &event).await?;
+    }
+    secrets.put_signing_keys(name, &rotated).await?;
+    let text = |at: Option<shared_domain::time::Timestamp>| at.unwrap_or(operator.now).to_string();
+    Ok(RotatedKeys { signs_from: text(rotated.signs_from()), previous_until: text(rotated.previous_until()) })
 }
 
 /// Returns a random word of 24 letters and digits.

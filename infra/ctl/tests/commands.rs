@@ -2,22 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+use std::{collections::BTreeMap, time::Duration};
+
 use inboxctl::{
     Error, Operator,
     machine::{self, NewMachine},
     operator::Pool,
     organization::{self, CreatedOrganization, NewOrganization},
+    secret::{self, Rotation},
     sending::{self, Change, SendingChange},
     token::{self, TokenRequest},
     user::{self, NewUser},
 };
-use shared_aws::{sending::SendingPauses, table::Table};
+use shared_aws::{clients, sending::SendingPauses, table::Table};
 use shared_domain::{
     ids::{OrganizationId, UserId},
     time::Timestamp,
 };
 use test_kit::{
     engine::Engine,
+    secrets::FakeSecrets,
     user_directory::{FakeUserDirectory, MACHINE_CLIENT},
 };
 
@@ -300,4 +304,51 @@ async fn sending_is_paused_and_resumed_for_one_organization_or_for_all() {
     }
     let unknown = SendingChange { change: Change::Pause, organization: Some("org_unknown".into()) };
     assert!(conflict(sending::change(&stack.operator(8), &unknown).await).contains("org_unknown"));
+}
+
+const SIGNING_SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:SigningSecret";
+
+fn stack_with_signing_secret() -> clients::Stack {
+    let outputs = [("SigningSecretArn".to_owned(), SIGNING_SECRET.to_owned())];
+    clients::Stack::new("shared-inbox", outputs.into(), BTreeMap::new())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signing_keys_are_rotated_once_in_a_week_unless_the_operator_insists() {
+    let (stack, secrets) = (Stack::start().await, FakeSecrets::start("generated").await);
+    organization::create(&stack.operator(1), &clinic()).await.unwrap();
+    let rotate = async |days: u64, yes: bool, force: bool| {
+        let operator = stack.operator(2).at(now() + Duration::from_hours(24 * days), 3 + days);
+        let (aws, of_stack, rotation) = (secrets.aws(), stack_with_signing_secret(), Rotation { yes, force });
+        let mut random = 0;
+        let random = move || {
+            random += 1;
+            random + days
+        };
+        secret::rotate(&aws, &of_stack, &operator, &rotation, || false, random).await
+    };
+    let keys = async || secrets.client().signing_keys(SIGNING_SECRET).await.unwrap();
+    let audited = async || {
+        let keys = stack.engine.keys().await;
+        keys.iter().filter(|key| key.contains("#AUDIT ")).count()
+    };
+    let before = audited().await;
+
+    assert!(conflict(rotate(0, false, false).await).contains("not rotated. Confirm, or pass --yes"));
+    assert_eq!((keys().await.current.key.as_str(), audited().await), ("generated", before));
+
+    let rotated = rotate(0, true, false).await.unwrap();
+    assert_eq!(rotated.signs_from, "2026-11-28T09:15:00.000Z");
+    assert_eq!(rotated.previous_until, "2026-12-05T09:15:00.000Z");
+    let first = keys().await;
+    assert_eq!((first.signing(now()), first.current.key.len()), ("generated", 72));
+    assert_eq!(audited().await, before + 1);
+
+    let refused = conflict(rotate(7, true, false).await);
+    assert!(refused.contains("accepted until 2026-12-05T09:15:00.000Z"), "{refused}");
+    assert_eq!(keys().await, first);
+    rotate(7, true, true).await.unwrap();
+    assert_eq!(keys().await.previous, Some(first.current));
+    assert!(rotate(14, true, false).await.is_err());
+    rotate(15, true, false).await.unwrap();
 }

@@ -22,6 +22,7 @@ use test_kit::{
     user_directory::{FakeUserDirectory, MACHINE_CLIENT},
 };
 
+const SIGNING_SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:SigningSecret";
 const WEBHOOKS: &str = "https://sms.example.org";
 
 struct Clinic {
@@ -42,6 +43,7 @@ impl Clinic {
             secrets: FakeSecrets::start(content().to_string()).await,
             directory: FakeUserDirectory::start().await,
         };
+        clinic.secrets.set(SIGNING_SECRET, "generated");
         let new = NewOrganization {
             name: "Clinic".into(),
             owner_name: "Olivia Owens".into(),
@@ -86,7 +88,8 @@ impl Clinic {
             ("MailFrom", "no-reply@example.org"),
         ];
         let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Stack::new("shared-inbox", BTreeMap::new(), parameters.into())
+        let outputs = BTreeMap::from([("SigningSecretArn".to_owned(), SIGNING_SECRET.to_owned())]);
+        Stack::new("shared-inbox", outputs, parameters.into())
     }
 
     async fn examine(&self, mend: bool) -> Report {
@@ -207,4 +210,36 @@ async fn an_account_that_is_no_account_is_refused_before_anything_is_stored() {
     let refused = secret::create(&clinic.secrets.aws(), &clinic.stack(), &new, || 7).await;
     assert!(refused.unwrap_err().to_string().starts_with("--account-sid must be AC and 32"));
     assert_eq!(clinic.secrets.reads(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ages_of_the_signing_keys_are_reported() {
+    let clinic = Clinic::healthy().await;
+    let finding = async || {
+        let report = clinic.examine(false).await;
+        report.findings.into_iter().find(|finding| finding.code == "signing_secret").unwrap()
+    };
+    let key = |key: &str, day: &str| json!({ "key": key, "createdAt": format!("{day}T09:00:00Z") });
+    let first = finding().await;
+    assert_eq!(first.level, Level::Ok);
+    assert!(first.detail.starts_with("The current signing key is as old as the stack. There is no other."));
+
+    let content = json!({ "current": key("b", "2026-11-27"), "previous": key("a", "2026-11-01") });
+    clinic.secrets.set(SIGNING_SECRET, &content.to_string());
+    let rotated = finding().await;
+    assert_eq!(
+        (rotated.level, rotated.detail.as_str()),
+        (
+            Level::Ok,
+            "The current signing key is 1 day old. The previous one is 27 days old and is accepted until \
+             2026-12-04T09:15:00.000Z."
+        )
+    );
+
+    let content = json!({ "current": key("b", "2025-11-27"), "previous": key("a", "2025-11-01") });
+    clinic.secrets.set(SIGNING_SECRET, &content.to_string());
+    assert_eq!(finding().await.level, Level::Warn, "the key is older than a year");
+
+    clinic.secrets.set(SIGNING_SECRET, "{}");
+    assert_eq!(errors(&clinic.examine(false).await), ["signing_secret"]);
 }

@@ -31,9 +31,8 @@ use shared_aws::{
     sending::{Paces, Reservation, SendingPauses, StoredPace},
     table::{StoreError, Table},
 };
-use shared_carriers::{
-    callback::StatusCallbacks,
-    twilio::{AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries},
+use shared_carriers::twilio::{
+    AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries,
 };
 use shared_domain::{
     inbox::{Stage, TeamInbox},
@@ -46,6 +45,7 @@ use shared_domain::{
 };
 
 use crate::{
+    callbacks::SignedCallbacks,
     limits::LimitWorkflow,
     opt_out::{OptOutWorkflow, Outcome},
 };
@@ -84,7 +84,7 @@ pub enum SendError {
 #[derive(Debug)]
 pub struct SendWorkflow {
     carrier: Client,
-    callbacks: StatusCallbacks,
+    callbacks: SignedCallbacks,
     messages: Messages,
     deliveries: Deliveries,
     outbox: Outbox,
@@ -98,7 +98,7 @@ pub struct SendWorkflow {
 }
 
 impl SendWorkflow {
-    pub fn new(table: Table, bucket: Bucket, carrier: Client, callbacks: StatusCallbacks) -> Self {
+    pub fn new(table: Table, bucket: Bucket, carrier: Client, callbacks: SignedCallbacks) -> Self {
         Self {
             carrier,
             callbacks,
@@ -130,6 +130,11 @@ impl SendWorkflow {
         if let Some(pause) = state.pause {
             return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
         }
+        let callback = self.callbacks.url(clock(), job.organization.as_str(), job.message.as_str()).await;
+        let callback = callback.map_err(|error| {
+            tracing::error!(event = "secret_unreadable", %error, "the secret could not be read");
+            SendError::Delayed { delay: MIN_UNKNOWN_DELAY, why: "the signing secret cannot be read" }
+        })?;
         let mut refusal = None;
         match message.delivery.state() {
             DeliveryState::Unknown => return Err(delayed_as_unknown(unknown_delay(&message, clock()))),
@@ -147,7 +152,7 @@ impl SendWorkflow {
                 if let Some(refusal) = refusal {
                     return self.fail(clock(), job, &message, refusal).await;
                 }
-                let answer = match self.request(clock(), job, &message) {
+                let answer = match self.request(clock(), job, &message, &callback) {
                     Ok(request) => self.carrier.send(&request).await,
                     Err(error) => SendOutcome::Refused(refused_without_media(&error)),
                 };
@@ -206,7 +211,13 @@ impl SendWorkflow {
         }
     }
 
-    fn request(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {
+    fn request(
+        &self,
+        now: Timestamp,
+        job: &SendJob,
+        message: &Message,
+        callback: &str,
+    ) -> Result<SendMessage, BucketError> {
         let url = |media: &Media| match &media.state {
             MediaState::Linked { url } => Ok(url.clone()),
             MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
@@ -220,9 +231,7 @@ impl SendWorkflow {
             from: message.inbox_number.as_str().to_owned(),
             body: message.text.clone(),
             media_urls: message.media.iter().map(url).collect::<Result<_, _>>()?,
-            status_callback: with_retries(
-                &self.callbacks.url(job.organization.as_str(), job.message.as_str()),
-            ),
+            status_callback: with_retries(callback),
             messaging_service_sid: message.messaging_service.clone(),
         })
     }

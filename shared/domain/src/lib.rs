@@ -15,6 +15,7 @@
 //! | [`media`] | attachments: which are stored, and which carriers accept |
 //! | [`sending`] | the reasons against sending a message, in the order of the checks |
 //! | [`sending_pause`] | pauses of all sending, by the owner or because the carrier is down |
+//! | [`signing`] | the keys of cursors and status callbacks, and their rotation |
 //! | [`pace`] | when each message of a number may go to the carrier |
 //! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | inboxes, teams, people and their rights |
 //! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
@@ -67,6 +68,7 @@ pub mod segment;
 pub mod sending;
 pub mod sending_pause;
 pub mod settings;
+pub mod signing;
 pub mod sweep;
 pub mod team;
 pub mod template;

@@ -3,7 +3,14 @@
 use axum::extract::{FromRef, FromRequestParts};
 use lambda_http::http::request::Parts;
 
-use crate::{cursor::Cursors, problem::Problem, request::Query, wire::Page};
+use shared_domain::time::Timestamp;
+
+use crate::{
+    cursor::{Cursors, ListCursors},
+    problem::Problem,
+    request::{Now, Query},
+    wire::Page,
+};
 
 const DEFAULT_LIMIT: u16 = 25;
 const MAX_LIMIT: u16 = 100;
@@ -33,6 +40,7 @@ pub struct PageRequest {
     limit: Option<u16>,
     cursor: Option<String>,
     cursors: Cursors,
+    now: Timestamp,
 }
 
 impl<S> FromRequestParts<S> for PageRequest
@@ -45,7 +53,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::from_request_parts(parts, state).await?;
         let cursor = query.get("cursor").map(str::to_owned);
-        Ok(Self { limit: limit(&query)?, cursor, cursors: Cursors::from_ref(state) })
+        let Now(now) = Now::from_request_parts(parts, state).await?;
+        Ok(Self { limit: limit(&query)?, cursor, cursors: Cursors::from_ref(state), now })
     }
 }
 
@@ -58,12 +67,10 @@ impl PageRequest {
 
     /// The page of `list` for this caller. A list with other filters has another name. Errors with `400` for
     /// a cursor that was given to another caller, or by another list.
-    pub fn of(self, principal: &str, list: impl Into<String>) -> Result<ListPage, Problem> {
-        let Self { limit, cursor, cursors } = self;
-        let list = list.into();
-        let after = cursor.map(|cursor| cursors.open(principal, &list, &cursor)).transpose()?;
-        let limit = limit.unwrap_or(DEFAULT_LIMIT);
-        Ok(ListPage { limit, after, principal: principal.to_owned(), list, cursors })
+    pub async fn of(self, principal: &str, list: impl Into<String>) -> Result<ListPage, Problem> {
+        let Self { limit, cursor, cursors, now } = self;
+        let (cursors, after) = cursors.of_list(now, principal, &list.into(), cursor.as_deref()).await?;
+        Ok(ListPage { limit: limit.unwrap_or(DEFAULT_LIMIT), after, cursors })
     }
 }
 
@@ -72,9 +79,7 @@ impl PageRequest {
 pub struct ListPage {
     pub limit: u16,
     after: Option<String>,
-    principal: String,
-    list: String,
-    cursors: Cursors,
+    cursors: ListCursors,
 }
 
 impl ListPage {
@@ -85,9 +90,6 @@ impl ListPage {
 
     /// The response; `end` is where the page ends, `None` on the last one.
     pub fn response<T>(&self, items: impl IntoIterator<Item = T>, end: Option<&str>) -> Page<T> {
-        Page {
-            items: items.into_iter().collect(),
-            next_cursor: end.map(|end| self.cursors.seal(&self.principal, &self.list, end)),
-        }
+        Page { items: items.into_iter().collect(), next_cursor: end.map(|end| self.cursors.seal(end)) }
     }
 }

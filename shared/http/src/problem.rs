@@ -9,7 +9,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared_aws::{
-    clients::{BucketError, DirectoryError},
+    clients::{BucketError, DirectoryError, SecretError},
     table::StoreError,
 };
 use shared_domain::field::FieldError;
@@ -174,6 +174,20 @@ impl From<StoreError> for Problem {
                 ..Self::new(503, "unavailable", "The database is busy. Nothing was changed. Try again.")
             },
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        Self {
+            retry_after: Some(1),
+            cause: Some(error.to_string()),
+            ..Self::new(
+                503,
+                "unavailable",
+                "Requests cannot be verified now. Nothing was changed. Try again.",
+            )
         }
     }
 }

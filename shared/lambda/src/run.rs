@@ -11,5 +11,6 @@ where
     R: Serialize,
     F: Future<Output = Result<R, Error>>,
 {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| handle(event.payload))).await
+    // Boxed, because the futures of workflows are large and deeply nested.
+    lambda_runtime::run(service_fn(|event: LambdaEvent<E>| Box::pin(handle(event.payload)))).await
 }

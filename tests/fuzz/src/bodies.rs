@@ -1,7 +1,7 @@
 //! A body for each parser of untrusted input. No input may make a body panic, and the assertions about parsed
 //! values must hold.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use shared_app::import::check_file;
 use shared_aws::clients::{ImportJob, MediaJob, RegistrationJob, SendJob};
@@ -16,9 +16,11 @@ use shared_domain::{
     phone::PhoneNumber,
     segment::Segments,
     settings,
+    signing::SigningKeys,
     template::{MergeValues, TemplateText},
+    time::Timestamp,
 };
-use shared_http::cursor::Cursors;
+use shared_http::cursor::ListCursors;
 
 /// Parses the input and checks the result.
 pub type Body = fn(&[u8]);
@@ -172,13 +174,19 @@ pub fn phone(bytes: &[u8]) {
 
 /// Seals and opens a cursor.
 pub fn cursor(bytes: &[u8]) {
-    let cursors = Cursors::new("secret");
+    let keys = Arc::new(SigningKeys::single("secret"));
+    let cursors = |principal: &str, list: &str| ListCursors {
+        keys: keys.clone(),
+        now: Timestamp::default(),
+        principal: principal.into(),
+        list: list.into(),
+    };
     let text = String::from_utf8_lossy(bytes);
-    assert!(cursors.open("ada", "inbox", &text).is_err(), "a cursor that was not sealed");
-    let sealed = cursors.seal("ada", "inbox", &text);
-    assert_eq!(cursors.open("ada", "inbox", &sealed).ok().as_deref(), Some(&*text));
-    assert!(cursors.open("ada", &text, &sealed).is_err() || text == "inbox");
-    assert!(cursors.open(&text, "inbox", &sealed).is_err() || text == "ada");
+    assert!(cursors("ada", "inbox").open(&text).is_err(), "a cursor that was not sealed");
+    let sealed = cursors("ada", "inbox").seal(&text);
+    assert_eq!(cursors("ada", "inbox").open(&sealed).ok().as_deref(), Some(&*text));
+    assert!(cursors("ada", &text).open(&sealed).is_err() || text == "inbox");
+    assert!(cursors(&text, "inbox").open(&sealed).is_err() || text == "ada");
 }
 
 /// Parses queue messages.

@@ -1,16 +1,20 @@
-//! AWS Secrets Manager in memory, with one secret.
+//! AWS Secrets Manager in memory.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
-use axum::{Json, Router, extract::State};
+use axum::{Json, Router, body::Bytes, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 use shared_aws::clients::{Aws, Secrets};
 
-/// Returns its secret under every name. Clones share it.
+/// Returns one secret under every name, except those that have their own. Clones share them.
 #[derive(Debug, Clone)]
 pub struct FakeSecrets {
     url: String,
     secret: Arc<Mutex<String>>,
+    named: Arc<Mutex<BTreeMap<String, String>>>,
     reads: Arc<Mutex<usize>>,
 }
 
@@ -19,16 +23,37 @@ impl FakeSecrets {
     pub async fn start(secret: impl Into<String>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let secrets = Self { url, secret: Arc::new(Mutex::new(secret.into())), reads: Arc::default() };
-        let read = async |State(secrets): State<Self>| secrets.read();
-        let router = Router::new().fallback(read).with_state(secrets.clone());
+        let secrets = Self {
+            url,
+            secret: Arc::new(Mutex::new(secret.into())),
+            named: Arc::default(),
+            reads: Arc::default(),
+        };
+        let answer = async |State(secrets): State<Self>, headers: HeaderMap, body: Bytes| {
+            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let target = headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+            let writes = target.is_some_and(|target| target.ends_with("PutSecretValue"));
+            let name = body["SecretId"].as_str().unwrap_or_default();
+            if writes {
+                secrets.set(name, body["SecretString"].as_str().unwrap());
+            }
+            secrets.read(name, !writes)
+        };
+        let router = Router::new().fallback(answer).with_state(secrets.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         secrets
     }
 
-    fn read(&self) -> Json<Value> {
-        *self.reads.lock().unwrap() += 1;
-        Json(json!({ "ARN": "arn", "Name": "secret", "SecretString": *self.secret.lock().unwrap() }))
+    fn read(&self, name: &str, counts: bool) -> Json<Value> {
+        *self.reads.lock().unwrap() += usize::from(counts);
+        let named = self.named.lock().unwrap().get(name).cloned();
+        let text = named.unwrap_or_else(|| self.secret.lock().unwrap().clone());
+        Json(json!({ "ARN": "arn", "Name": name, "SecretString": text }))
+    }
+
+    /// Sets a secret that has a name of its own.
+    pub fn set(&self, name: &str, text: &str) {
+        self.named.lock().unwrap().insert(name.into(), text.into());
     }
 
     /// Replaces the secret.

@@ -1,6 +1,9 @@
 //! Webhooks as Twilio signs them, and what checks them.
 
-use shared_app::carrier::{WebhookAccount, WebhookAccounts};
+use shared_app::{
+    callbacks::SignedCallbacks,
+    carrier::{WebhookAccount, WebhookAccounts},
+};
 use shared_aws::clients::EventStreamsLogin;
 use shared_carriers::{
     callback::StatusCallbacks,
@@ -35,8 +38,13 @@ pub fn fixed_account(verifier: Verifier, event_streams: Option<EventStreamsLogin
 }
 
 /// Returns the signer of status callback URLs.
-pub fn callbacks() -> StatusCallbacks {
-    StatusCallbacks::new(BASE_URL, SIGNING_SECRET)
+pub fn callbacks() -> SignedCallbacks {
+    SignedCallbacks::fixed(BASE_URL, SIGNING_SECRET)
+}
+
+/// Returns the URL of the status callbacks of a message.
+pub fn callback_url(organization: &str, message: &str) -> String {
+    StatusCallbacks::new(BASE_URL).url(SIGNING_SECRET, organization, message)
 }
 
 /// Returns a form webhook signed with `token` over the public URL, the query and the form.

@@ -301,7 +301,7 @@ pub(crate) fn function_of(route: &str) -> &'static str {
 }
 
 fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) -> Apps {
-    let (claims, cursors) = (Claims::standard(), Cursors::new("cursor-secret"));
+    let (claims, cursors) = (Claims::standard(), Cursors::fixed("cursor-secret"));
     let verifier = Verifier::new(base_url, tokens).unwrap();
     let (bucket, carrier) = (|| app.s3.bucket(), app.carrier.client());
     let login = EventStreamsLogin { user: EVENTS_USER.into(), password: EVENTS_PASSWORD.into() };

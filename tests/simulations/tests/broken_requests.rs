@@ -8,7 +8,7 @@ use test_kit::gateway::Event;
 use crate::{
     api::{NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM},
     contract::{Ids, Route},
-    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, Webhook, callbacks},
+    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, Webhook, callback_url},
 };
 
 /// An invalid request.
@@ -427,9 +427,9 @@ fn carrier_form(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng, wha
         // A valid proof for a text that is not a message id.
         2 => {
             let text = odd_text(entropy);
-            callbacks().url(ORGANIZATION, &text).split_once('?').unwrap().1.to_owned()
+            callback_url(ORGANIZATION, &text).split_once('?').unwrap().1.to_owned()
         }
-        _ => callbacks().url(ORGANIZATION, ids.get("messageId")).split_once('?').unwrap().1.to_owned(),
+        _ => callback_url(ORGANIZATION, ids.get("messageId")).split_once('?').unwrap().1.to_owned(),
     };
     Webhook::form(route, &query, body)
 }

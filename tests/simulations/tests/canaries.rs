@@ -15,7 +15,7 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
     api::{Api, INBOX, NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, now},
-    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, callbacks, form},
+    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, callback_url, form},
 };
 
 /// The log of the functions.
@@ -152,7 +152,7 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
         ("From", PHONE),
         ("To", NUMBER),
     ];
-    let ours = callbacks().url(ORGANIZATION, "msg_1");
+    let ours = callback_url(ORGANIZATION, "msg_1");
     let event = json!([{ "id": "EZ1", "type": "com.twilio.messaging.compliance.campaign-registration.campaign-failure",
         "data": { "messagingservicesid": SERVICE, "failureReason": refused, "accountsid": ACCOUNT } }]);
     for webhook in [

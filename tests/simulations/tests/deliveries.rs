@@ -21,7 +21,7 @@ use test_kit::{
     build,
     carrier::ACCOUNT,
     faults::Faults,
-    twilio::{callbacks, signed_fields, webhook_accounts},
+    twilio::{callback_url, callbacks, signed_fields, webhook_accounts},
 };
 use tokio::task::JoinSet;
 
@@ -184,7 +184,7 @@ async fn report(
         }
         panic!("the report was not stored");
     };
-    let url = callbacks().url(inbox.organization().as_str(), id.as_str());
+    let url = callback_url(inbox.organization().as_str(), id.as_str());
     let query = url.split_once('?').unwrap().1;
     let (from, to) = (inbox.inbox().number.as_str(), inbox.numbers[reported.contact].as_str());
     let mut fields = vec![

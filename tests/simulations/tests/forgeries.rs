@@ -10,8 +10,8 @@ use crate::{
     api::{Api, NUMBER, ORGANIZATION, SERVICE, now, tokens},
     chosen_seed, full_run,
     webhook::{
-        ACCOUNT, BASE_URL, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, callbacks,
-        form, parameters, signature,
+        ACCOUNT, BASE_URL, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook,
+        callback_url, form, parameters, signature,
     },
 };
 
@@ -61,9 +61,7 @@ fn unsigned(route: &'static str, entropy: &mut fastrand::Rng) -> Webhook {
         }
     };
     let query = match route {
-        STATUS if entropy.bool() => {
-            callbacks().url(ORGANIZATION, "msg_1").split_once('?').unwrap().1.to_owned()
-        }
+        STATUS if entropy.bool() => callback_url(ORGANIZATION, "msg_1").split_once('?').unwrap().1.to_owned(),
         _ => String::new(),
     };
     Webhook::form(route, &query, form(&fields))

@@ -10,7 +10,7 @@ use test_kit::gateway::Event;
 use crate::{
     api::{Api, INBOX, NUMBER, ORGANIZATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, now},
     chosen_seed, full_run,
-    webhook::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, callbacks, form, parameters},
+    webhook::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, callback_url, form, parameters},
 };
 
 /// Delays of the replays in seconds: one second, six minutes, 25 hours, eight days.
@@ -74,7 +74,7 @@ async fn reports(api: &Api, entropy: &mut fastrand::Rng, at: Timestamp) -> Vec<P
     let response = api.try_call(at, &event).await.unwrap();
     assert_eq!(response.status, 202, "{}", response.json());
     let (sent, sid) = (response.json(), format!("SM{:032x}", entropy.u128(..)));
-    let url = callbacks().url(ORGANIZATION, sent["messageId"].as_str().unwrap());
+    let url = callback_url(ORGANIZATION, sent["messageId"].as_str().unwrap());
     let query = url.split_once('?').unwrap().1;
     let mut statuses = vec!["sent", "delivered"];
     if entropy.bool() {

@@ -12,7 +12,7 @@ use crate::api::{EVENTS_PASSWORD, EVENTS_USER};
 
 pub(crate) use test_kit::{
     carrier::{ACCOUNT, TOKEN},
-    twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks},
+    twilio::{BASE_URL, PREVIOUS_TOKEN, callback_url},
 };
 
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";

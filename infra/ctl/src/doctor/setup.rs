@@ -1,8 +1,15 @@
-//! What the operator sets up in AWS: organizations, the brand, the sender of e-mails, and alarms.
+//! What the operator sets up in AWS: organizations, the brand, the signing keys, the sender of e-mails, and
+//! alarms.
 
-use shared_aws::clients::{Aws, Stack, is_verified_sender};
+use std::{fmt::Write, time::Duration};
+
+use shared_aws::clients::{Aws, Secrets, Stack, is_verified_sender};
+use shared_domain::{signing::SigningKey, time::Timestamp};
 
 use crate::{Error, Operator, doctor::Finding};
+
+/// The age at which the doctor recommends a rotation.
+const MAX_KEY_AGE: Duration = Duration::from_hours(365 * 24);
 
 pub(super) async fn check(aws: &Aws, stack: &Stack, operator: &Operator) -> Result<Vec<Finding>, Error> {
     let mut findings = organizations(operator).await?;
@@ -12,6 +19,7 @@ pub(super) async fn check(aws: &Aws, stack: &Stack, operator: &Operator) -> Resu
             Finding::warn("brand", "Campaigns cannot be submitted. Set BrandSid in the settings and deploy.")
         }
     });
+    findings.push(signing_keys(aws, stack, operator).await);
     findings.push(sender(aws, stack).await);
     findings.push(match stack.parameter("AlarmTopicArn") {
         Some(_) => Finding::ok("alarm_topic", "Alarms go to a topic."),
@@ -56,6 +64,41 @@ async fn organizations(operator: &Operator) -> Result<Vec<Finding>, Error> {
         });
     }
     Ok(findings)
+}
+
+/// The ages of the keys that sign cursors and status callbacks.
+async fn signing_keys(aws: &Aws, stack: &Stack, operator: &Operator) -> Finding {
+    let Some(name) = stack.optional_output("SigningSecretArn") else {
+        return Finding::warn("signing_secret", "The stack is of an earlier version. Deploy it again.");
+    };
+    let keys = match Secrets::of(aws).signing_keys(name).await {
+        Ok(keys) => keys,
+        Err(error) => {
+            let detail = format!("The {error}. Functions cannot list pages or send messages without it.");
+            return Finding::error("signing_secret", detail);
+        }
+    };
+    let now = operator.now;
+    let mut detail = format!("The current signing key {}.", age(&keys.current, now));
+    match (keys.accepted_previous(now), keys.previous_until()) {
+        (Some(previous), Some(until)) => {
+            let previous = age(previous, now);
+            let _ = write!(detail, " The previous one {previous} and is accepted until {until}.");
+        }
+        _ => detail.push_str(" There is no other. Change it with `inboxctl secret rotate`."),
+    }
+    let is_old = keys.current.created_at.is_some_and(|at| at + MAX_KEY_AGE <= now);
+    if is_old { Finding::warn("signing_secret", detail) } else { Finding::ok("signing_secret", detail) }
+}
+
+fn age(key: &SigningKey, now: Timestamp) -> String {
+    match key.created_at {
+        Some(at) => {
+            let days = at.duration_until(now).as_secs() / 86_400;
+            format!("is {days} {} old", if days == 1 { "day" } else { "days" })
+        }
+        None => "is as old as the stack".to_owned(),
+    }
 }
 
 async fn sender(aws: &Aws, stack: &Stack) -> Finding {

@@ -6,14 +6,12 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use lambda_http::{Body, Request, Response};
 use seed_demo::Failure;
+use shared_app::callbacks::SignedCallbacks;
 use shared_aws::{
     clients::{Bucket, UserPool},
     table::Table,
 };
-use shared_carriers::{
-    callback::StatusCallbacks,
-    twilio::{Client, Verifier},
-};
+use shared_carriers::twilio::{Client, Verifier};
 use shared_domain::{lock::LockPolicy, opt_out::KeywordReplies};
 use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock::{entropy, now};
@@ -108,7 +106,7 @@ fn reference(services: &Services) -> Function {
 /// Returns all HTTP functions except the console.
 pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let Services { table, bucket, public_url, .. } = services;
-    let (claims, cursors) = (Claims::standard, Cursors::new(SIGNING_SECRET));
+    let (claims, cursors) = (Claims::standard, Cursors::fixed(SIGNING_SECRET));
     let verifier = Verifier::new(public_url, vec![TOKEN.into()])?;
     let webhook_accounts = || fixed_account(verifier.clone(), None);
     let brand = Some(BRAND.to_owned());
@@ -124,7 +122,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let teams = teams::App::new(table, claims(), cursors.clone());
     let templates = templates::App::new(table, claims(), cursors);
 
-    let callbacks = StatusCallbacks::new(public_url.as_str(), SIGNING_SECRET);
+    let callbacks = SignedCallbacks::fixed(public_url.as_str(), SIGNING_SECRET);
     let delivery_status = Arc::new(delivery_status::App::new(table.clone(), webhook_accounts(), callbacks));
     let inbound_sms =
         Arc::new(inbound_sms::App::new(table.clone(), webhook_accounts(), KeywordReplies::Carrier));

@@ -1,18 +1,21 @@
 //! AWS services other than the table: S3, SQS, SES, Secrets Manager, Cognito and CloudFormation.
 
 pub(crate) mod bucket;
+pub(crate) mod cached_secret;
 pub(crate) mod client;
 pub(crate) mod cognito;
 pub(crate) mod mail;
 pub(crate) mod mail_identity;
 pub(crate) mod queue;
 pub(crate) mod secrets;
+pub(crate) mod signing_secret;
 pub(crate) mod stack;
 pub(crate) mod user_directory;
 pub(crate) mod user_pool;
 
 pub use self::{
     bucket::{Bucket, BucketError, Disposition, Head},
+    cached_secret::CachedSecret,
     client::Aws,
     mail::{Mail, Mailer, Sent},
     mail_identity::is_verified_sender,
@@ -21,6 +24,7 @@ pub use self::{
         QueueError, ReceivedSends, RegistrationJob, RegistrationQueue, SendJob, SendQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
+    signing_secret::SigningSecret,
     stack::{Stack, StackError},
     user_directory::{
         AddUserOutcome, DirectoryError, DirectoryUser, MachineCredentials, NewDirectoryUser, UserDirectory,

@@ -1,7 +1,5 @@
-//! Secrets. The environment contains their names. A function fetches the values when it starts, and the
-//! carrier's secret again when it may have been rotated (`shared_app::carrier`): after a webhook whose
-//! signature fails, and after a call that the carrier answers with 401. During a rotation the secret contains
-//! both tokens, and both are accepted.
+//! Secrets. The environment contains their names. [`CachedSecret`](super::CachedSecret) says when a function
+//! reads the values. During a rotation a secret contains both tokens or keys, and both are accepted.
 
 use serde::Deserialize;
 
@@ -48,6 +46,16 @@ impl std::fmt::Debug for CarrierSecret {
 }
 
 impl CarrierSecret {
+    /// Parses the secret's text. Errors with what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let secret: Self =
+            serde_json::from_str(text).map_err(|_| "expected {\"accountSid\", \"authTokens\": [..]}")?;
+        if secret.auth_tokens.is_empty() || secret.auth_tokens.iter().any(String::is_empty) {
+            return Err("authTokens is empty or contains an empty token".into());
+        }
+        Ok(secret)
+    }
+
     /// Returns the user and password for the carrier's API: the API key if there is one, otherwise the
     /// account and its token.
     pub fn api_login(&self) -> (String, String) {
@@ -102,13 +110,7 @@ impl Secrets {
 
     /// Fetches the carrier's credentials.
     pub async fn carrier(&self, name: &str) -> Result<CarrierSecret, SecretError> {
-        let malformed =
-            |problem: &str| SecretError::Malformed { name: name.to_owned(), problem: problem.to_owned() };
-        let secret: CarrierSecret = serde_json::from_str(&self.text(name).await?)
-            .map_err(|_| malformed("expected {\"accountSid\", \"authTokens\": [..]}"))?;
-        if secret.auth_tokens.is_empty() || secret.auth_tokens.iter().any(String::is_empty) {
-            return Err(malformed("authTokens is empty or contains an empty token"));
-        }
-        Ok(secret)
+        let malformed = |problem| SecretError::Malformed { name: name.to_owned(), problem };
+        CarrierSecret::parse(&self.text(name).await?).map_err(malformed)
     }
 }

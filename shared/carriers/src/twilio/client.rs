@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::AUTHORIZATION;
 use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde::Serialize;
@@ -21,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MESSAGING_URL: &str = "https://messaging.twilio.com";
 
 /// The credentials of the API.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// `AC…`, the account of the messages.
     pub account_sid: String,
@@ -37,15 +36,14 @@ pub struct Credentials {
 /// side keeps a connection open, and the result of a message written to a dead connection is unknown.
 ///
 /// The client does not retry, because only the queue of the worker does. The exception is an answer of 401,
-/// which proves that nothing happened: with [`Client::with_renewal`] the credentials are read again, and a
-/// request is repeated once with others. It follows no redirects, ignores the proxies
-/// in the environment, and trusts the root certificates in the binary.
+/// which proves that nothing happened: a client of [`Client::reading`] reads its credentials again, and
+/// repeats the request once with others. It follows no redirects, ignores the proxies in the environment, and
+/// trusts the root certificates in the binary.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
     messaging_url: String,
-    account_sid: String,
     login: Login,
 }
 
@@ -54,8 +52,6 @@ pub(crate) struct ApiRequest {
     builder: RequestBuilder,
     http: reqwest::Client,
     login: Login,
-    /// The credentials that the request has.
-    credentials: Credentials,
 }
 
 /// Why a [`Client`] cannot be created.
@@ -98,10 +94,20 @@ pub(crate) enum NoAnswer {
 impl Client {
     /// Creates a client for `base_url` (`https://api.twilio.com`). `timeout` is the total time of a call.
     pub fn new(base_url: &str, credentials: Credentials, timeout: Duration) -> Result<Self, SetupError> {
-        let base_url = checked_base(base_url)?;
         if !is_account_sid(&credentials.account_sid) {
             return Err(SetupError::AccountSid);
         }
+        Self::with_login(base_url, Login::Fixed(credentials), timeout)
+    }
+
+    /// Creates a client that reads its credentials with `read` before each call, and after a call that the
+    /// carrier refuses. A call without credentials fails as if the carrier could not be reached.
+    pub fn reading(base_url: &str, read: ReadCredentials, timeout: Duration) -> Result<Self, SetupError> {
+        Self::with_login(base_url, Login::Read(read), timeout)
+    }
+
+    fn with_login(base_url: &str, login: Login, timeout: Duration) -> Result<Self, SetupError> {
+        let base_url = checked_base(base_url)?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(bundled_roots()?)
             .no_proxy()
@@ -111,9 +117,7 @@ impl Client {
             .connect_timeout((timeout / 2).min(CONNECT_TIMEOUT))
             .timeout(timeout)
             .build()?;
-        let account_sid = credentials.account_sid.clone();
-        let login = Login::fixed(credentials);
-        Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), account_sid, login })
+        Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), login })
     }
 
     /// Sets another URL than `https://messaging.twilio.com` for services and campaigns.
@@ -121,15 +125,10 @@ impl Client {
         Ok(Self { messaging_url: checked_base(messaging_url)?, ..self })
     }
 
-    /// Reads the credentials again with `read` when the carrier refuses them, at most once a minute.
-    #[must_use]
-    pub fn with_renewal(self, read: ReadCredentials) -> Self {
-        Self { login: self.login.with_renewal(read), ..self }
-    }
-
     /// The URL of a resource of the account.
-    pub(crate) fn account_url(&self, resource: &str) -> String {
-        format!("{}/2010-04-01/Accounts/{}/{resource}", self.base_url, self.account_sid)
+    pub(crate) async fn account_url(&self, resource: &str) -> Result<String, NoAnswer> {
+        let Credentials { account_sid, .. } = self.login.credentials().await.ok_or(NoAnswer::Unreachable)?;
+        Ok(format!("{}/2010-04-01/Accounts/{account_sid}/{resource}", self.base_url))
     }
 
     /// The URL of the next page. Lists contain it as a path on the same host.
@@ -157,10 +156,11 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: Method, url: &str) -> ApiRequest {
-        let credentials = self.login.credentials();
-        let builder = self.http.request(method, url);
-        let builder = builder.basic_auth(&credentials.username, Some(&credentials.password));
-        ApiRequest { builder, http: self.http.clone(), login: self.login.clone(), credentials }
+        ApiRequest {
+            builder: self.http.request(method, url),
+            http: self.http.clone(),
+            login: self.login.clone(),
+        }
     }
 }
 
@@ -179,17 +179,20 @@ impl ApiRequest {
 
     /// Sends the request and reads the response with at most `max_bytes` of body.
     pub(crate) async fn exchange(self, max_bytes: usize) -> Result<Answer, NoAnswer> {
+        let credentials = self.login.credentials().await.ok_or(NoAnswer::Unreachable)?;
         let request = self.builder.build().map_err(|error| NoAnswer::from(&error))?;
         let again = request.try_clone();
-        let mut response = self.http.execute(request).await.map_err(|error| NoAnswer::from(&error))?;
+        let send = async |request, credentials: &Credentials| {
+            let request = RequestBuilder::from_parts(self.http.clone(), request);
+            let request = request.basic_auth(&credentials.username, Some(&credentials.password));
+            request.send().await.map_err(|error| NoAnswer::from(&error))
+        };
+        let mut response = send(request, &credentials).await?;
         if response.status() == StatusCode::UNAUTHORIZED
-            && let Some(mut again) = again
-            && let Some(credentials) = self.login.renewed(&self.credentials).await
+            && let Some(again) = again
+            && let Some(renewed) = self.login.renewed(&credentials).await
         {
-            again.headers_mut().remove(AUTHORIZATION);
-            let again = RequestBuilder::from_parts(self.http, again);
-            let again = again.basic_auth(credentials.username, Some(credentials.password));
-            response = again.send().await.map_err(|error| NoAnswer::from(&error))?;
+            response = send(again, &renewed).await?;
         }
         let http_status = response.status().as_u16();
         let mut body = Vec::new();

@@ -1,75 +1,42 @@
-//! The credentials in use. They are read again when the carrier refuses them, so that a rotated token needs
-//! no new execution environment and fails no call.
+//! The credentials of a client. A client can read them when it needs them and again when the carrier refuses
+//! them, so that a rotated token fails no call.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::client::Credentials;
 
-/// The least time between two reads of the credentials, so that an account that stays refused costs little.
-const MIN_READ_INTERVAL: Duration = Duration::from_mins(1);
+/// Reads the credentials. The argument is `None`, or the credentials that the carrier refused, and the result
+/// should be others. Returns `None` if there are none.
+pub type ReadCredentials = Arc<dyn Fn(Option<Credentials>) -> Reading + Send + Sync>;
 
-/// Reads the credentials again. Returns `None` if they cannot be read.
-pub type ReadCredentials =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<Credentials>> + Send>> + Send + Sync>;
+type Reading = Pin<Box<dyn Future<Output = Option<Credentials>> + Send>>;
 
-/// The credentials of a client. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Login {
-    state: Arc<Mutex<State>>,
-    read: Option<ReadCredentials>,
-}
-
-struct State {
-    credentials: Credentials,
-    read_at: Option<Instant>,
+pub(crate) enum Login {
+    /// Credentials that never change.
+    Fixed(Credentials),
+    Read(ReadCredentials),
 }
 
 impl Login {
-    /// Credentials that never change.
-    pub(crate) fn fixed(credentials: Credentials) -> Self {
-        Self { state: Arc::new(Mutex::new(State { credentials, read_at: None })), read: None }
+    /// Returns the credentials. `None` if they cannot be read.
+    pub(crate) async fn credentials(&self) -> Option<Credentials> {
+        match self {
+            Self::Fixed(credentials) => Some(credentials.clone()),
+            Self::Read(read) => read(None).await,
+        }
     }
 
-    /// The same credentials, read again by `read`.
-    pub(crate) fn with_renewal(&self, read: ReadCredentials) -> Self {
-        Self { read: Some(read), ..Self::fixed(self.credentials()) }
-    }
-
-    pub(crate) fn credentials(&self) -> Credentials {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).credentials.clone()
-    }
-
-    /// Returns other credentials than `refused`, or `None` if there are none. Reads them at most once a
-    /// minute.
+    /// Returns other credentials of the same account than `refused`, or `None` if there are none.
     pub(crate) async fn renewed(&self, refused: &Credentials) -> Option<Credentials> {
-        if let Some(read) = self.read.as_ref().filter(|_| self.may_read())
-            && let Some(found) = read().await.filter(|found| found.account_sid == refused.account_sid)
-        {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).credentials = found;
-        }
-        let current = self.credentials();
-        let changed = (&current.username, &current.password) != (&refused.username, &refused.password);
-        changed.then_some(current)
-    }
-
-    fn may_read(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = state.read_at.is_none_or(|read_at| read_at.elapsed() >= MIN_READ_INTERVAL);
-        if is_due {
-            state.read_at = Some(Instant::now());
-        }
-        is_due
+        let Self::Read(read) = self else { return None };
+        let found = read(Some(refused.clone())).await?;
+        (found.account_sid == refused.account_sid && found != *refused).then_some(found)
     }
 }
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Login").field(&self.credentials()).finish()
+        f.write_str("Login(…)")
     }
 }

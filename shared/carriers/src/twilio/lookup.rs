@@ -59,7 +59,7 @@ impl Client {
         sent_after: Timestamp,
     ) -> Result<Vec<CarrierMessage>, LookupError> {
         let query = [("To", to), ("From", from), ("PageSize", PAGE_SIZE)];
-        let mut request = self.request(Method::GET, &self.account_url("Messages.json")).query(&query);
+        let mut request = self.request(Method::GET, &self.account_url("Messages.json").await?).query(&query);
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {
             let page: PageWire = read(request).await?;
@@ -76,7 +76,7 @@ impl Client {
 
     /// Asks whether Twilio serves the account, by reading a list with at most one message.
     pub async fn probe(&self) -> Result<(), LookupError> {
-        let request = self.request(Method::GET, &self.account_url("Messages.json"));
+        let request = self.request(Method::GET, &self.account_url("Messages.json").await?);
         read::<PageWire>(request.query(&[("PageSize", "1")])).await.map(drop)
     }
 
@@ -85,7 +85,7 @@ impl Client {
         if !is_message_sid(sid) {
             return Err(LookupError::InvalidSid);
         }
-        let request = self.request(Method::GET, &self.account_url(&format!("Messages/{sid}.json")));
+        let request = self.request(Method::GET, &self.account_url(&format!("Messages/{sid}.json")).await?);
         match read::<MessageWire>(request).await {
             Ok(message) => Ok(Some(message.into())),
             Err(LookupError::Refused { http_status: 404, .. }) => Ok(None),

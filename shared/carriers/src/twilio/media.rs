@@ -74,6 +74,26 @@ impl MediaClient {
         credentials: Credentials,
         timeout: Duration,
     ) -> Result<Self, SetupError> {
+        Self::with_login(base_url, storage, Login::Fixed(credentials), timeout)
+    }
+
+    /// Creates a client that reads its credentials with `read`, as
+    /// [`Client::reading`](super::Client::reading) does.
+    pub fn reading(
+        base_url: &str,
+        storage: Vec<String>,
+        read: ReadCredentials,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        Self::with_login(base_url, storage, Login::Read(read), timeout)
+    }
+
+    fn with_login(
+        base_url: &str,
+        storage: Vec<String>,
+        login: Login,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
         let api = Url::parse(&checked_base(base_url)?).map_err(|_| SetupError::BaseUrl)?;
         let allows_private = is_private_host(&api);
         let http = reqwest::Client::builder()
@@ -87,13 +107,7 @@ impl MediaClient {
             .connect_timeout(timeout / 2)
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, api, storage, login: Login::fixed(credentials), allows_private })
-    }
-
-    /// Reads the credentials again with `read` when the carrier refuses them, at most once a minute.
-    #[must_use]
-    pub fn with_renewal(self, read: ReadCredentials) -> Self {
-        Self { login: self.login.with_renewal(read), ..self }
+        Ok(Self { http, api, storage, login, allows_private })
     }
 
     /// Downloads a file of at most `max_bytes`.
@@ -127,7 +141,7 @@ impl MediaClient {
         if !is_api {
             return sent(self.http.request(Method::GET, url.clone())).await;
         }
-        let credentials = self.login.credentials();
+        let credentials = self.login.credentials().await.ok_or(FetchError::Unavailable(None))?;
         let response = self.request_as(&credentials, url).await?;
         if response.status() == StatusCode::UNAUTHORIZED
             && let Some(renewed) = self.login.renewed(&credentials).await

@@ -60,7 +60,8 @@ impl Client {
     /// Returns the first page of available local numbers.
     pub async fn search_numbers(&self, search: &NumberSearch) -> Result<Vec<AvailableNumber>, CallError> {
         let limit = search.limit.clamp(1, MAX_RESULTS);
-        let url = self.account_url(&format!("AvailablePhoneNumbers/{}/Local.json", search.country.code()));
+        let url =
+            self.account_url(&format!("AvailablePhoneNumbers/{}/Local.json", search.country.code())).await?;
         let place = match &search.exchange {
             Some(exchange) => ("Contains", format!("+1{}{exchange}", search.area_code)),
             None => ("AreaCode", search.area_code.clone()),

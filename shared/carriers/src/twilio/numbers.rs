@@ -81,7 +81,7 @@ pub enum PurchaseError {
 impl Client {
     /// Buys a number. Does not retry.
     pub async fn buy_number(&self, purchase: &Purchase) -> Result<OwnedNumber, PurchaseError> {
-        let url = self.account_url("IncomingPhoneNumbers.json");
+        let url = self.account_url("IncomingPhoneNumbers.json").await.map_err(CallError::from)?;
         let request = self.request(Method::POST, &url).form(&purchase.fields());
         match call::read::<OwnedWire>(request).await {
             Ok(wire) => Ok(wire.into_number().ok_or(CallError::Unknown)?),
@@ -93,7 +93,7 @@ impl Client {
     /// Finds a number of the account. `None` if the account does not own it. Twilio's filter also matches
     /// parts of numbers; those results are ignored.
     pub async fn owned_number(&self, phone_number: &str) -> Result<Option<OwnedNumber>, CallError> {
-        let url = self.account_url("IncomingPhoneNumbers.json");
+        let url = self.account_url("IncomingPhoneNumbers.json").await?;
         let request = self.request(Method::GET, &url).query(&[("PhoneNumber", phone_number)]);
         let page: PageWire = call::read(request).await?;
         match page.incoming_phone_numbers.into_iter().find(|wire| wire.phone_number == phone_number) {
@@ -105,7 +105,7 @@ impl Client {
     /// Returns all numbers of the account. Errors with `Unknown` if the list has too many pages or a number
     /// without a valid sid.
     pub async fn owned_numbers(&self) -> Result<Vec<OwnedNumber>, CallError> {
-        let first = self.account_url("IncomingPhoneNumbers.json");
+        let first = self.account_url("IncomingPhoneNumbers.json").await?;
         let mut request = self.request(Method::GET, &first).query(&[("PageSize", LIST_PAGE_SIZE)]);
         let mut numbers = Vec::new();
         for _ in 0..MAX_PAGES {
@@ -124,7 +124,7 @@ impl Client {
     /// instead.
     pub async fn set_webhooks(&self, sid: &str, webhooks: &NumberWebhooks) -> Result<(), CallError> {
         let sid = call::in_path(sid, is_number_sid)?;
-        let url = self.account_url(&format!("IncomingPhoneNumbers/{sid}.json"));
+        let url = self.account_url(&format!("IncomingPhoneNumbers/{sid}.json")).await?;
         let applications = [("SmsApplicationSid", ""), ("VoiceApplicationSid", "")];
         let fields: Vec<_> = webhooks.fields().into_iter().chain(applications).collect();
         call::execute(self.request(Method::POST, &url).form(&fields)).await
@@ -133,7 +133,7 @@ impl Client {
     /// Releases a number for good. Succeeds if the account does not own it.
     pub async fn release_number(&self, sid: &str) -> Result<(), CallError> {
         let sid = call::in_path(sid, is_number_sid)?;
-        let url = self.account_url(&format!("IncomingPhoneNumbers/{sid}.json"));
+        let url = self.account_url(&format!("IncomingPhoneNumbers/{sid}.json")).await?;
         call::delete(self.request(Method::DELETE, &url)).await
     }
 }

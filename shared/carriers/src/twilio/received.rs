@@ -35,7 +35,7 @@ impl Client {
             ("PageSize", PAGE_SIZE.to_owned()),
         ];
         query.extend(until.map(|until| ("DateSent<", seconds(until))));
-        let request = self.request(Method::GET, &self.account_url("Messages.json")).query(&query);
+        let request = self.request(Method::GET, &self.account_url("Messages.json").await?).query(&query);
         let page: PageWire = read(request).await?;
         let messages = page.messages.into_iter().map(CarrierMessage::from).collect();
         Ok(MessagePage { messages, is_last: page.next_page_uri.is_none() })
@@ -47,10 +47,11 @@ impl Client {
             return Err(LookupError::InvalidSid);
         }
         let media = format!("Messages/{message_sid}/Media");
-        let request = self.request(Method::GET, &self.account_url(&format!("{media}.json")));
+        let list = self.account_url(&media).await?;
+        let request = self.request(Method::GET, &format!("{list}.json"));
         let page: MediaPageWire = read(request).await?;
         let listed = page.media_list.into_iter().map(|wire| Media {
-            url: self.account_url(&format!("{media}/{}", wire.sid)),
+            url: format!("{list}/{}", wire.sid),
             content_type: wire.content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.into()),
         });
         Ok(listed.collect())

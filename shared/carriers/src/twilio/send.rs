@@ -4,7 +4,7 @@ use std::fmt;
 
 use reqwest::Method;
 
-use super::client::Client;
+use super::client::{Client, NoAnswer};
 use super::outcome::SendOutcome;
 
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -29,11 +29,13 @@ pub struct SendMessage {
 impl Client {
     /// Sends the message. Does not retry.
     pub async fn send(&self, message: &SendMessage) -> SendOutcome {
-        let request = self.request(Method::POST, &self.account_url("Messages.json")).form(&message.fields());
-        match request.exchange(MAX_ANSWER_BYTES).await {
-            Ok(answer) => SendOutcome::from(&answer),
-            Err(no_answer) => SendOutcome::from(no_answer),
-        }
+        self.send_once(message).await.unwrap_or_else(SendOutcome::from)
+    }
+
+    async fn send_once(&self, message: &SendMessage) -> Result<SendOutcome, NoAnswer> {
+        let url = self.account_url("Messages.json").await?;
+        let request = self.request(Method::POST, &url).form(&message.fields());
+        Ok(SendOutcome::from(&request.exchange(MAX_ANSWER_BYTES).await?))
     }
 }
 

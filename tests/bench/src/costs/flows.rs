@@ -3,6 +3,7 @@
 
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
+use shared_app::callbacks::SignedCallbacks;
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaQueue, ReceivedSends, SendQueue},
     table::keys,
@@ -20,6 +21,8 @@ use test_kit::{gateway::Event, meter::Meter};
 
 use super::{Count, Flow, Step, fakes, prices::Prices};
 use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, webhook_accounts};
+
+const SIGNING_SECRET: &str = "signing-secret";
 
 const INBOUND: f64 = 4.00;
 const OUTBOUND: f64 = 10.00;
@@ -53,8 +56,8 @@ struct Flows {
     messages: messages::App,
 }
 
-fn callbacks() -> StatusCallbacks {
-    StatusCallbacks::new(BASE, "signing-secret")
+fn callbacks() -> SignedCallbacks {
+    SignedCallbacks::fixed(BASE, SIGNING_SECRET)
 }
 
 fn bucket() -> Bucket {
@@ -215,7 +218,8 @@ impl Flows {
     }
 
     async fn callback(&self, message: &MessageId, status: &str) -> Step {
-        let url = callbacks().url(self.organization().as_str(), message.as_str());
+        let (organization, message) = (self.organization().as_str(), message.as_str());
+        let url = StatusCallbacks::new(BASE).url(SIGNING_SECRET, organization, message);
         let query = url.split_once('?').unwrap().1;
         let sid = "SM99999999999999999999999999999999";
         let form = format!(
