@@ -94,6 +94,15 @@ pub fn custom_fields(fields: &BTreeMap<String, String>) -> Option<BTreeMap<Strin
     is_valid.then_some(named)
 }
 
+/// The value of a custom field. The case of the name does not matter if no field has exactly this name.
+pub fn custom_value<'a>(fields: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let alike = || {
+        let wanted = name.to_lowercase();
+        fields.iter().find(|(name, _)| name.to_lowercase() == wanted).map(|(_, value)| value)
+    };
+    fields.get(name).or_else(alike).map(String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,11 @@ impl FieldError {
     }
 }
 
+/// A name as a part of a JSON pointer (RFC 6901).
+pub fn escape_pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// Collects the errors of all fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FieldErrors(Vec<FieldError>);

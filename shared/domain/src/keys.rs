@@ -1,4 +1,4 @@
-//! Typed keys: the ids that together name one team, inbox or conversation.
+//! Typed keys: the ids that together name one team, inbox, conversation or recipient.
 //!
 //! Every item is read through the id of its organization, so one organization cannot read the data of
 //! another. Keys are borrowed and cheap to copy.
@@ -12,7 +12,10 @@
 //! assert_eq!(key.inbox.as_str(), "inb_1");
 //! ```
 
-use crate::ids::{ConversationId, InboxId, OrganizationId, TeamId};
+use crate::{
+    ids::{BroadcastId, ConversationId, InboxId, OrganizationId, TeamId},
+    phone::PhoneNumber,
+};
 
 /// Names a team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +40,14 @@ pub struct ConversationKey<'a> {
     pub organization: &'a OrganizationId,
     pub inbox: &'a InboxId,
     pub conversation: &'a ConversationId,
+}
+
+/// Names a recipient of a broadcast. A number is one recipient, however many segments and contacts have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct RecipientKey<'a> {
+    pub broadcast: &'a BroadcastId,
+    pub number: &'a PhoneNumber,
 }
 
 /// Names an inbox together with its team.

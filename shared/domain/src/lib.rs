@@ -21,6 +21,10 @@
 //! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
 //! | [`out_of_office`] | office hours, closed periods, and who gets the out-of-office message |
 //! | [`import`] | contacts from a CSV file: columns, rows, what a row changes, progress |
+//! | [`audience`] | segments of contacts: which contacts a filter matches |
+//! | [`tag`] | tags of contacts |
+//! | [`broadcast`] | one text to many recipients: status, recipients, progress |
+//! | [`question`] | how replies to the question of a broadcast are sorted |
 //! | [`template`] | texts with merge fields |
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
 //! | [`sweep`] | which messages of the carrier's list are checked for lost webhooks |
@@ -45,7 +49,9 @@
 //! assert_eq!(holder, ada);
 //! ```
 
+pub mod audience;
 pub mod automatic;
+pub mod broadcast;
 pub mod contact;
 pub mod conversation;
 pub mod delivery_check;
@@ -63,6 +69,7 @@ pub mod opt_out;
 pub mod out_of_office;
 pub mod pace;
 pub mod phone;
+pub mod question;
 pub mod registration;
 pub mod segment;
 pub mod sending;
@@ -70,6 +77,7 @@ pub mod sending_pause;
 pub mod settings;
 pub mod signing;
 pub mod sweep;
+pub mod tag;
 pub mod team;
 pub mod template;
 pub mod text;

@@ -90,7 +90,7 @@ impl DeliveryState {
     }
 
     /// `failed` and `undelivered` rank equal: the first report stays.
-    fn rank(self) -> u8 {
+    pub(crate) fn rank(self) -> u8 {
         match self {
             Self::Received | Self::Queued => 1,
             Self::Sending => 2,

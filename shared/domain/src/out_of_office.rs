@@ -41,7 +41,7 @@ use jiff::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    field::{FieldError, FieldErrors},
+    field::{FieldError, FieldErrors, escape_pointer},
     text,
     time::Timestamp,
 };
@@ -355,7 +355,7 @@ fn hours(written: &WrittenHours, errors: &mut FieldErrors) -> [Vec<Range>; 7] {
     let mut hours: [Vec<Range>; 7] = Default::default();
     for (day, ranges) in written {
         let place = DAYS.iter().position(|(name, _)| name == day);
-        let pointer = format!("/hours/{}", day.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/hours/{}", escape_pointer(day));
         match place {
             None => errors.add(pointer, "one of mon, tue, wed, thu, fri, sat, sun"),
             Some(_) if ranges.len() > MAX_RANGES => errors.add(pointer, "at most 12 ranges"),

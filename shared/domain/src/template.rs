@@ -24,7 +24,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use crate::{
-    contact::Contact,
+    contact::{self, Contact},
     field::{FieldError, FieldErrors},
     ids::TemplateId,
     import::MAX_CUSTOM_NAME_LENGTH,
@@ -188,17 +188,9 @@ impl<'a> MergeValues<'a> {
             MergeField::LastName => self.last_name,
             MergeField::ContactId => self.contact_id,
             MergeField::SenderName => self.sender_name,
-            MergeField::Custom(name) => self.custom(name),
+            MergeField::Custom(name) => contact::custom_value(self.custom, name),
         };
         value.map(printable).filter(|value| !value.is_empty())
-    }
-
-    fn custom(&self, wanted: &str) -> Option<&'a str> {
-        let alike = || {
-            let wanted = wanted.to_lowercase();
-            self.custom.iter().find(|(name, _)| name.to_lowercase() == wanted).map(|(_, value)| value)
-        };
-        self.custom.get(wanted).or_else(alike).map(String::as_str)
     }
 }
 

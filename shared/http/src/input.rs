@@ -4,6 +4,7 @@ use lambda_http::{
     Request, RequestExt, aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext,
 };
 use serde::de::DeserializeOwned;
+use shared_domain::field::escape_pointer;
 
 use crate::{parameters::MAX_UNKNOWN, problem::Problem};
 
@@ -107,7 +108,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", escaped(key)),
+            Segment::Map { key } => format!("/{}", escape_pointer(key)),
             Segment::Enum { variant } => format!("/{variant}"),
             Segment::Unknown => String::new(),
         })
@@ -120,16 +121,11 @@ fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}/{index}", ignored_pointer(parent)),
-        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escaped(key)),
+        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escape_pointer(key)),
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
             ignored_pointer(parent)
         }
     }
-}
-
-/// Returns a name as a part of a JSON pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// Returns the name in serde's message "missing field `x`". The path of such an error ends at the object.

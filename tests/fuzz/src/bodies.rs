@@ -11,12 +11,16 @@ use shared_carriers::twilio::{
     voice,
 };
 use shared_domain::{
+    audience::{self, ContactFacts, Filter},
+    contact::Contact,
+    ids::TeamId,
     import::{self, Columns, export_safe},
     media, opt_out,
     phone::PhoneNumber,
     segment::Segments,
     settings,
     signing::SigningKeys,
+    tag::Tags,
     template::{MergeValues, TemplateText},
     time::Timestamp,
 };
@@ -26,7 +30,7 @@ use shared_http::cursor::ListCursors;
 pub type Body = fn(&[u8]);
 
 /// All bodies with the names of their targets, which are also the names of their seed folders.
-pub const ALL: [(&str, Body); 13] = [
+pub const ALL: [(&str, Body); 14] = [
     ("inbound_form", inbound_form),
     ("status_form", status_form),
     ("voice_form", voice_form),
@@ -40,6 +44,7 @@ pub const ALL: [(&str, Body); 13] = [
     ("queue_jobs", queue_jobs),
     ("template", template),
     ("segments", segments),
+    ("filter", filter),
 ];
 
 fn is_sid(text: &str, prefixes: &[&str]) -> bool {
@@ -245,4 +250,25 @@ pub fn segments(bytes: &[u8]) {
         Segments::of(&format!("{text}a")).count >= whole.count,
         "a longer text has at least as many segments"
     );
+}
+
+/// Parses the filter of a segment, and its canonical form again. Evaluates it and its negation.
+pub fn filter(bytes: &[u8]) {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let filter = match Filter::parse("/filter", &json) {
+        Ok(filter) => filter,
+        Err(errors) => {
+            assert!(!errors.is_empty() && errors.iter().all(|error| error.pointer.starts_with("/filter")));
+            return;
+        }
+    };
+    let canonical = filter.to_json();
+    assert!(canonical.to_string().len() <= audience::MAX_LENGTH);
+    assert_eq!(Filter::parse("/filter", &canonical).as_ref(), Ok(&filter), "{canonical}");
+    let number = PhoneNumber::parse("(202) 555-0143").expect("a number");
+    let contact = Contact::provisional(&TeamId::parse("team_1").expect("an id"), &number);
+    let (custom, tags) = (BTreeMap::new(), Tags::from_cell("Parent, VIP").expect("tags"));
+    let facts = ContactFacts::new(&contact, &custom, &tags);
+    let matches = filter.matches(&facts, Timestamp::default());
+    assert_ne!(matches, Filter::Not(Box::new(filter)).matches(&facts, Timestamp::default()));
 }

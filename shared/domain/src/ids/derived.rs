@@ -7,7 +7,7 @@ use super::{
     ALPHABET, BODY_LENGTH, ContactId, ConversationId, IdKind, ImportId, InboxId, MediaId, MessageId,
     ReviewId, TIME_LENGTH, TeamId, body, kind,
 };
-use crate::{phone::PhoneNumber, time::Timestamp};
+use crate::{keys::RecipientKey, phone::PhoneNumber, time::Timestamp};
 
 impl ConversationId {
     /// The conversation of this inbox with this number.
@@ -37,9 +37,16 @@ impl MessageId {
 
     /// The id of an inbound message. Its entropy is derived from the carrier's message id.
     pub fn of_inbound(conversation: &ConversationId, now: Timestamp, carrier_message_id: &str) -> Self {
-        let digest = Sha256::digest(carrier_message_id);
-        let entropy = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
-        Self::in_conversation(conversation, now, entropy)
+        Self::in_conversation(conversation, now, entropy_of(carrier_message_id))
+    }
+
+    /// The id of a broadcast's message to a recipient, from this inbox. `released_at` is stored with the
+    /// recipient before the message is queued, so another attempt gives the same id.
+    pub fn of_recipient(recipient: RecipientKey<'_>, inbox: &InboxId, released_at: Timestamp) -> Self {
+        let RecipientKey { broadcast, number } = recipient;
+        let conversation = ConversationId::of(inbox, number);
+        let entropy = entropy_of(&format!("broadcast {broadcast} {}", number.as_str()));
+        Self::in_conversation(&conversation, released_at, entropy)
     }
 
     /// The conversation of the message, or `None` if the product did not create this id.
@@ -80,9 +87,14 @@ impl MediaId {
     }
 }
 
+fn entropy_of(text: &str) -> u64 {
+    Sha256::digest(text).iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::BroadcastId;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -124,6 +136,24 @@ mod tests {
         assert_eq!(text.as_str(), "msg_01MCC5RM00415Z4XXRY652NM11ZE478R");
         assert_eq!(ReviewId::of(&text).as_str(), text.as_str().replace("msg_", "rev_"));
         assert_eq!(MediaId::of_inbound("SM1", 0).as_str(), "med_59FC8K5SE1P5EKEE");
+    }
+
+    #[test]
+    fn the_message_of_a_broadcast_to_a_recipient_has_one_id() {
+        let inbox = InboxId::parse("inb_1").unwrap();
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        let other_number = PhoneNumber::from_carrier("+12025550144").unwrap();
+        let (first, second) = (BroadcastId::parse("bct_1").unwrap(), BroadcastId::parse("bct_2").unwrap());
+        let id = |broadcast, number, millis| {
+            MessageId::of_recipient(RecipientKey { broadcast, number }, &inbox, at(millis))
+        };
+        let message = id(&first, &number, 1_800_000_000_000);
+        assert_eq!(message, id(&first, &number, 1_800_000_000_000));
+        assert_eq!(message.as_str(), "msg_01MCC5RM00YEDBXJXRY652NM11ZE478R");
+        assert_eq!(message.conversation(), Some(ConversationId::of(&inbox, &number)));
+        assert_eq!(message.made_at(), Some(at(1_800_000_000_000)));
+        assert_ne!(message, id(&second, &number, 1_800_000_000_000));
+        assert_ne!(message, id(&first, &other_number, 1_800_000_000_000));
     }
 
     #[test]

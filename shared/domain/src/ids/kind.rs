@@ -76,6 +76,13 @@ impl IdKind for Media {
     const PREFIX: &'static str = "med_";
 }
 
+/// A broadcast.
+pub enum Broadcast {}
+
+impl IdKind for Broadcast {
+    const PREFIX: &'static str = "bct_";
+}
+
 /// An import of contacts.
 pub enum Import {}
 

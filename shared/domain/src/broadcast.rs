@@ -1,0 +1,27 @@
+//! Broadcasts: one text from a shared inbox to many recipients.
+//!
+//! - [`BroadcastStatus`]: the life of a broadcast, and which steps are allowed.
+//! - [`Recipient`]: what happened to one number. A number is one recipient, however many segments and
+//!   contacts of the audience have it.
+//! - [`Progress`]: how many recipients are in each state.
+//! - [`FailureWatch`]: when failures pause a broadcast.
+//!
+//! ```
+//! use shared_domain::broadcast::{BroadcastStatus, BroadcastStep, Progress, RecipientState};
+//!
+//! let paused = BroadcastStatus::Running.after(BroadcastStep::Pause).unwrap();
+//! assert_eq!(paused.after(BroadcastStep::Resume), Ok(BroadcastStatus::Running));
+//!
+//! let progress = Progress::of(2).moved(RecipientState::Pending, RecipientState::Queued).unwrap();
+//! assert_eq!((progress.total(), progress.count(RecipientState::Pending)), (2, 1));
+//! ```
+
+mod failures;
+mod progress;
+mod recipient;
+mod status;
+
+pub use failures::FailureWatch;
+pub use progress::Progress;
+pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
+pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};
