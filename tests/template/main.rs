@@ -202,6 +202,21 @@ fn every_client_of_the_user_pool_names_its_flows_and_users_cannot_write_their_id
     }
 }
 
+#[test]
+fn the_web_client_accepts_the_code_flow_if_front_ends_have_addresses_to_return_to() {
+    let client = &resources("AWS::Cognito::UserPoolClient")["WebClient"];
+    assert_eq!(client["GenerateSecret"], false, "a public client has to use PKCE");
+    assert_eq!(texts(&client["AllowedOAuthFlows"]), ["HasWebCallbackUrls", "code", "AWS::NoValue"]);
+    for urls in ["CallbackURLs", "LogoutURLs"] {
+        assert_eq!(texts(&client[urls]), ["HasWebCallbackUrls", ",", "WebCallbackUrls", "AWS::NoValue"]);
+    }
+    let config = &functions()["openapi"]["Environment"]["Variables"];
+    let authorize = texts(&config["AUTHORIZE_URL"]);
+    let page = "https://${UserPoolDomain}.auth.${AWS::Region}.amazoncognito.com/oauth2/authorize";
+    assert_eq!(authorize, ["CreateUserPool", "HasWebCallbackUrls", page, "", "JwtAuthorizeUrl"]);
+    assert_eq!(texts(&config["TOKEN_URL"]).last().unwrap(), "JwtTokenUrl");
+}
+
 /// A sign-up would be a user without an organization, and a user of the pool all the same.
 #[test]
 fn the_authorizer_accepts_the_clients_of_the_template_and_the_listed_machine_clients() {

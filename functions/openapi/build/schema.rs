@@ -39,11 +39,8 @@ impl<'a> Document<'a> {
     pub(crate) fn fields(self, schema: &'a Value) -> Vec<Fields> {
         let schema = self.resolve(schema);
         if let Some(choices) = schema["oneOf"].as_array() {
-            return choices
-                .iter()
-                .filter(|choice| choice["type"] != "null")
-                .flat_map(|choice| self.fields(choice))
-                .collect();
+            let choices = choices.iter().filter(|choice| choice["type"] != "null");
+            return choices.flat_map(|choice| self.choice(choice)).collect();
         }
         if let Some(parts) = schema["allOf"].as_array() {
             let sets = parts.iter().flat_map(|part| self.fields(part));
@@ -60,6 +57,14 @@ impl<'a> Document<'a> {
             limits: limits(field),
         });
         vec![Fields { title: text(&schema["title"]).to_owned(), fields: fields.collect() }]
+    }
+
+    /// Returns the fields of a choice. A schema with a name has the name as its title.
+    fn choice(self, schema: &'a Value) -> Vec<Fields> {
+        let name = referenced(schema).unwrap_or_default();
+        let named =
+            |set: Fields| Fields { title: if set.title.is_empty() { name.into() } else { set.title }, ..set };
+        self.fields(schema).into_iter().map(named).collect()
     }
 
     /// Returns the fields as sets whose titles tell them apart.

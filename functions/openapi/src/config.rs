@@ -72,7 +72,9 @@ pub struct ConfigSignIn {
     pub client_id: Option<String>,
     /// Whether the stack has a user pool of its own.
     pub kind: SignInKind,
-    /// Authorization endpoint. `null` if you have to read it from the metadata of the issuer.
+    /// Authorization endpoint, for the code flow with PKCE. `null` if the operator has not set one: the
+    /// client of the user pool then has no addresses to return to, and the endpoint of another issuer is in
+    /// its metadata.
     #[schema(required, format = "uri")]
     pub authorize_url: Option<String>,
     /// Token endpoint. `null` if you have to read it from the metadata of the issuer.
@@ -128,7 +130,7 @@ impl Config {
             issuer,
             kind: if pool_client.is_some() { SignInKind::Pool } else { SignInKind::Oidc },
             client_id: pool_client.or(env.optional("OIDC_CLIENT_ID")),
-            authorize_url: None,
+            authorize_url: env.optional("AUTHORIZE_URL"),
             token_url: env.optional("TOKEN_URL"),
         };
         Self::new(&lock, reply, compose, sign_in)

@@ -229,7 +229,8 @@ fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem>
 ///
 /// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the
 /// team and in all of its inboxes, and releases the locks that the user holds there. A user who leaves the
-/// last team can no longer sign in to the stack's own user pool. Idempotent.
+/// last team can no longer sign in to the stack's own user pool. A user who is added again gets their
+/// personal inbox of the team back. Idempotent.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}",
     tag = "teams", operation_id = "removeTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),

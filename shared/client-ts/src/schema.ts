@@ -826,7 +826,8 @@ export interface paths {
          * Remove a member
          * @description For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the
          *     team and in all of its inboxes, and releases the locks that the user holds there. A user who leaves the
-         *     last team can no longer sign in to the stack's own user pool. Idempotent.
+         *     last team can no longer sign in to the stack's own user pool. A user who is added again gets their
+         *     personal inbox of the team back. Idempotent.
          */
         delete: operations["removeTeamMember"];
         options?: never;
@@ -1637,7 +1638,9 @@ export interface components {
         ConfigSignIn: {
             /**
              * Format: uri
-             * @description Authorization endpoint. `null` if you have to read it from the metadata of the issuer.
+             * @description Authorization endpoint, for the code flow with PKCE. `null` if the operator has not set one: the
+             *     client of the user pool then has no addresses to return to, and the endpoint of another issuer is in
+             *     its metadata.
              */
             authorizeUrl: string | null;
             /** @description ID of the client for browser apps. `null` if the operator has not set one. */
@@ -2768,35 +2771,8 @@ export interface components {
             /** @description Phone number in any common format. */
             mobileNumber: string;
         };
-        /** @description An inbox to create. */
-        NewInbox: {
-            /**
-             * @description Whether your carrier account already owns the number. Nothing is bought; the number's webhooks are
-             *     set.
-             */
-            adopt?: boolean;
-            /** @description Unique in the organization. Derived from the name if absent. */
-            apiCode?: string | null;
-            /** @description Color as `#rrggbb`. Required for a shared inbox. */
-            color?: string | null;
-            kind?: components["schemas"]["InboxKind"] | null;
-            /** @description IDs of more members of a shared inbox. Allowed only if the team's registration is complete. */
-            memberIds?: string[];
-            /** @description 1 to 80 characters. Required for a shared inbox. Default of a personal inbox: the owner's name. */
-            name?: string | null;
-            /**
-             * @description ID of the member of the team who owns a personal inbox. Required for a personal inbox, refused for a
-             *     shared one.
-             */
-            ownerId?: string | null;
-            /**
-             * @description A number from `GET /v1/numbers/available`, which creating the inbox buys, or with `adopt` a number
-             *     that your carrier account owns.
-             */
-            phoneNumber: string;
-            /** @description Number that calls are forwarded to. */
-            voiceForwardingNumber?: string | null;
-        };
+        /** @description An inbox to create: a shared or a personal one. */
+        NewInbox: components["schemas"]["NewSharedInbox"] | components["schemas"]["NewPersonalInbox"];
         /** @description A file to upload. */
         NewMedia: {
             /** @description MIME type. Carriers accept images, audio, video, PDF files, contacts and calendars. */
@@ -2807,6 +2783,62 @@ export interface components {
              *     types.
              */
             size: number;
+        };
+        /** @description A personal inbox to create. */
+        NewPersonalInbox: {
+            /**
+             * @description Whether your carrier account already owns the number. Nothing is bought; the number's webhooks are
+             *     set.
+             */
+            adopt?: boolean;
+            /** @description Unique in the organization. Derived from the name if absent. */
+            apiCode?: string | null;
+            /** @description Color as `#rrggbb`. A personal inbox has a default color. */
+            color?: string | null;
+            /**
+             * @description Kind of the inbox.
+             * @constant
+             */
+            kind: "personal";
+            /** @description 1 to 80 characters. Default of a personal inbox: the owner's name. */
+            name?: string | null;
+            /** @description ID of the member of the team who owns the personal inbox. */
+            ownerId: string;
+            /**
+             * @description A number from `GET /v1/numbers/available`, which creating the inbox buys, or with `adopt` a number
+             *     that your carrier account owns.
+             */
+            phoneNumber: string;
+            /** @description Number that calls are forwarded to. */
+            voiceForwardingNumber?: string | null;
+        };
+        /** @description A shared inbox to create. */
+        NewSharedInbox: {
+            /**
+             * @description Whether your carrier account already owns the number. Nothing is bought; the number's webhooks are
+             *     set.
+             */
+            adopt?: boolean;
+            /** @description Unique in the organization. Derived from the name if absent. */
+            apiCode?: string | null;
+            /** @description Color as `#rrggbb`. A personal inbox has a default color. */
+            color: string;
+            /**
+             * @description Kind of the inbox.
+             * @constant
+             */
+            kind?: "shared";
+            /** @description IDs of more members. Allowed only if the team's registration is complete. */
+            memberIds?: string[];
+            /** @description 1 to 80 characters. Default of a personal inbox: the owner's name. */
+            name: string;
+            /**
+             * @description A number from `GET /v1/numbers/available`, which creating the inbox buys, or with `adopt` a number
+             *     that your carrier account owns.
+             */
+            phoneNumber: string;
+            /** @description Number that calls are forwarded to. */
+            voiceForwardingNumber?: string | null;
         };
         /** @description A template to create. */
         NewTemplate: {

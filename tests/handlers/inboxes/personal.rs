@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 use shared_aws::team::Members;
 use shared_domain::{inbox::InboxKind, keys::InboxKey, registration::RegistrationStatus};
+use shared_http::{caller::Claims, cursor::Cursors, serve};
+use shared_lambda::clock::{entropy, now};
 use test_kit::{
     TestApp,
     build::{inbox_id, organization_id},
-    gateway::pointers,
+    gateway::{Event, pointers},
 };
 
 use crate::inbox_creation::{app, call, crashing_app, create};
@@ -101,4 +103,26 @@ async fn the_owner_of_a_personal_inbox_is_a_member_of_the_team() {
     }
     assert_eq!(test.engine.keys().await, before);
     assert_eq!(test.carrier.owned_numbers().await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_leaves_the_team_and_returns_gets_the_personal_inbox_back() {
+    let test = TestApp::with_two_teams().await;
+    let (_, created) = call(&app(&test), &create("ada", "team_1", &personal("bob", 2001))).await;
+    let id = created["inboxId"].as_str().unwrap();
+    let teams = teams::App::new(&test.table(), Claims::standard(), Cursors::fixed("secret"));
+    let event =
+        |route: &str| Event::new(route, &[("teamId", "team_1"), ("userId", "bob")]).user("org_1", "ada");
+    let router = teams::router(teams);
+    let call_teams =
+        async |event: Event| serve::answer(&router, now(), entropy(), event.request()).await.status();
+    assert_eq!(call_teams(event("DELETE /v1/teams/{teamId}/members/{userId}")).await, 204);
+    assert_eq!(members(&test, id).await, Vec::<String>::new());
+    let back = event("PUT /v1/teams/{teamId}/members/{userId}").json(&json!({ "role": "member" }));
+    for _ in 0..2 {
+        assert_eq!(call_teams(back.clone()).await, 200);
+        assert_eq!(members(&test, id).await, ["bob"]);
+    }
+    let (status, refused) = call(&app(&test), &create("ada", "team_1", &personal("bob", 2002))).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("personal_inbox_exists")));
 }

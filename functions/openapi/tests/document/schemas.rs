@@ -14,6 +14,7 @@ pub(crate) fn adjust(document: Value) -> Value {
     for name in EITHER_OR {
         split(&mut schemas[name]);
     }
+    split_by_kind(schemas);
     refer_to_items(schemas);
     document
 }
@@ -70,6 +71,29 @@ fn split(schema: &mut Value) {
         json!({ "type": "object", "required": [name], "properties": { name: field } })
     });
     *schema = json!({ "description": schema["description"], "oneOf": objects.collect::<Vec<_>>() });
+}
+
+/// A new inbox is shared or personal, and either kind has fields that the other one does not have.
+fn split_by_kind(schemas: &mut Map<String, Value>) {
+    let new = schemas["NewInbox"].clone();
+    for (name, kind, required, refused) in [
+        ("NewSharedInbox", "shared", ["name", "color", "phoneNumber"], "ownerId"),
+        ("NewPersonalInbox", "personal", ["kind", "ownerId", "phoneNumber"], "memberIds"),
+    ] {
+        let mut schema = new.clone();
+        schema["description"] = format!("A {kind} inbox to create.").into();
+        schema["required"] = json!(required);
+        let properties = schema["properties"].as_object_mut().unwrap();
+        properties.remove(refused);
+        properties["kind"] = json!({ "type": "string", "const": kind, "description": "Kind of the inbox." });
+        for field in required {
+            properties[field]["type"] = "string".into();
+        }
+        schemas.insert(name.into(), schema);
+    }
+    let refers = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    schemas["NewInbox"] = json!({ "description": "An inbox to create: a shared or a personal one.",
+        "oneOf": [refers("NewSharedInbox"), refers("NewPersonalInbox")] });
 }
 
 /// The items of a page refer to the schema of the item instead of repeating it.

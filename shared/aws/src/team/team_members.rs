@@ -4,12 +4,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
+    inbox::{InboxKind, Stage},
     keys::{InboxKey, TeamKey},
-    membership::{Role, TeamMember, TeamRole},
+    membership::{Membership, Role, TeamMember, TeamRole},
     user::{User, UserRef},
 };
 
 use crate::{
+    inbox::rows::{InboxPointer, InboxRow},
     table::{
         error::StoreError,
         item::{attribute, text},
@@ -20,6 +22,7 @@ use crate::{
     },
     team::{
         audit::AuditEvent,
+        inbox_members,
         members::Members,
         rows::{TeamMemberRow, TeamRoleRow},
         users::UserProfile,
@@ -63,7 +66,8 @@ impl TeamMembers {
     }
 
     /// Makes a user a member or changes the role, and copies a new name and e-mail address to every item that
-    /// contains them. `before` is the profile of the user as the caller read it, if there is one.
+    /// contains them. `before` is the profile of the user as the caller read it, if there is one. A user who
+    /// left the team and returns gets their personal inbox back.
     ///
     /// `false` if any of it changed in the meantime; the role matters most, because it decides who may change
     /// it. The user's own item is written last, so that repeating a call that failed halfway copies a new
@@ -117,11 +121,35 @@ impl TeamMembers {
         })?;
         let member = TeamMemberRow { user: user_ref(user), email: user.email.clone(), role };
         transaction.put(keys::team_member(team, &user.id), &member)?;
+        if let Some(personal) = self.lost_personal_inbox(team, user, before).await? {
+            inbox_members::write(&mut transaction, organization, &personal)?;
+        }
         event.write(&mut transaction, team)?;
         for copy in last {
             update_copy(&mut transaction, copy, user)?;
         }
         Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Returns the membership in the user's personal inbox of the team if they do not have it any more.
+    async fn lost_personal_inbox(
+        &self,
+        team: TeamKey<'_>,
+        user: &User,
+        before: Option<&UserProfile>,
+    ) -> Result<Option<Membership>, StoreError> {
+        let pointer: Option<InboxPointer> =
+            self.table.get(keys::personal_inbox(team, &user.id), true).await?;
+        let Some(InboxPointer { inbox, .. }) = pointer else { return Ok(None) };
+        if before.is_some_and(|profile| profile.inboxes.iter().any(|membership| membership.inbox == inbox)) {
+            return Ok(None);
+        }
+        let key = InboxKey { organization: team.organization, inbox: &inbox };
+        let row: Option<InboxRow> = self.table.get(keys::inbox(key), true).await?;
+        let is_active = row.is_some_and(|row| row.inbox().stage == Stage::Active);
+        let team = team.team.clone();
+        let personal = Membership { inbox, kind: InboxKind::Personal, team, user: user_ref(user) };
+        Ok(is_active.then_some(personal))
     }
 
     /// Removes a member from the team and from the team's inboxes, and returns those inboxes.

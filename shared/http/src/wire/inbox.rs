@@ -100,21 +100,20 @@ pub struct CreatedInbox {
     pub notice: Option<&'static str>,
 }
 
-/// An inbox to create.
+/// An inbox to create. The OpenAPI document has two schemas for it, one for each kind.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewInbox {
     /// Default: `shared`.
     #[schema(value_type = Option<super::values::InboxKind>)]
     pub kind: Option<InboxKind>,
-    /// ID of the member of the team who owns a personal inbox. Required for a personal inbox, refused for a
-    /// shared one.
+    /// ID of the member of the team who owns the personal inbox.
     pub owner_id: Option<String>,
-    /// 1 to 80 characters. Required for a shared inbox. Default of a personal inbox: the owner's name.
+    /// 1 to 80 characters. Default of a personal inbox: the owner's name.
     pub name: Option<String>,
     /// Unique in the organization. Derived from the name if absent.
     pub api_code: Option<String>,
-    /// Color as `#rrggbb`. Required for a shared inbox.
+    /// Color as `#rrggbb`. A personal inbox has a default color.
     pub color: Option<String>,
     /// A number from `GET /v1/numbers/available`, which creating the inbox buys, or with `adopt` a number
     /// that your carrier account owns.
@@ -125,7 +124,7 @@ pub struct NewInbox {
     pub adopt: bool,
     /// Number that calls are forwarded to.
     pub voice_forwarding_number: Option<String>,
-    /// IDs of more members of a shared inbox. Allowed only if the team's registration is complete.
+    /// IDs of more members. Allowed only if the team's registration is complete.
     #[serde(default)]
     pub member_ids: Vec<String>,
 }
