@@ -6,6 +6,7 @@
 mod console;
 mod contacts;
 mod delivery_status;
+mod event_writer;
 mod inbound_sms;
 mod inbound_sweep;
 mod inbound_voice;

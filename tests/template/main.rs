@@ -245,7 +245,7 @@ fn the_table_is_encrypted_backed_up_and_expires_items() {
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
     assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
-    assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_IMAGE");
+    assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
 }
 
 #[test]
@@ -277,4 +277,43 @@ fn the_relay_receives_only_outbox_items() {
         pattern.contains(&format!(r#""prefix":"{}""#, shared_aws::table::keys::OUTBOX_PREFIX)),
         "{pattern}"
     );
+}
+
+/// DynamoDB throttles a shard with more than two readers.
+#[test]
+fn two_functions_read_the_stream() {
+    let functions = functions();
+    let reads = |function: &Value| {
+        let events = function["Events"].as_mapping().cloned().unwrap_or_default();
+        events.values().any(|event| event["Type"] == "DynamoDB")
+    };
+    let readers: Vec<_> =
+        functions.iter().filter(|(_, function)| reads(function)).map(|(name, _)| name).collect();
+    assert_eq!(readers, ["event-writer", "outbox-relay"]);
+}
+
+/// An event that caused an event would cause events without end.
+#[test]
+fn the_event_writer_receives_what_users_see_and_no_events() {
+    let writer = &functions()["event-writer"];
+    let pattern = texts(&writer["Events"]["Changes"]["Properties"]["FilterCriteria"]).concat();
+    for sort_key in [
+        r#""INBOX""#,
+        r#""AWAY""#,
+        r#""REGISTRATION""#,
+        &prefix("cnv_"),
+        &prefix("msg_"),
+        &prefix("OUT#"),
+        &prefix(shared_aws::table::keys::INBOX_MEMBERS),
+        &prefix(shared_aws::table::keys::TEAM_MEMBERS),
+        &prefix(shared_aws::table::keys::CONTACTS),
+        &prefix(shared_aws::table::keys::IMPORTS),
+    ] {
+        assert!(pattern.contains(sort_key), "{sort_key}");
+    }
+    assert!(!pattern.contains("\"EV"), "{pattern}");
+}
+
+fn prefix(text: &str) -> String {
+    format!(r#"{{"prefix":"{text}"}}"#)
 }

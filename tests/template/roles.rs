@@ -44,9 +44,10 @@ fn rights_of_lambda(function: &Value) -> BTreeSet<Right> {
         if event["Type"] == "SQS" {
             rights.extend(all(&READ_QUEUE, &texts(&properties["Queue"]).concat()));
         } else if event["Type"] == "DynamoDB" {
-            let failures = texts(&properties["DestinationConfig"]["OnFailure"]["Destination"]).concat();
             rights.extend(all(&READ_STREAM, &texts(&properties["Stream"]).concat()));
-            rights.extend(all(&["sqs:SendMessage"], &failures));
+            for failures in texts(&properties["DestinationConfig"]["OnFailure"]["Destination"]) {
+                rights.extend(all(&["sqs:SendMessage"], &failures));
+            }
         }
     }
     rights

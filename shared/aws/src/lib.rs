@@ -11,6 +11,7 @@
 pub mod clients;
 pub mod contact;
 pub mod conversation;
+pub mod event;
 pub mod import;
 pub mod inbox;
 pub mod messaging;

@@ -13,6 +13,8 @@ mod costs;
 #[cfg(test)]
 mod delivery_checks;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod imports;

@@ -3,6 +3,7 @@
 //! `UPDATE_DOCS=1 cargo test --workspace --test contract -- costs` writes that table.
 
 mod contacts;
+mod events;
 mod inbound;
 mod inboxes;
 mod lists;
@@ -108,6 +109,11 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("begin a chunk", 1, 0.0, 2.0),
     ("create 100 contacts", 24, 0.0, 600.0),
     ("look up 100 rows, all known", 5, 500.0, 0.0),
+    ("write an event", 3, 1.0, 2.0),
+    ("write 10 events of an inbox", 12, 1.0, 11.0),
+    ("write an event, repeated", 5, 4.0, 1.0),
+    ("look for events of 30 inboxes", 1, 15.0, 0.0),
+    ("read 10 events", 1, 2.0, 0.0),
 ];
 
 /// An inbox with 60 contacts, and the operations measured so far.
@@ -175,6 +181,7 @@ async fn every_operation_costs_what_the_budget_says() {
     media::files(&mut measured).await;
     templates::templates(&mut measured).await;
     contacts::imports(&mut measured).await;
+    events::events_of_an_inbox(&mut measured).await;
     let budget = BUDGET
         .iter()
         .map(|&(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));

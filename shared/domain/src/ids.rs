@@ -186,6 +186,8 @@ pub type MediaId = Id<kind::Media>;
 pub type BroadcastId = Id<kind::Broadcast>;
 /// The id of an import: `imp_…`.
 pub type ImportId = Id<kind::Import>;
+/// The id of an event: `evt_…`, derived from the change that the event reports.
+pub type EventId = Id<kind::Event>;
 
 #[cfg(test)]
 mod tests {

@@ -55,6 +55,7 @@ pub mod broadcast;
 pub mod contact;
 pub mod conversation;
 pub mod delivery_check;
+pub mod event;
 pub mod field;
 pub mod ids;
 pub mod import;

@@ -15,6 +15,7 @@
 pub mod app;
 pub mod build;
 pub mod carrier;
+pub mod changes;
 pub mod clock;
 pub mod contention;
 pub mod crash;

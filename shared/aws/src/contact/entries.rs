@@ -97,6 +97,12 @@ impl EntryRow {
 }
 
 impl Contacts {
+    /// Parses an image of a stream record, which does not have the status of the number. Errors with
+    /// `Corrupt` if it is not a contact.
+    pub(crate) fn entry_of_image(image: serde_dynamo::Item) -> Result<ContactEntry, StoreError> {
+        Ok(serde_dynamo::from_item::<_, EntryRow>(image)?.entry())
+    }
+
     /// Returns a contact entry, read consistently: 2 requests, 3 read units.
     pub async fn get_entry(
         &self,

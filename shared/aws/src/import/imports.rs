@@ -146,6 +146,11 @@ impl Imports {
         Ok(transaction.commit().await?.is_done())
     }
 
+    /// Parses an image of a stream record. Errors with `Corrupt` if it is not an import.
+    pub(crate) fn of_image(image: serde_dynamo::Item) -> Result<Import, StoreError> {
+        Ok(serde_dynamo::from_item::<_, ImportRow>(image)?.import())
+    }
+
     /// Returns an import, read consistently.
     pub async fn get(&self, team: TeamKey<'_>, import: &ImportId) -> Result<Option<Import>, StoreError> {
         let row: Option<ImportRow> = self.table.get(keys::contact_import(team, import), true).await?;

@@ -72,6 +72,11 @@ pub(super) fn write(
 }
 
 impl OptOuts {
+    /// Parses an image of a stream record. Errors with `Corrupt` if it is not a ledger entry.
+    pub(crate) fn entry_of_image(image: serde_dynamo::Item) -> Result<LedgerEntry, StoreError> {
+        Ok(serde_dynamo::from_item::<_, LedgerRow>(image)?.entry())
+    }
+
     /// Returns a page of a team's ledger between two times, newest first.
     pub async fn of_team(
         &self,

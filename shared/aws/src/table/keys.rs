@@ -11,6 +11,8 @@
 //! | `org_#inb_` | `cnv_` | conversation with its lock | one conversation; lists, through the indexes |
 //! | `org_#inb_` | `REVIEW#OPEN#rev_` | open opt-out review | open reviews, newest first |
 //! | `org_#inb_` | `REVIEW#DONE#rev_` | resolved opt-out review | a repeated delivery, so that the review is not opened again |
+//! | `org_#inb_`, `org_#team_` | `EVENTS` | number of the newest event of an inbox or team | every poll of the feed (0.5 RCU) |
+//! | `org_#inb_#EVENTS`, `org_#team_#EVENTS` | `EV#number` | event; `ttl` | the feed, if there are new events |
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message |
 //! | `org_#SID#carrier#id` | `CLAIM` | claim on an inbound message | the first conditional write of a webhook |
 //! | `org_#KEY#digest` | `KEY` | idempotency key; `ttl` | a repeated POST |
@@ -75,6 +77,7 @@
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
+    event::EventScope,
     ids::{
         ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, TeamId,
         TemplateId, UserId,
@@ -138,6 +141,24 @@ pub const INBOX_MEMBERS: &str = "MEMBER#";
 pub fn conversation(key: ConversationKey<'_>) -> Key {
     Key::new(inbox_partition(key.inbox_key()), key.conversation.as_str())
 }
+
+/// The number of the newest event of an inbox or team, beside the inbox or team.
+pub fn newest_event(scope: &EventScope) -> Key {
+    Key::new(format!("{}#{}", scope.organization(), scope.id()), "EVENTS")
+}
+
+/// Partition of the events of an inbox or team.
+pub fn events_partition(scope: &EventScope) -> String {
+    format!("{}#{}#EVENTS", scope.organization(), scope.id())
+}
+
+/// Sort key of an event. Twelve digits sort as numbers.
+pub fn event_place(sequence: u64) -> String {
+    format!("{EVENTS}{sequence:012}")
+}
+
+/// Prefix of the events in their partition.
+pub const EVENTS: &str = "EV#";
 
 /// Partition of a conversation's messages.
 pub fn messages_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {

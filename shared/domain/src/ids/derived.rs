@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    ALPHABET, BODY_LENGTH, ContactId, ConversationId, IdKind, ImportId, InboxId, MediaId, MessageId,
+    ALPHABET, BODY_LENGTH, ContactId, ConversationId, EventId, IdKind, ImportId, InboxId, MediaId, MessageId,
     ReviewId, TIME_LENGTH, TeamId, body, kind,
 };
 use crate::{keys::RecipientKey, phone::PhoneNumber, time::Timestamp};
@@ -87,6 +87,13 @@ impl MediaId {
     }
 }
 
+impl EventId {
+    /// The event with this index among those of a stream record.
+    pub fn of_record(record: &str, index: usize) -> Self {
+        Self::from_digest(&Sha256::digest(format!("event {record} {index}")))
+    }
+}
+
 fn entropy_of(text: &str) -> u64 {
     Sha256::digest(text).iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte))
 }
@@ -136,6 +143,8 @@ mod tests {
         assert_eq!(text.as_str(), "msg_01MCC5RM00415Z4XXRY652NM11ZE478R");
         assert_eq!(ReviewId::of(&text).as_str(), text.as_str().replace("msg_", "rev_"));
         assert_eq!(MediaId::of_inbound("SM1", 0).as_str(), "med_59FC8K5SE1P5EKEE");
+        assert_eq!(EventId::of_record("e1", 0), EventId::of_record("e1", 0));
+        assert_ne!(EventId::of_record("e1", 0), EventId::of_record("e1", 1));
     }
 
     #[test]

@@ -89,3 +89,10 @@ pub enum Import {}
 impl IdKind for Import {
     const PREFIX: &'static str = "imp_";
 }
+
+/// An event.
+pub enum Event {}
+
+impl IdKind for Event {
+    const PREFIX: &'static str = "evt_";
+}

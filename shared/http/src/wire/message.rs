@@ -72,7 +72,7 @@ pub struct MediaView {
 }
 
 impl MediaView {
-    fn of(inbox: &InboxId, media: &Media, links: &Links<'_>) -> Self {
+    fn of(inbox: &InboxId, media: &Media, links: Option<&Links<'_>>) -> Self {
         let mut view = Self {
             media_id: media.id.to_string(),
             content_type: media.content_type.clone(),
@@ -86,8 +86,10 @@ impl MediaView {
             MediaState::Pending { .. } => {}
             MediaState::Stored { size } => {
                 (view.state, view.size) = ("stored", Some(*size));
-                view.url = links.to(inbox, &media.id, media.content_type.as_deref());
-                view.expires_at = view.url.is_some().then(|| (links.now + MEDIA_URL_TTL).to_string());
+                if let Some(links) = links {
+                    view.url = links.to(inbox, &media.id, media.content_type.as_deref());
+                    view.expires_at = view.url.is_some().then(|| (links.now + MEDIA_URL_TTL).to_string());
+                }
             }
             MediaState::Refused { reason, .. } => {
                 (view.state, view.reason) = ("refused", Some(reason.as_str()));
@@ -153,20 +155,26 @@ impl MessageView {
     /// Returns the message as it is now.
     pub fn of(message: &Message, links: &Links<'_>) -> Self {
         let state = message.delivery.state();
-        Self::with(message, state, message.delivery.history(), links)
+        Self::with(message, state, message.delivery.history(), Some(links))
+    }
+
+    /// Returns the message as it is now, for readers who get it later: without presigned URLs, which expire.
+    pub fn without_links(message: &Message) -> Self {
+        let state = message.delivery.state();
+        Self::with(message, state, message.delivery.history(), None)
     }
 
     /// Returns an outbound message as it was when it was accepted: the response to a repeated request.
     pub fn as_accepted(message: &Message, links: &Links<'_>) -> Self {
         let queued = Report::at(message.created_at);
-        Self::with(message, DeliveryState::Queued, vec![(DeliveryState::Queued, &queued)], links)
+        Self::with(message, DeliveryState::Queued, vec![(DeliveryState::Queued, &queued)], Some(links))
     }
 
     fn with(
         message: &Message,
         state: DeliveryState,
         history: Vec<(DeliveryState, &Report)>,
-        links: &Links<'_>,
+        links: Option<&Links<'_>>,
     ) -> Self {
         let media = message.media.iter();
         Self {

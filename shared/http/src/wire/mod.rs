@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 pub mod contact;
 pub mod contact_import;
 pub mod conversation;
+pub mod event;
 pub mod inbox;
 pub mod lock;
 pub mod me;
