@@ -19,7 +19,9 @@
 //! | [`pace`] | when each message of a number may go to the carrier |
 //! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | inboxes, teams, people and their rights |
 //! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
+//! | [`weekly_hours`] | hours of the week in a time zone: when they begin and end |
 //! | [`out_of_office`] | office hours, closed periods, and who gets the out-of-office message |
+//! | [`sending_hours`] | when a recipient of a broadcast may get a text |
 //! | [`import`] | contacts from a CSV file: columns, rows, what a row changes, progress |
 //! | [`audience`] | segments of contacts: which contacts a filter matches |
 //! | [`tag`] | tags of contacts |
@@ -74,6 +76,7 @@ pub mod question;
 pub mod registration;
 pub mod segment;
 pub mod sending;
+pub mod sending_hours;
 pub mod sending_pause;
 pub mod settings;
 pub mod signing;
@@ -84,3 +87,4 @@ pub mod template;
 pub mod text;
 pub mod time;
 pub mod user;
+pub mod weekly_hours;

@@ -3,12 +3,8 @@
 //! The mode of an inbox is `off`, `on` (closed until it is switched off), or `auto` (closed outside its
 //! office hours and on its holidays). A contact gets at most one out-of-office message per closed period.
 //! Adjacent closed times, such as a night, a holiday and a weekend, are one period with one
-//! [id](ClosedPeriod::id).
-//!
-//! **Local time decides.** An inbox is open if the local time in its time zone is within the office hours of
-//! that weekday. An hour that a clock change skips is therefore never open, an hour that a clock change
-//! repeats is open twice, and a date that a time zone skipped has no effect as a holiday. The rules of the
-//! time zones are part of the binary (jiff's bundled IANA database), so nothing is read from disk.
+//! [id](ClosedPeriod::id). Office hours are [hours of the week](crate::weekly_hours) in the time zone of the
+//! inbox.
 //!
 //! ```
 //! use shared_domain::out_of_office::{Draft, Mode, Schedule, closed_period};
@@ -31,19 +27,16 @@
 //! assert_eq!(period.until, Timestamp::parse("2026-11-30T09:00:00-05:00"));
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use jiff::{
-    SignedDuration,
-    civil::{Date, DateTime, Weekday},
-    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
-};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    field::{FieldError, FieldErrors, escape_pointer},
+    field::{FieldError, FieldErrors},
     text,
     time::Timestamp,
+    weekly_hours::{MAX_DAYS_OFF, WeeklyHours, WrittenHours, time_zone},
 };
 
 /// When the out-of-office message is sent.
@@ -70,29 +63,7 @@ impl Mode {
     }
 }
 
-const DAYS: [(&str, Weekday); 7] = [
-    ("mon", Weekday::Monday),
-    ("tue", Weekday::Tuesday),
-    ("wed", Weekday::Wednesday),
-    ("thu", Weekday::Thursday),
-    ("fri", Weekday::Friday),
-    ("sat", Weekday::Saturday),
-    ("sun", Weekday::Sunday),
-];
-
-/// The maximum number of ranges per day.
-const MAX_RANGES: usize = 12;
-/// The maximum number of holidays: enough for a whole year.
-const MAX_HOLIDAYS: usize = 366;
 const MAX_MESSAGE_LENGTH: usize = 480;
-const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// The longest closed period that is searched, in days: all holidays, a week on each side, and some margin.
-/// No closed period of a schedule with office hours is longer.
-const MAX_WINDOWS: usize = MAX_HOLIDAYS + 30;
-
-/// Office hours as users enter them: `{"mon": [["09:00", "12:00"], ["13:00", "17:00"]]}`.
-pub type WrittenHours = BTreeMap<String, Vec<(String, String)>>;
-
 /// The settings as they are in the API and in stored items.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,22 +82,12 @@ pub struct Draft {
     pub holidays: Vec<String>,
 }
 
-/// A range of minutes since midnight. The end is exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Range {
-    start: u16,
-    end: u16,
-}
-
 /// Valid settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     mode: Mode,
     message: String,
-    zone: TimeZone,
-    zone_name: String,
-    hours: [Vec<Range>; 7],
-    holidays: BTreeSet<Date>,
+    hours: WeeklyHours,
 }
 
 /// A continuous time in which an inbox is closed.
@@ -157,30 +118,25 @@ impl Schedule {
         if !(may_be_empty || is_message(&message)) {
             errors.add("/message", "1 to 480 characters without control characters");
         }
-        let zone = zone(&draft.time_zone);
+        let zone = time_zone(&draft.time_zone);
         if zone.is_none() {
             errors.add("/timeZone", "an IANA time zone, such as America/New_York");
         }
-        let hours = hours(&draft.hours, &mut errors);
-        let holidays = holidays(&draft.holidays, &mut errors);
+        let zone = zone.unwrap_or(jiff::tz::TimeZone::UTC); // `finish` returns the error of a missing zone
+        let hours = WeeklyHours::parse(zone, &draft.hours, "/hours", &mut errors);
+        let hours = hours.without_days(holidays(&draft.holidays, &mut errors));
         errors.finish()?;
-        let zone = zone.unwrap_or(TimeZone::UTC); // `finish` has returned the error of a missing zone
-        let zone_name = zone.iana_name().unwrap_or(&draft.time_zone).to_owned();
-        Ok(Self { mode: draft.mode, message, zone, zone_name, hours, holidays })
+        Ok(Self { mode: draft.mode, message, hours })
     }
 
     /// The settings in normalized form. Parsing them gives the same schedule.
     pub fn draft(&self) -> Draft {
-        let written = |range: &Range| (clock(range.start), clock(range.end));
-        let days = DAYS.iter().zip(&self.hours).filter(|(_, ranges)| !ranges.is_empty());
         Draft {
             mode: self.mode,
             message: self.message.clone(),
-            time_zone: self.zone_name.clone(),
-            hours: days
-                .map(|((day, _), ranges)| ((*day).to_owned(), ranges.iter().map(written).collect()))
-                .collect(),
-            holidays: self.holidays.iter().map(Date::to_string).collect(),
+            time_zone: self.hours.zone_name().to_owned(),
+            hours: self.hours.written(),
+            holidays: self.hours.days_off().map(Date::to_string).collect(),
         }
     }
 
@@ -192,84 +148,6 @@ impl Schedule {
     /// The out-of-office message.
     pub fn message(&self) -> &str {
         &self.message
-    }
-
-    fn has_office_hours(&self) -> bool {
-        self.hours.iter().any(|ranges| !ranges.is_empty())
-    }
-
-    /// Whether the local time at this instant is within the office hours.
-    fn is_open(&self, instant: jiff::Timestamp) -> bool {
-        let local = self.zone.to_datetime(instant);
-        let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-        !self.holidays.contains(&local.date())
-            && self.ranges(local.date()).iter().any(|range| (range.start..range.end).contains(&minute))
-    }
-
-    fn ranges(&self, date: Date) -> &[Range] {
-        &self.hours[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs())]
-    }
-
-    /// All instants in `from..to` at which the inbox may open or close, in order: the ends of office hours,
-    /// midnights and clock changes.
-    fn edges(&self, from: jiff::Timestamp, to: jiff::Timestamp) -> BTreeSet<jiff::Timestamp> {
-        let first = self.zone.to_datetime(from).date();
-        let last = self.zone.to_datetime(to).date();
-        let first = first.yesterday().unwrap_or(first);
-        let dates = first.series(jiff::Span::new().days(1)).take_while(|date| *date <= last);
-        let marks = dates.flat_map(|date| {
-            let midnight = date.to_datetime(jiff::civil::Time::midnight());
-            let ends = self.ranges(date).iter().flat_map(|range| [range.start, range.end]);
-            std::iter::once(midnight).chain(ends.filter_map(move |minute| at(midnight, minute)))
-        });
-        let changes = self.zone.following(from).map(|change| change.timestamp());
-        let changes = changes.take_while(|change| *change < to);
-        marks
-            .flat_map(|mark| self.instants(mark))
-            .chain(std::iter::once(from)) // `following` excludes a clock change at `from` itself
-            .chain(changes)
-            .filter(|edge| (from..to).contains(edge))
-            .collect()
-    }
-
-    /// The instants with this local time: one, two, or none.
-    fn instants(&self, local: DateTime) -> Vec<jiff::Timestamp> {
-        let offsets = match self.zone.to_ambiguous_timestamp(local).offset() {
-            AmbiguousOffset::Unambiguous { offset } => vec![offset],
-            AmbiguousOffset::Fold { before, after } => vec![before, after],
-            AmbiguousOffset::Gap { .. } => vec![], // the clock change itself is an edge
-        };
-        offsets.into_iter().filter_map(|offset| offset.to_timestamp(local).ok()).collect()
-    }
-
-    /// When the inbox opens after this closed instant.
-    fn opens_after(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
-        let mut from = closed;
-        for _ in 0..MAX_WINDOWS {
-            let to = from.checked_add(DAY).ok()?;
-            let edges = self.edges(from, to);
-            if let Some(edge) = edges.into_iter().find(|edge| self.is_open(*edge)) {
-                return Some(edge);
-            }
-            from = to;
-        }
-        None
-    }
-
-    /// When the closed period that contains this closed instant started.
-    fn closed_since(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
-        let just = SignedDuration::from_nanos(1);
-        let mut to = closed.checked_add(just).ok()?;
-        for _ in 0..MAX_WINDOWS {
-            let from = to.checked_sub(DAY).ok()?;
-            let begins =
-                |edge: &jiff::Timestamp| edge.checked_sub(just).is_ok_and(|before| self.is_open(before));
-            if let Some(edge) = self.edges(from, to).into_iter().rev().find(begins) {
-                return Some(edge);
-            }
-            to = from;
-        }
-        None
     }
 }
 
@@ -287,15 +165,11 @@ pub fn closed_period(schedule: &Schedule, now: Timestamp, on_since: Timestamp) -
     match schedule.mode {
         Mode::Off => None,
         Mode::On => Some(endless("on")),
-        Mode::Auto if !schedule.has_office_hours() => Some(endless("closed")),
+        Mode::Auto if schedule.hours.is_empty() => Some(endless("closed")),
+        Mode::Auto if schedule.hours.is_open(now) => None,
         Mode::Auto => {
-            let instant = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
-            if schedule.is_open(instant) {
-                return None;
-            }
-            let millis = |instant: jiff::Timestamp| Timestamp::from_millis(instant.as_millisecond());
-            let since = schedule.closed_since(instant).map_or(on_since, millis);
-            let until = schedule.opens_after(instant).map(millis);
+            let since = schedule.hours.closed_since(now).unwrap_or(on_since);
+            let until = schedule.hours.opens_after(now);
             Some(ClosedPeriod { id: format!("auto-{}", since.millis()), since, until })
         }
     }
@@ -347,51 +221,8 @@ fn is_message(text: &str) -> bool {
         && !text.contains(|c: char| c.is_control() && c != '\n' && c != '\r')
 }
 
-fn zone(name: &str) -> Option<TimeZone> {
-    TimeZoneDatabase::bundled().get(name).ok().filter(|zone| zone.iana_name().is_some())
-}
-
-fn hours(written: &WrittenHours, errors: &mut FieldErrors) -> [Vec<Range>; 7] {
-    let mut hours: [Vec<Range>; 7] = Default::default();
-    for (day, ranges) in written {
-        let place = DAYS.iter().position(|(name, _)| name == day);
-        let pointer = format!("/hours/{}", escape_pointer(day));
-        match place {
-            None => errors.add(pointer, "one of mon, tue, wed, thu, fri, sat, sun"),
-            Some(_) if ranges.len() > MAX_RANGES => errors.add(pointer, "at most 12 ranges"),
-            Some(place) => hours[place] = day_of(ranges, &pointer, errors),
-        }
-    }
-    hours
-}
-
-fn day_of(written: &[(String, String)], pointer: &str, errors: &mut FieldErrors) -> Vec<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
-    for (index, (start, end)) in written.iter().enumerate() {
-        let pointer = format!("{pointer}/{index}");
-        let (start, end) = (minutes(start).filter(|start| *start < 1440), minutes(end));
-        if start.is_none() {
-            errors.add(format!("{pointer}/0"), "a time of day, 00:00 to 23:59");
-        }
-        if end.is_none() {
-            errors.add(format!("{pointer}/1"), "a time of day, 00:01 to 24:00");
-        }
-        let (Some(start), Some(end)) = (start, end) else { continue };
-        if end <= start {
-            errors
-                .add(pointer, "an end after the start; for hours past midnight, enter one range on each day");
-        } else if ranges.iter().any(|other| start < other.end && other.start < end) {
-            errors.add(pointer, "a range that does not overlap another one of the same day");
-        } else {
-            ranges.push(Range { start, end });
-        }
-    }
-    ranges.sort_unstable();
-    ranges
-}
-
 fn holidays(written: &[String], errors: &mut FieldErrors) -> BTreeSet<Date> {
-    if written.len() > MAX_HOLIDAYS {
+    if written.len() > MAX_DAYS_OFF {
         errors.add("/holidays", "at most 366 dates");
         return BTreeSet::new();
     }
@@ -406,27 +237,6 @@ fn holidays(written: &[String], errors: &mut FieldErrors) -> BTreeSet<Date> {
         }
     }
     holidays
-}
-
-/// Minutes since midnight of `HH:MM`, up to `24:00`.
-fn minutes(text: &str) -> Option<u16> {
-    let (hour, minute) = text.split_once(':')?;
-    let two = |digits: &str| {
-        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit()))
-            .then(|| digits.parse::<u16>().ok())?
-    };
-    let (hour, minute) = (two(hour)?, two(minute)?);
-    let all = hour * 60 + minute;
-    (minute < 60 && all <= 1440).then_some(all)
-}
-
-fn clock(minutes: u16) -> String {
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// The local time this many minutes after midnight.
-fn at(midnight: DateTime, minute: u16) -> Option<DateTime> {
-    midnight.checked_add(SignedDuration::from_mins(i64::from(minute))).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
+use jiff::tz::TimeZoneDatabase;
 use proptest::prelude::*;
 
 use super::*;
+use crate::weekly_hours::{DAYS, clock};
 
 fn draft(mode: Mode, zone: &str, hours: &[(&str, &[(&str, &str)])], holidays: &[&str]) -> Draft {
     let pair = |(start, end): &(&str, &str)| ((*start).to_owned(), (*end).to_owned());
