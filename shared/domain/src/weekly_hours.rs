@@ -73,8 +73,8 @@ pub fn time_zone(name: &str) -> Option<TimeZone> {
 }
 
 impl WeeklyHours {
-    /// Parses hours. A day has up to 12 ranges in any order that do not overlap; `24:00` is allowed as an end.
-    /// Errors are added with pointers that begin with `pointer`, and the range is left out.
+    /// Parses hours. A day has up to 12 ranges in any order that do not overlap; `24:00` is allowed as an
+    /// end. Errors are added with pointers that begin with `pointer`, and the range is left out.
     pub fn parse(zone: TimeZone, written: &WrittenHours, pointer: &str, errors: &mut FieldErrors) -> Self {
         let mut hours: [Vec<Range>; 7] = Default::default();
         for (day, ranges) in written {
@@ -180,8 +180,8 @@ impl WeeklyHours {
         &self.hours[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs())]
     }
 
-    /// All instants in `from..to` at which the hours may begin or end, in order: the ends of ranges, midnights
-    /// and clock changes.
+    /// All instants in `from..to` at which the hours may begin or end, in order: the ends of ranges,
+    /// midnights and clock changes.
     fn edges(&self, from: jiff::Timestamp, to: jiff::Timestamp) -> BTreeSet<jiff::Timestamp> {
         let first = self.zone.to_datetime(from).date();
         let last = self.zone.to_datetime(to).date();
