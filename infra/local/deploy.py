@@ -65,15 +65,30 @@ def deploy(emulator: Emulator, parameters: dict[str, str | int], packages: dict[
     return deployment
 
 
-def _processed(emulator: Emulator, formation, template: dict) -> dict:
+def update(emulator: Emulator, parameters: dict[str, str | int], packages: dict[str, Package]) -> None:
+    """Updates the stack to other parameters."""
+    formation = emulator.client("cloudformation")
+    filled = templates.fill(templates.load(), parameters, BUCKET, packages)
+    native = templates.expand(_processed(emulator, formation, filled, "UPDATE"))
+    change = _change_set(emulator, formation, native, "UPDATE")
+    formation.execute_change_set(StackName=STACK, ChangeSetName=change)
+    try:
+        formation.get_waiter("stack_update_complete").wait(
+            StackName=STACK, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
+        )
+    except WaiterError:
+        raise CloudError(f"the emulator refused the update: {_failures(formation)}") from None
+
+
+def _processed(emulator: Emulator, formation, template: dict, kind: str = "CREATE") -> dict:
     """Returns the template after the SAM transform. The change set that makes it is not executed."""
-    change = _change_set(emulator, formation, template)
+    change = _change_set(emulator, formation, template, kind)
     body = formation.get_template(StackName=STACK, ChangeSetName=change, TemplateStage="Processed")["TemplateBody"]
     formation.delete_change_set(StackName=STACK, ChangeSetName=change)
     return json.loads(body) if isinstance(body, str) else json.loads(json.dumps(body))
 
 
-def _change_set(emulator: Emulator, formation, template: dict) -> str:
+def _change_set(emulator: Emulator, formation, template: dict, kind: str = "CREATE") -> str:
     name = f"local-{uuid.uuid4().hex[:8]}"
     # From the bucket: the expanded template is longer than a request allows.
     emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.json", Body=json.dumps(template).encode())
@@ -81,7 +96,7 @@ def _change_set(emulator: Emulator, formation, template: dict) -> str:
         formation.create_change_set(
             StackName=STACK,
             ChangeSetName=name,
-            ChangeSetType="CREATE",
+            ChangeSetType=kind,
             TemplateURL=f"{emulator.url}/{BUCKET}/{name}.json",
             Capabilities=CAPABILITIES,
         )

@@ -24,7 +24,7 @@ from processes import Child
 from settings import Settings
 
 HEALTH_TIMEOUT = 20  # seconds
-EMPTY = {"users": [], "machines": [], "inboxes": [], "services": [], "names": []}
+EMPTY = {"users": [], "machines": [], "inboxes": []}
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,13 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
 
     api = f"{emulator.url}/_aws/execute-api/{template.API_ID}"
     carrier = settings.carrier_url
-    if carrier is None:
+    simulator = None
+    if carrier is None or settings.seed == "demo":
         progress("starting the carrier simulator")
         simulator = Simulator(programs / "carrier-simulator", settings, api)
         cleanup.callback(simulator.child.stop)
         simulator.await_ready()
+    if carrier is None:
         children.append(simulator.child)
         carrier = simulator.url
 
@@ -89,10 +91,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         **settings.parameters,
         "Architecture": "arm64" if os.uname().machine in ("arm64", "aarch64") else "x86_64",
         "PublicBaseUrl": api,
-        "CarrierBaseUrl": carrier,
-        "CarrierMessagingUrl": carrier,
-        # The storage host of the simulator is the simulator itself, under another name.
-        "CarrierMediaHosts": settings.media_hosts or urlsplit(carrier).netloc.replace("127.0.0.1", "localhost"),
+        **_carrier_parameters(simulator.url if simulator else carrier, None if simulator else settings.media_hosts),
     }
     secret = template.load()["Parameters"]["CarrierSecretName"]["Default"]
     login = {"user": settings.account_sid, "password": settings.auth_token}
@@ -108,13 +107,11 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     seed = EMPTY
     if settings.seed == "demo":
         progress("seeding demo data")
-        simulated = None if settings.carrier_url else carrier
-        seed = _seed(programs / "seed-demo", emulator, settings, api, simulated)
-    if settings.carrier_url is None:
-        for service in seed["services"]:
-            simulator.approve_campaign(service)
-        for named in seed["names"]:
-            simulator.name_number(named["phoneNumber"], named["name"], named["inbox"])
+        seed = _seed(programs / "seed-demo", emulator, settings, api, simulator.url)
+    if settings.carrier_url and simulator:
+        progress(f"updating the stack to the carrier at {carrier}")
+        deploy.update(emulator, parameters | _carrier_parameters(carrier, settings.media_hosts), packages)
+        simulator.child.stop()
     document = {
         "apiUrl": api,
         "consoleUrl": f"{api}/console/",
@@ -138,6 +135,12 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     return Ready(children, document, file)
 
 
+def _carrier_parameters(url: str, media_hosts: str | None) -> dict[str, str]:
+    # The storage host of the simulator is the simulator itself, under another name.
+    hosts = media_hosts or urlsplit(url).netloc.replace("127.0.0.1", "localhost")
+    return {"CarrierBaseUrl": url, "CarrierMessagingUrl": url, "CarrierMediaHosts": hosts}
+
+
 def _await_healthy(api: str, log: Path) -> None:
     deadline = time.monotonic() + HEALTH_TIMEOUT
     while True:
@@ -159,20 +162,15 @@ def _connect_carrier(program: Path, emulator: Emulator) -> None:
         raise CloudError(f"inboxctl cannot connect the carrier: {findings}")
 
 
-def _seed(
-    program: Path,
-    emulator: Emulator,
-    settings: Settings,
-    webhook_base: str,
-    carrier: str | None,
-) -> dict:
-    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaigns
-    are also created there."""
-    command = [str(program), "--stack", deploy.STACK]
-    command += ["--brand-sid", settings.parameters["BrandSid"], "--webhook-base", webhook_base]
-    command += ["--segments-per-second", str(settings.segments_per_second)]
-    if carrier:
-        command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
+def _seed(program: Path, emulator: Emulator, settings: Settings, api: str, carrier: str) -> dict:
+    """Adds demo data with the operator's tool, the API and the carrier simulator. Returns a description of it.
+
+    With another carrier, the simulator runs only for that long: the numbers are bought from it.
+    """
+    command = [str(program), "--stack", deploy.STACK, "--api-url", api, "--carrier-url", carrier]
+    command += ["--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
+    if settings.carrier_url:  # it does not know the campaigns of the simulator
+        command += ["--registered-elsewhere", str(settings.segments_per_second)]
     code, output = Child.finish("seed-demo", command, {"PATH": os.defpath, **emulator.operator})
     if code != 0:
         raise CloudError(f"seed-demo failed with exit code {code}; see its messages above")

@@ -95,7 +95,7 @@ async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
 #[tokio::test]
 async fn an_admin_who_is_not_a_member_reads_nothing() {
     let stack = Stack::open();
-    let (erin, inbox) = (stack.user("erin"), stack.inbox("inb_erin"));
+    let (erin, inbox) = (stack.user("erin"), stack.inbox("ERIN"));
     let phone = Phone::new();
     stack.carrier().send_inbound(&phone, &inbox.phone_number, "Private").await;
     let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
@@ -131,7 +131,7 @@ async fn access_is_checked_before_the_request_is_validated() {
 async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     let stack = Stack::open();
     let (ben, zoe) = (stack.user("ben"), stack.user("zoe"));
-    let reception = stack.inbox("inb_reception");
+    let reception = stack.inbox("RECEPTION");
     let phone = Phone::new();
     stack.carrier().send_inbound(&phone, &reception.phone_number, "For Zoe").await;
     let foreign = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
@@ -148,7 +148,7 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     }
     // A member of both inboxes cannot access a conversation of one through the other.
     let (own, ..) = conversation(&stack, &ben).await;
-    let through = ConversationRef { inbox: "inb_ben".into(), ..own.clone() };
+    let through = ConversationRef { inbox: stack.inbox("BEN").inbox_id.clone(), ..own.clone() };
     ben.get(&through.path()).await.problem(404, "not_found");
     ben.get(&through.messages()).await.problem(404, "not_found");
     ben.send(&through.messages(), json!({ "text": "Hi" })).await.problem(404, "not_found");
@@ -235,7 +235,7 @@ async fn a_machine_does_not_read_conversations() {
     let stack = Stack::open();
     let (machine, farid) = (stack.machine(), stack.user("farid"));
     let phone = Phone::new();
-    let text = json!({ "from": { "inboxId": "inb_farid" }, "to": { "phoneNumber": phone.number() }, "text": "Private" });
+    let text = json!({ "from": { "inboxId": stack.inbox("FARID").inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Private" });
     let sent = farid.send("/v1/messages", text).await.expect(202);
     let path = format!("/v1/messages/{}", sent["messageId"].as_str().expect("an id"));
     machine.get(&path).await.problem(404, "not_found");
@@ -246,7 +246,7 @@ async fn a_machine_does_not_read_conversations() {
 #[tokio::test]
 async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let stack = Stack::open();
-    let (nora, inbox) = (stack.user("nora"), stack.inbox("inb_nightdesk"));
+    let (nora, inbox) = (stack.user("nora"), stack.inbox("NIGHTDESK"));
     let me = nora.get("/v1/me").await.expect(200);
     assert_eq!(me["accounts"], json!([]), "{me}");
     assert_eq!(me["teams"][0]["teamId"], *inbox.team_id);
@@ -259,7 +259,7 @@ async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let token = conversation.acquire_lock(&nora).await;
     let reply = json!({ "text": "Yes", "lockToken": token });
     let refused = nora.post(&conversation.messages(), reply).await.problem(409, "registration_incomplete");
-    assert_eq!(refused["registration"], "not_started");
+    assert_eq!(refused["registration"], "pending");
     let reasons = nora.get(&conversation.can_send()).await.expect(200);
     assert_eq!(
         (&reasons["allowed"], &reasons["reasons"][0]["code"]),
@@ -278,12 +278,18 @@ async fn me_shows_the_user_their_teams_and_the_inboxes_to_send_from() {
     let stack = Stack::open();
     let me = stack.user("olivia").get("/v1/me").await.expect(200);
     assert_eq!((&me["user"]["userId"], &me["user"]["owner"]), (&json!("olivia"), &json!(true)));
-    assert_eq!(me["teams"], json!([{ "teamId": "team_frontdesk", "name": "Front desk", "role": "admin" }]));
+    assert_eq!(
+        me["teams"],
+        json!([{ "teamId": stack.front_desk_inbox().team_id, "name": "Front desk", "role": "admin" }])
+    );
     let accounts = me["accounts"].as_array().expect("accounts");
     let shown: Vec<_> = accounts.iter().map(|account| (&account["inboxId"], &account["kind"])).collect();
     assert_eq!(
         shown,
-        [(&json!("inb_frontdesk"), &json!("shared")), (&json!("inb_olivia"), &json!("personal"))]
+        [
+            (&json!(stack.front_desk_inbox().inbox_id), &json!("shared")),
+            (&json!(stack.inbox("OLIVIA").inbox_id), &json!("personal"))
+        ]
     );
     for member in ["name", "color", "phoneNumber", "apiCode", "teamId"] {
         assert!(accounts.iter().all(|account| account[member].is_string()), "{member}");

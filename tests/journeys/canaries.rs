@@ -32,7 +32,7 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
         .problem(403, "signature");
     carrier.webhook("/webhooks/twilio/messages", &forged).await.problem(400, "malformed");
     carrier.webhook("/webhooks/twilio/status", &forged).await.problem(400, "malformed");
-    let from = json!({ "inboxId": "inb_amelia" });
+    let from = json!({ "inboxId": stack.inbox("AMELIA").inbox_id });
     let text = json!({ "from": from, "to": { "phoneNumber": phone.national() }, "text": composed });
     amelia.send_once("/v1/messages", &key, &text).await.expect(202);
     let id = response["messageId"].as_str().expect("an id");

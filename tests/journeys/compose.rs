@@ -58,7 +58,7 @@ async fn there_is_no_default_inbox_and_no_default_recipient() {
     let (amelia, front_desk, phone) = (stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
     let (from, to) = (json!({ "inboxId": front_desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
     let both_from = json!({ "inboxId": front_desk.inbox_id, "apiCode": front_desk.api_code });
-    let both_to = json!({ "phoneNumber": phone.number(), "contactId": "con_demo01" });
+    let both_to = json!({ "phoneNumber": phone.number(), "contactId": "con_1" });
     for (body, pointer) in [
         (json!({ "to": to, "text": "Hi" }), "/from"),
         (json!({ "from": {}, "to": to, "text": "Hi" }), "/from"),
@@ -166,7 +166,7 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
 async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_unchanged() {
     let stack = Stack::open();
     let (carrier, amelia, ben, own) =
-        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));
+        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("AMELIA"));
     let shared = stack.new_conversation("To the desk").await;
     let before = shared.get_as(&ben).await;
     let text = json!({ "from": { "inboxId": own.inbox_id }, "to": { "phoneNumber": shared.phone.number() }, "text": "From me" });

@@ -95,7 +95,7 @@ async fn a_conversation_is_found_by_its_contact() {
 async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let path = "/v1/teams/team_frontdesk/contacts?limit=20";
+    let path = &format!("/v1/teams/{}/contacts?limit=20", stack.front_desk_inbox().team_id);
     let (mut seen, mut next) = (Vec::new(), None::<String>);
     loop {
         let page = match &next {

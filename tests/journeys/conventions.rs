@@ -213,18 +213,19 @@ async fn any_path_or_query_is_answered() {
         "null",
         &long,
     ];
+    let conversations = format!("/v1/inboxes/{}/conversations", stack.front_desk_inbox().inbox_id);
     for id in odd {
         for path in [
             format!("/v1/inboxes/{id}/conversations"),
-            format!("/v1/inboxes/inb_frontdesk/conversations/{id}"),
-            format!("/v1/inboxes/inb_frontdesk/conversations/{id}/messages"),
+            format!("{conversations}/{id}"),
+            format!("{conversations}/{id}/messages"),
             format!("/v1/messages/{id}"),
         ] {
             let response = amelia.get(&path).await;
             assert_eq!(response.status, 404, "{response}");
             assert_eq!(anonymous.get(&path).await.status, 401, "{path}");
         }
-        let response = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
+        let response = amelia.get(&format!("{conversations}?q={id}&limit=1")).await;
         let wanted = if id == long { 422 } else { 200 }; // the length of `q` is limited
         assert_eq!(response.status, wanted, "{response}");
         let response = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;

@@ -32,7 +32,7 @@ async fn a_conversation_is_archived_and_returned_to_the_inbox() {
 #[tokio::test]
 async fn the_read_state_is_shared_by_all_members() {
     let stack = Stack::open();
-    let (dev, inbox) = (stack.user("dev"), stack.inbox("inb_dev"));
+    let (dev, inbox) = (stack.user("dev"), stack.inbox("DEV"));
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let read = amelia.patch(&conversation.path(), json!({ "read": true })).await.expect(200);
@@ -105,7 +105,7 @@ async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
 #[tokio::test]
 async fn a_list_is_paged_in_order_of_activity() {
     let stack = Stack::open();
-    let (farid, inbox) = (stack.user("farid"), stack.inbox("inb_farid"));
+    let (farid, inbox) = (stack.user("farid"), stack.inbox("FARID"));
     let phones: Vec<_> = (0..5).map(|_| Phone::new()).collect();
     for phone in &phones {
         stack.carrier().send_inbound(phone, &inbox.phone_number, "Hello").await;

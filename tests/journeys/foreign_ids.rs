@@ -251,7 +251,7 @@ struct ResourceIds {
 impl ForeignResources {
     async fn find(stack: &Stack) -> Self {
         let mut owners = Vec::new();
-        for (user, inbox) in [("zoe", "inb_reception"), ("nora", "inb_nightdesk")] {
+        for (user, inbox) in [("zoe", "RECEPTION"), ("nora", "NIGHTDESK")] {
             let (client, inbox) = (stack.user(user), stack.inbox(inbox));
             let phone = Phone::new();
             stack.carrier().send_inbound(&phone, &inbox.phone_number, "For us alone").await;

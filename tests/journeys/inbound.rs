@@ -74,7 +74,7 @@ async fn a_message_that_the_carrier_delivers_five_times_is_stored_once() {
 #[tokio::test]
 async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once() {
     let stack = Stack::open();
-    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
+    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("ERIN"));
     let phone = Phone::new();
     let form = Form::new(&carrier, &phone, &inbox.phone_number, &sid(&phone));
     for response in join_all((0..5).map(|_| form.post(&carrier))).await {
@@ -223,7 +223,7 @@ async fn a_message_to_an_unknown_inbox_number_is_refused() {
 #[tokio::test]
 async fn one_phone_has_a_conversation_in_each_inbox() {
     let stack = Stack::open();
-    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
+    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("ERIN"));
     let shared = stack.new_conversation("To the desk").await;
     carrier.send_inbound(&shared.phone, &inbox.phone_number, "To Erin").await;
     let own = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &shared.phone).await;

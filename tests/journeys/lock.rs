@@ -321,7 +321,7 @@ async fn an_inbound_message_does_not_change_the_lock() {
 #[tokio::test]
 async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
     let stack = Stack::open();
-    let (ben, inbox) = (stack.user("ben"), stack.inbox("inb_ben"));
+    let (ben, inbox) = (stack.user("ben"), stack.inbox("BEN"));
     let phone = Phone::new();
     stack.carrier().send_inbound(&phone, &inbox.phone_number, "Hello").await;
     let conversation = stack.find_conversation(&ben, &inbox.inbox_id, "inbox", &phone).await;

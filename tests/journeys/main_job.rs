@@ -66,7 +66,7 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
 async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member() {
     let stack = Stack::open();
     // A personal inbox gets no messages of other journeys.
-    let inbox = stack.inbox("inb_carla");
+    let inbox = stack.inbox("CARLA");
     let carla = stack.user("carla");
     let before = carla.unread(&inbox.inbox_id).await;
     let (first, second) = (Phone::new(), Phone::new());

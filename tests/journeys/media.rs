@@ -168,7 +168,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     assert_eq!(seen.3, DOT, "the history shows the file");
     // Another inbox cannot send the file.
     let elsewhere = json!({
-        "from": { "inboxId": "inb_ben" }, "to": { "phoneNumber": conversation.phone.number() },
+        "from": { "inboxId": stack.inbox("BEN").inbox_id }, "to": { "phoneNumber": conversation.phone.number() },
         "media": [place["mediaId"]],
     });
     ben.post("/v1/messages", elsewhere).await.problem(422, "media_not_uploaded");

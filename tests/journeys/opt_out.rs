@@ -123,10 +123,10 @@ async fn a_user_opts_a_contact_out_and_in() {
 async fn stop_to_a_personal_inbox_applies_to_all_personal_inboxes() {
     let stack = Stack::open();
     let (carrier, phone) = (stack.carrier(), Phone::new());
-    carrier.send_inbound(&phone, &stack.inbox("inb_ben").phone_number, "STOP").await;
+    carrier.send_inbound(&phone, &stack.inbox("BEN").phone_number, "STOP").await;
     let to = json!({ "phoneNumber": phone.number() });
     for user in ["ben", "carla"] {
-        let text = json!({ "from": { "inboxId": format!("inb_{user}") }, "to": to, "text": "Hi" });
+        let text = json!({ "from": { "apiCode": user.to_uppercase() }, "to": to, "text": "Hi" });
         stack.user(user).post("/v1/messages", text).await.problem(409, "opted_out");
     }
     let shared = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": to, "text": "Hi" });

@@ -117,7 +117,7 @@ async fn invalid_settings_are_refused_by_field() {
         .expect_field_error("/mode");
     team.add_member("ben").await;
     stack.user("ben").get(&path).await.problem(404, "not_found");
-    let own = "/v1/inboxes/inb_carla/out-of-office";
+    let own = &format!("/v1/inboxes/{}/out-of-office", stack.inbox("CARLA").inbox_id);
     let carla = stack.user("carla");
     carla.put(own, json!({ "mode": "off", "timeZone": "UTC" })).await.expect(200);
     stack.user("ben").put(own, json!({ "mode": "off", "timeZone": "UTC" })).await.problem(404, "not_found");

@@ -20,7 +20,7 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let teams = me["teams"].as_array().unwrap();
     let of = |id: &str| teams.iter().find(|team| team["teamId"] == id).cloned();
     assert_eq!(of(&team.id), Some(json!({ "teamId": team.id, "name": "Second team", "role": "admin" })));
-    assert_eq!(of("team_frontdesk").unwrap()["role"], "member");
+    assert_eq!(of(&stack.front_desk_inbox().team_id).unwrap()["role"], "member");
     team.register(&stack.carrier()).await;
     let me = team.admin.get("/v1/me").await.expect(200);
     let account =

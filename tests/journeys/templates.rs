@@ -86,7 +86,7 @@ async fn another_organization_sees_no_templates() {
         outsider.get(&path).await.problem(404, "not_found");
         outsider.delete(&path).await.problem(404, "not_found");
         outsider
-            .post(&format!("{path}/render"), json!({ "contactId": "con_demo01" }))
+            .post(&format!("{path}/render"), json!({ "contactId": "con_1" }))
             .await
             .problem(404, "not_found");
     }

@@ -156,15 +156,15 @@ impl Stack {
         Client { id, name, http: self.http.clone(), base: self.document.api_url.clone(), token }
     }
 
-    /// Returns an inbox of the demo data.
-    pub fn inbox(&self, id: &str) -> &Inbox {
-        let found = self.document.inboxes.iter().find(|inbox| inbox.inbox_id == id);
-        found.unwrap_or_else(|| panic!("no inbox {id}"))
+    /// Returns an inbox of the demo data by its API code.
+    pub fn inbox(&self, code: &str) -> &Inbox {
+        let found = self.document.inboxes.iter().find(|inbox| inbox.api_code == code);
+        found.unwrap_or_else(|| panic!("no inbox {code}"))
     }
 
     /// The shared inbox that most journeys use.
     pub fn front_desk_inbox(&self) -> &Inbox {
-        self.inbox("inb_frontdesk")
+        self.inbox("FRONTDESK")
     }
 
     pub fn carrier(&self) -> Carrier {

@@ -93,7 +93,7 @@ async fn read(State(app): State<App>, access: TeamAccess) -> Result<Json<Registr
 async fn view(app: &App, access: &TeamAccess) -> Result<RegistrationView, Problem> {
     let registration = app.registrations.get(access.team_key()).await?;
     let timeline = app.registrations.timeline(access.team_key()).await?;
-    // The team's status is authoritative: a team that was seeded as approved has no registration of its own.
+    // The team's status is authoritative.
     let registration =
         shared_domain::registration::Registration { status: access.caller.team.registration, ..registration };
     Ok(RegistrationView::of(access.team(), registration, &timeline, access.caller.manages()))

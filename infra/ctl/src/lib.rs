@@ -13,6 +13,7 @@ pub mod machine;
 pub mod number;
 pub mod operator;
 pub mod organization;
+pub mod registration;
 pub mod secret;
 pub mod sending;
 pub mod token;

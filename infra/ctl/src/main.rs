@@ -10,6 +10,7 @@ use inboxctl::{
     number::{self, Adoption, Carrier},
     operator,
     organization::{self, NewOrganization},
+    registration::{self, Confirmation},
     secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
     token::{self, TokenRequest},
@@ -47,6 +48,9 @@ enum Command {
     /// Numbers of the carrier's account
     #[command(subcommand)]
     Number(NumberCommand),
+    /// Registrations of teams
+    #[command(subcommand)]
+    Registration(RegistrationCommand),
     /// Queue messages that could not be processed
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -89,6 +93,12 @@ enum MachineCommand {
 enum NumberCommand {
     /// Creates a shared inbox with a number that the carrier's account owns
     Adopt(Adoption),
+}
+
+#[derive(Subcommand)]
+enum RegistrationCommand {
+    /// Completes the registration of a team whose campaign was registered outside the product
+    Confirm(Confirmation),
 }
 
 #[derive(Subcommand)]
@@ -157,6 +167,9 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         Command::Number(NumberCommand::Adopt(adoption)) => {
             let carrier = Carrier::of_stack(&aws, &stack).await?;
             json!(number::adopt(&operator, &carrier, adoption).await?)
+        }
+        Command::Registration(RegistrationCommand::Confirm(confirmation)) => {
+            json!(registration::confirm(&operator, confirmation).await?)
         }
         Command::DeadLetters(command) => {
             let queues = dead_letters::queues(&aws, &stack)?;

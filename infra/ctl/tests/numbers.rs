@@ -6,7 +6,9 @@ use inboxctl::{
     Error, Operator,
     number::{self, Adoption, Carrier},
     organization::{self, NewOrganization},
+    registration::{self, Confirmation},
 };
+use shared_aws::inbox::Inboxes;
 use shared_carriers::twilio::NumberWebhooks;
 use shared_domain::{inbox::Stage, registration::RegistrationStatus, time::Timestamp};
 use test_kit::TestApp;
@@ -78,6 +80,30 @@ async fn the_first_inbox_of_a_team_starts_its_registration() {
     test.carrier.buy(NUMBER).await;
     number::adopt(&operator(&test, 2), &carrier(&test), &adoption("team_1", "ada")).await.unwrap();
     assert_eq!(test.registration_status("team_1").await, RegistrationStatus::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_that_was_registered_outside_the_product_is_confirmed_once() {
+    let test = start().await;
+    let confirm = async |entropy, team: &str| {
+        let confirmation =
+            Confirmation { organization: "org_1".into(), team: team.into(), segments_per_second: Some(4) };
+        registration::confirm(&operator(&test, entropy), &confirmation).await
+    };
+    assert!(refusal(confirm(2, "team_7").await).contains("no team team_7"));
+    assert!(refusal(confirm(3, "team_1").await).contains("has not started"));
+    test.carrier.buy(NUMBER).await;
+    let adopted =
+        number::adopt(&operator(&test, 4), &carrier(&test), &adoption("team_1", "ada")).await.unwrap();
+    let confirmed = confirm(5, "team_1").await.unwrap();
+    assert_eq!((confirmed.status, confirmed.changed), ("approved", true));
+    assert_eq!(test.registration_status("team_1").await, RegistrationStatus::Approved);
+    let inbox = test.find_inbox(&adopted.inbox_id).await.unwrap();
+    let of_team = Inboxes::new(test.table()).get_with_team(inbox.key()).await.unwrap().unwrap();
+    assert_eq!((of_team.segments_per_second(), of_team.messaging_service()), (4, None));
+    let before = test.engine.keys().await;
+    assert!(!confirm(6, "team_1").await.unwrap().changed);
+    assert_eq!(test.engine.keys().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use lambda_http::{Body, Request, Response};
 use seed_demo::Failure;
 use shared_app::callbacks::SignedCallbacks;
 use shared_aws::{
-    clients::{Bucket, UserPool},
+    clients::{Bucket, EventStreamsLogin, UserPool},
     table::Table,
 };
 use shared_carriers::twilio::{Client, Verifier};
@@ -22,7 +22,7 @@ use test_kit::{
 };
 use utoipa::OpenApi;
 
-use crate::BRAND;
+use crate::{BRAND, EVENT_LOGIN};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
 const SIGNING_SECRET: &str = "signing-secret";
@@ -108,7 +108,8 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let Services { table, bucket, public_url, .. } = services;
     let (claims, cursors) = (Claims::standard, Cursors::fixed(SIGNING_SECRET));
     let verifier = Verifier::new(public_url, vec![TOKEN.into()])?;
-    let webhook_accounts = || fixed_account(verifier.clone(), None);
+    let events = EventStreamsLogin { user: EVENT_LOGIN.into(), password: EVENT_LOGIN.into() };
+    let webhook_accounts = || fixed_account(verifier.clone(), Some(events.clone()));
     let brand = Some(BRAND.to_owned());
 
     let contact_imports = contact_imports::App::new(table, bucket.clone(), claims(), cursors.clone());

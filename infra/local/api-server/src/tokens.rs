@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use seed_demo::DemoData;
 use serde_json::{Value, json};
 use shared_http::caller::SEND_SCOPE;
 
@@ -12,18 +11,16 @@ use shared_http::caller::SEND_SCOPE;
 pub struct Tokens(Arc<BTreeMap<String, Value>>);
 
 impl Tokens {
-    pub(crate) fn of(data: &DemoData) -> Self {
-        let users = data.users.iter().map(|user| {
+    /// The tokens of the demo users and of a machine client.
+    pub(crate) fn of_demo(machine: &str) -> Self {
+        let users = seed_demo::users().map(|user| {
             let claims = json!({
-                "sub": user.id, "custom:organization_id": user.organization_id, "custom:user_id": user.id,
+                "sub": user.id, "custom:organization_id": user.organization, "custom:user_id": user.id,
             });
-            (user.id.clone(), claims)
+            (user.id.to_owned(), claims)
         });
-        let machines = data.machines.iter().map(|machine| {
-            let id = &machine.client_id;
-            (id.clone(), json!({ "sub": id, "client_id": id, "scope": SEND_SCOPE }))
-        });
-        Self(Arc::new(users.chain(machines).collect()))
+        let claims = json!({ "sub": machine, "client_id": machine, "scope": SEND_SCOPE });
+        Self(Arc::new(users.chain([(machine.to_owned(), claims)]).collect()))
     }
 
     /// Returns the claims of the token in an `Authorization` header. `None` if the token is unknown.

@@ -9,9 +9,6 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use test_kit::snapshot::{redacted_path, snapshot};
 
-const INBOX: &str = "/v1/inboxes/inb_frontdesk";
-const TEAM: &str = "/v1/teams/team_frontdesk";
-
 struct Api {
     http: Client,
     server: Server,
@@ -32,11 +29,25 @@ impl Api {
         response(self.request(token, method, path)).await
     }
 
+    /// Returns the path of a user's inbox of this kind.
+    async fn inbox(&self, user: &str, kind: &str) -> String {
+        let (_, me) = self.call(user, Method::GET, "/v1/me").await;
+        let inbox = me["accounts"].as_array().unwrap().iter().find(|inbox| inbox["kind"] == kind);
+        format!("/v1/inboxes/{}", inbox.unwrap()["inboxId"].as_str().unwrap())
+    }
+
+    /// Returns the path of a user's team.
+    async fn team(&self, user: &str) -> String {
+        let (_, me) = self.call(user, Method::GET, "/v1/me").await;
+        format!("/v1/teams/{}", me["teams"][0]["teamId"].as_str().unwrap())
+    }
+
     /// Returns the path of a conversation of the front desk with an unread message.
     async fn conversation(&self) -> String {
-        let path = format!("{INBOX}/conversations?limit=1");
+        let inbox = self.inbox("amelia", "shared").await;
+        let path = format!("{inbox}/conversations?limit=1");
         let (_, page) = self.call("amelia", Method::GET, &path).await;
-        format!("{INBOX}/conversations/{}", page["items"][0]["conversationId"].as_str().unwrap())
+        format!("{inbox}/conversations/{}", page["items"][0]["conversationId"].as_str().unwrap())
     }
 }
 
@@ -124,13 +135,18 @@ async fn the_bodies_of_users_and_teams_have_exactly_these_fields() {
     config["signIn"]["issuer"] = "[url]".into();
     writeln!(responses.text, "GET /v1/config\n{}\n", snapshot(status.as_u16(), &config)).unwrap();
     responses.get("nora", "/v1/teams").await;
-    responses.add("olivia", Method::PATCH, TEAM, json!({ "name": "Reception" })).await;
-    responses.get("olivia", &format!("{TEAM}/members/adam")).await;
+    let team = api.team("adam").await;
+    responses.add("olivia", Method::PATCH, &team, json!({ "name": "Reception" })).await;
+    responses.get("olivia", &format!("{team}/members/adam")).await;
     let member = json!({ "role": "member", "name": "Gina Rossi", "email": "gina@brightside.example" });
-    responses.add("olivia", Method::PUT, &format!("{TEAM}/members/gina"), member).await;
-    responses.get("olivia", &format!("{TEAM}/notification-settings")).await;
-    responses.get("olivia", &format!("{TEAM}/audit")).await;
-    responses.get("olivia", &format!("{TEAM}/registration")).await;
+    responses.add("olivia", Method::PUT, &format!("{team}/members/gina"), member).await;
+    responses.get("olivia", &format!("{team}/notification-settings")).await;
+    responses.get("olivia", &format!("{team}/audit?limit=2")).await;
+    let (status, mut registration) = api.call("olivia", Method::GET, &format!("{team}/registration")).await;
+    // The carrier's events are of the same time, so their order differs.
+    registration["timeline"].as_array_mut().unwrap().retain(|step| step["source"] == "user");
+    writeln!(responses.text, "olivia GET registration\n{}\n", snapshot(status.as_u16(), &registration))
+        .unwrap();
     insta::assert_snapshot!("users_and_teams", responses.text);
 }
 
@@ -138,14 +154,15 @@ async fn the_bodies_of_users_and_teams_have_exactly_these_fields() {
 async fn the_bodies_of_inboxes_have_exactly_these_fields() {
     let api = Api::start().await;
     let mut responses = Responses::of(&api);
-    responses.get("amelia", INBOX).await;
-    responses.get("nora", "/v1/teams/team_nightdesk/inboxes").await;
-    responses.get("nora", "/v1/inboxes/inb_nightdesk/members").await;
+    let (front_desk, team) = (api.inbox("amelia", "shared").await, api.team("nora").await);
+    responses.get("amelia", &front_desk).await;
+    let list = responses.get("nora", &format!("{team}/inboxes")).await;
+    let waiting = list["items"][0]["inboxId"].as_str().unwrap();
+    responses.get("nora", &format!("/v1/inboxes/{waiting}/members")).await;
     responses.get("nora", "/v1/inbox-wizard?name=Billing").await;
     let inbox = json!({ "name": "Billing", "color": "#336699", "phoneNumber": "+12025550177" });
-    let path = "/v1/teams/team_nightdesk/inboxes?dryRun=true";
-    responses.add("nora", Method::POST, path, inbox).await;
-    responses.get("amelia", "/v1/inboxes/inb_amelia/out-of-office").await;
+    responses.add("nora", Method::POST, &format!("{team}/inboxes?dryRun=true"), inbox).await;
+    responses.get("amelia", &format!("{}/out-of-office", api.inbox("amelia", "personal").await)).await;
     insta::assert_snapshot!("inboxes", responses.text);
 }
 
@@ -153,19 +170,20 @@ async fn the_bodies_of_inboxes_have_exactly_these_fields() {
 async fn the_bodies_of_contacts_and_templates_have_exactly_these_fields() {
     let api = Api::start().await;
     let mut responses = Responses::of(&api);
-    let contacts = format!("{TEAM}/contacts");
-    responses.get("ben", &format!("{contacts}?q=C-1001")).await;
+    let team = api.team("ben").await;
+    let contacts = format!("{team}/contacts");
+    let grace = responses.get("ben", &format!("{contacts}?q=C-1001")).await["items"][0]["contactId"].clone();
     let contact = json!({ "firstName": "Rosa", "mobileNumber": "+12025550190", "custom": { "Room": "7" } });
     let contact = responses.add("ben", Method::POST, &contacts, contact).await;
     let id = contact["contactId"].as_str().unwrap();
     responses.add("ben", Method::PUT, &format!("{contacts}/{id}/opt-out"), Value::Null).await;
     responses.get("ben", &format!("{contacts}/{id}/opt-outs")).await;
     let csv = "ContactId,FirstName,LastName,MobileNumber\nC-1,Ada,Long,+12025550191\n";
-    responses.add("adam", Method::POST, &format!("{TEAM}/contact-imports"), csv.into()).await;
+    responses.add("adam", Method::POST, &format!("{team}/contact-imports"), csv.into()).await;
     let template = json!({ "name": "Greeting", "text": "Hi {{firstName}}" });
-    let template = responses.add("adam", Method::POST, &format!("{TEAM}/templates"), template).await;
-    let path = format!("{TEAM}/templates/{}/render", template["templateId"].as_str().unwrap());
-    responses.add("ben", Method::POST, &path, json!({ "contactId": "con_demo00" })).await;
+    let template = responses.add("adam", Method::POST, &format!("{team}/templates"), template).await;
+    let path = format!("{team}/templates/{}/render", template["templateId"].as_str().unwrap());
+    responses.add("ben", Method::POST, &path, json!({ "contactId": grace })).await;
     insta::assert_snapshot!("contacts_and_templates", responses.text);
 }
 
@@ -173,8 +191,8 @@ async fn the_bodies_of_contacts_and_templates_have_exactly_these_fields() {
 async fn the_bodies_of_conversations_and_messages_have_exactly_these_fields() {
     let api = Api::start().await;
     let mut responses = Responses::of(&api);
-    let conversation = api.conversation().await;
-    responses.get("ben", &format!("{INBOX}/conversations?limit=1&read=unread")).await;
+    let (conversation, inbox) = (api.conversation().await, api.inbox("amelia", "shared").await);
+    responses.get("ben", &format!("{inbox}/conversations?limit=1&read=unread")).await;
     responses.get("ben", &format!("{conversation}/messages?limit=1")).await;
     responses.get("ben", &format!("{conversation}/can-send")).await;
     let lock = responses.add("ben", Method::POST, &format!("{conversation}/lock"), Value::Null).await;
@@ -186,7 +204,7 @@ async fn the_bodies_of_conversations_and_messages_have_exactly_these_fields() {
     let message = responses.add("ben", Method::POST, &format!("{conversation}/messages"), reply).await;
     responses.get("ben", &format!("/v1/messages/{}", message["messageId"].as_str().unwrap())).await;
     let upload = json!({ "contentType": "image/png", "size": 1000 });
-    responses.add("ben", Method::POST, &format!("{INBOX}/media"), upload).await;
+    responses.add("ben", Method::POST, &format!("{inbox}/media"), upload).await;
     let message =
         json!({ "from": { "apiCode": "FRONTDESK" }, "to": { "phoneNumber": "+12025550199" }, "text": "Hi" });
     responses.add("machine", Method::POST, "/v1/messages", message).await;

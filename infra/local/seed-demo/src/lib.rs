@@ -1,42 +1,48 @@
 //! Demo data: a registered team with a shared inbox, a team without a registration, and a second organization
-//! that sees nothing of the first. Organizations, users and machines are made as an operator makes them, with
-//! the library of inboxctl.
+//! that sees nothing of the first. All of it is made as operators and users make it: organizations, users and
+//! machines with the library of inboxctl, everything else with the public API, and the rest with the carrier
+//! simulator, which approves the campaigns and sends the customers' messages.
 
 #![allow(missing_docs, reason = "fields whose names say what they are")]
 
+mod api;
+mod plan;
+
 use std::{collections::BTreeMap, time::Duration};
 
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{try_join, try_join_all, try_join3},
+    stream,
+};
 use inboxctl::{
     Operator,
     machine::{self, CreatedMachine, NewMachine},
     organization::{self, NewOrganization},
+    registration::{self, Confirmation},
     token::{self, LOCAL_PASSWORD, TokenRequest},
     user::{self, NewUser},
 };
+use reqwest::Method;
 use serde::Serialize;
-use shared_aws::{
-    contact::{ContactEntry, Contacts},
-    conversation::{ConversationUpdate, Conversations},
-    inbox::Inboxes,
-    messaging::{Inbound, InboundText},
-    registration::Registrations,
-    table::{StoreError, Table},
-    team::{Members, TeamMembers, Teams},
-};
-use shared_carriers::twilio::{CampaignDetails, Client, Purchase};
-use shared_domain::{
-    contact::Contact,
-    conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind, Stage},
-    keys::{InboxKey, TeamKey},
-    membership::{Membership, Role, TeamRole},
-    phone::{Channel, PhoneNumber},
-    registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
-    team::Team,
-    user::{User, UserRef},
-};
+use serde_json::{Value, json};
 use shared_lambda::clock;
+
+use crate::{
+    api::Http,
+    plan::{FRONT_DESK, NIGHT_DESK, RECEPTION},
+};
+pub use crate::{
+    api::Site,
+    plan::{BRIGHTSIDE, DemoUser, users},
+};
+
+/// Requests at a time. More would start more processes of the same function.
+const CONCURRENCY: usize = 8;
+/// How often to ask for a state that the product reaches by itself, and how many times.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+const POLLS: u32 = 600;
+const COLOR: &str = "#2f6f9f";
 
 /// What was added.
 #[derive(Debug, Serialize, Default)]
@@ -44,10 +50,6 @@ pub struct DemoData {
     pub users: Vec<UserOutput>,
     pub machines: Vec<CreatedMachine>,
     pub inboxes: Vec<InboxOutput>,
-    /// Messaging services whose campaign the carrier has to approve.
-    pub services: Vec<String>,
-    /// Names for the phone page of the carrier simulator.
-    pub names: Vec<NameOutput>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,155 +89,106 @@ pub struct InboxOutput {
     pub registered: bool,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NameOutput {
-    pub phone_number: String,
-    pub name: String,
-    pub inbox: bool,
-}
-
 /// Any error: the caller only reports it.
 pub type Failure = Box<dyn std::error::Error>;
 
+/// How the demo data differs between the local cloud and the API server.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The machine client of a stack without a user pool.
+    pub machine_client_id: Option<String>,
+    /// Segments per second of teams whose campaign is registered outside the product. `None` to register the
+    /// campaigns at the simulator.
+    pub registered_elsewhere: Option<u32>,
+    /// Whether the queue workers run, so that replies are delivered.
+    pub workers: bool,
+}
+
+/// Adds the demo data to an empty stack.
+pub async fn seed(operator: &Operator, site: Site, options: Options) -> Result<DemoData, Failure> {
+    let seed = Seed { operator, http: Http::new(site)?, options };
+    let (mut data, neighbors) = try_join(Box::pin(seed.brightside()), Box::pin(seed.neighbors())).await?;
+    data.users.extend(neighbors.users);
+    data.inboxes.extend(neighbors.inboxes);
+    Ok(data)
+}
+
 struct Seed<'a> {
     operator: &'a Operator,
-    members: Members,
-    team_members: TeamMembers,
-    inboxes: Inboxes,
-    teams: Teams,
-    contacts: Contacts,
-    conversations: Conversations,
-    inbound: Inbound,
-    registrations: Registrations,
-    carrier: Option<Client>,
-    brand: String,
-    webhooks: String,
-    segments_per_second: u32,
-    data: DemoData,
+    http: Http,
+    options: Options,
 }
 
-struct DemoUser {
-    id: &'static str,
-    name: &'static str,
-    owner: bool,
-    role: Role,
+/// The tokens of an organization's users, by user ID.
+struct Tokens(BTreeMap<&'static str, String>);
+
+impl Tokens {
+    fn of(&self, user: &DemoUser) -> &str {
+        self.0.get(user.id).map_or("", String::as_str)
+    }
 }
 
-const fn demo_user(id: &'static str, name: &'static str, role: Role) -> DemoUser {
-    DemoUser { id, name, owner: false, role }
+/// A team with its admin, who makes the requests.
+struct Team<'a> {
+    id: String,
+    users: &'static [DemoUser],
+    tokens: &'a Tokens,
 }
 
-const FRONT_DESK: [DemoUser; 8] = [
-    DemoUser { id: "olivia", name: "Olivia Owens", owner: true, role: Role::Admin },
-    demo_user("adam", "Adam Adler", Role::Admin),
-    demo_user("amelia", "Amelia Hart", Role::Member),
-    demo_user("ben", "Ben Okafor", Role::Member),
-    demo_user("carla", "Carla Mendez", Role::Member),
-    demo_user("dev", "Dev Patel", Role::Member),
-    demo_user("erin", "Erin Walsh", Role::Member),
-    demo_user("farid", "Farid Aziz", Role::Member),
-];
-const NIGHT_DESK: [DemoUser; 1] = [demo_user("nora", "Nora Quist", Role::Admin)];
-const NEIGHBORS: [DemoUser; 1] =
-    [DemoUser { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
+impl Team<'_> {
+    fn path(&self) -> String {
+        format!("/v1/teams/{}", self.id)
+    }
 
-const FIRST_NAMES: [&str; 10] =
-    ["Grace", "Hugo", "Iris", "Jonas", "Kira", "Liam", "Mona", "Noah", "Pia", "Quinn"];
-const LAST_NAMES: [&str; 5] = ["Abbott", "Bianchi", "Castro", "Dupont", "Eriksen"];
-const TEXTS: [&str; 8] = [
-    "Hi, is the 3 pm appointment still free?",
-    "Can I bring my son along on Thursday?",
-    "Running ten minutes late, sorry!",
-    "Which form do I need to enroll?",
-    "Thank you, see you tomorrow.",
-    "Is the office open on Monday?",
-    "I did not get the email with the link.",
-    "Could someone call me back, please?",
-];
+    fn admin(&self) -> &str {
+        self.tokens.of(&self.users[0])
+    }
 
-/// Adds the demo data to an empty table. With a client of the carrier simulator, buys the numbers and creates
-/// the campaign there as well. `segments_per_second` is what the campaigns allow. `machine_client_id` is the
-/// machine client of a stack without a user pool.
-pub async fn seed(
-    operator: &Operator,
-    table: Table,
-    carrier: Option<Client>,
-    webhooks: String,
-    brand: String,
-    segments_per_second: u32,
-    machine_client_id: Option<&str>,
-) -> Result<DemoData, Failure> {
-    let mut seed = Seed {
-        operator,
-        members: Members::new(table.clone()),
-        team_members: TeamMembers::new(table.clone()),
-        inboxes: Inboxes::new(table.clone()),
-        teams: Teams::new(table.clone()),
-        contacts: Contacts::new(table.clone()),
-        conversations: Conversations::new(table.clone()),
-        inbound: Inbound::new(table.clone()),
-        registrations: Registrations::new(table),
-        carrier,
-        brand,
-        webhooks,
-        segments_per_second,
-        data: DemoData::default(),
-    };
-    seed.add_brightside(machine_client_id).await?;
-    seed.add_neighbors().await?;
-    Ok(seed.data)
+    fn outputs(&self, has_pool: bool) -> impl Iterator<Item = UserOutput> {
+        self.users.iter().map(move |user| UserOutput {
+            id: user.id.into(),
+            name: user.name.into(),
+            email: user.email(),
+            owner: user.owner,
+            organization_id: user.organization.into(),
+            teams: vec![RoleOutput { team_id: self.id.clone(), role: user.role }],
+            sign_in: has_pool
+                .then(|| SignIn { password: LOCAL_PASSWORD, token: self.tokens.of(user).to_owned() }),
+        })
+    }
 }
 
 impl Seed<'_> {
-    async fn add_brightside(&mut self, machine_client_id: Option<&str>) -> Result<(), Failure> {
-        let organization = self.add_organization("org_brightside", "Brightside", &FRONT_DESK[0]).await?;
-        let front = self.registered(team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?);
-        let people = self.add_team(&organization, &front, &FRONT_DESK).await?;
-        let mut front_desk =
-            inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
-        let service = self.add_registration(&organization, &front.id).await?;
-        self.buy_number(&mut front_desk, service.as_deref()).await?;
-        self.add_inbox(&front_desk, &front, &people).await?;
-        for (index, person) in people.iter().enumerate() {
-            let id = format!("inb_{}", person.id);
-            let mut own = inbox(&organization, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
-            self.buy_number(&mut own, service.as_deref()).await?;
-            self.add_inbox(&own, &front, std::slice::from_ref(person)).await?;
-        }
-        self.add_contacts(&organization, &front.id, &people[2..]).await?;
-        self.add_conversations(&front_desk).await?;
-
-        let night = team("team_nightdesk", "Night desk", RegistrationStatus::NotStarted)?;
-        let people = self.add_team(&organization, &night, &NIGHT_DESK).await?;
-        let mut waiting =
-            inbox(&organization, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
-        self.buy_number(&mut waiting, None).await?;
-        self.add_inbox(&waiting, &night, &people).await?;
-
+    async fn brightside(&self) -> Result<DemoData, Failure> {
+        let everyone: Vec<_> = FRONT_DESK.iter().chain(&NIGHT_DESK).collect();
+        let tokens = self.add_organization("Brightside", &everyone).await?;
+        let owner = tokens.of(&FRONT_DESK[0]);
+        let (front, night) = try_join(
+            self.add_team("Front desk", owner, &FRONT_DESK, &tokens),
+            self.add_team("Night desk", owner, &NIGHT_DESK, &tokens),
+        )
+        .await?;
         let machine = NewMachine {
-            organization: organization.to_string(),
+            organization: BRIGHTSIDE.into(),
             name: "Booking system".into(),
-            client_id: machine_client_id.map(str::to_owned),
+            client_id: self.options.machine_client_id.clone(),
         };
-        self.data.machines.push(machine::create(&self.operator(), &machine).await?);
-        Ok(())
+        let machine = machine::create(&self.operator(), &machine).await?;
+        let (mut inboxes, waiting) =
+            try_join(self.fill_front_desk(&front), self.add_waiting_inbox(&night)).await?;
+        inboxes.push(waiting);
+        let has_pool = self.operator.pool.is_some();
+        let users = front.outputs(has_pool).chain(night.outputs(has_pool)).collect();
+        Ok(DemoData { users, machines: vec![machine], inboxes })
     }
 
-    async fn add_neighbors(&mut self) -> Result<(), Failure> {
-        let organization = self.add_organization("org_neighbors", "Neighbors", &NEIGHBORS[0]).await?;
-        let team = self.registered(team("team_reception", "Reception", RegistrationStatus::Approved)?);
-        let people = self.add_team(&organization, &team, &NEIGHBORS).await?;
-        let mut reception =
-            inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
-        let service = self.add_registration(&organization, &team.id).await?;
-        self.buy_number(&mut reception, service.as_deref()).await?;
-        self.add_inbox(&reception, &team, &people).await
-    }
-
-    /// Returns a team with what its campaign allows.
-    fn registered(&self, team: Team) -> Team {
-        Team { segments_per_second: Some(self.segments_per_second), ..team }
+    async fn neighbors(&self) -> Result<DemoData, Failure> {
+        let tokens = self.add_organization("Neighbors", &[&RECEPTION[0]]).await?;
+        let team = self.add_team("Reception", tokens.of(&RECEPTION[0]), &RECEPTION, &tokens).await?;
+        let inbox = self.add_shared_inbox(&team, "Reception", "RECEPTION", 199).await?;
+        self.register(&team).await?;
+        let users = team.outputs(self.operator.pool.is_some()).collect();
+        Ok(DemoData { users, machines: Vec::new(), inboxes: vec![inbox] })
     }
 
     /// Returns the operator of a new command.
@@ -243,37 +196,29 @@ impl Seed<'_> {
         self.operator.at(clock::now(), clock::entropy())
     }
 
-    /// Creates an organization with its owner.
-    async fn add_organization(
-        &self,
-        id: &str,
-        name: &str,
-        owner: &DemoUser,
-    ) -> Result<OrganizationId, Failure> {
-        let organization = OrganizationId::parse(id)?;
+    /// Creates an organization with its users, of whom the first is the owner, and signs them in.
+    async fn add_organization(&self, name: &str, users: &[&DemoUser]) -> Result<Tokens, Failure> {
+        let owner = users[0];
         let new = NewOrganization {
             name: name.into(),
             owner_name: owner.name.into(),
-            owner_email: email(owner.id, &organization),
+            owner_email: owner.email(),
             owner_id: Some(owner.id.into()),
-            id: Some(id.into()),
+            id: Some(owner.organization.into()),
             no_invitation: true,
         };
         organization::create(&self.operator(), &new).await?;
-        Ok(organization)
+        let tokens = try_join_all(users.iter().map(|user| self.add_user(user))).await?;
+        Ok(Tokens(tokens.into_iter().collect()))
     }
 
-    /// Adds a user who is not the owner, and signs the user in if the stack has a user pool.
-    async fn add_user(
-        &self,
-        organization: &OrganizationId,
-        planned: &DemoUser,
-    ) -> Result<Option<SignIn>, Failure> {
+    /// Adds a user who is not the owner. Returns the user's token, which is the ID without a user pool.
+    async fn add_user(&self, planned: &DemoUser) -> Result<(&'static str, String), Failure> {
         if !planned.owner {
             let new = NewUser {
-                organization: organization.to_string(),
+                organization: planned.organization.into(),
                 name: planned.name.into(),
-                email: email(planned.id, organization),
+                email: planned.email(),
                 id: Some(planned.id.into()),
                 owner: false,
                 no_invitation: true,
@@ -281,235 +226,209 @@ impl Seed<'_> {
             user::create(&self.operator(), &new).await?;
         }
         if self.operator.pool.is_none() {
-            return Ok(None);
+            return Ok((planned.id, planned.id.into()));
         }
-        let request = TokenRequest { user: planned.id.into(), organization: Some(organization.to_string()) };
-        let token = token::create(self.operator, &request).await?.token;
-        Ok(Some(SignIn { password: LOCAL_PASSWORD, token }))
+        let request =
+            TokenRequest { user: planned.id.into(), organization: Some(planned.organization.into()) };
+        Ok((planned.id, token::create(&self.operator(), &request).await?.token))
     }
 
-    /// Buys the inbox's number at the simulator, if there is one, and adds it to a messaging service.
-    async fn buy_number(&self, inbox: &mut Inbox, service: Option<&str>) -> Result<(), Failure> {
-        let Some(carrier) = &self.carrier else { return Ok(()) };
-        let purchase = Purchase::new(inbox.number.as_str(), inbox.id.as_str(), &self.webhooks);
-        let number = carrier.buy_number(&purchase).await?.sid;
-        if let Some(service) = service {
-            carrier.add_number(service, &number).await?;
-        }
-        inbox.number_sid = Some(number);
-        Ok(())
-    }
-
-    /// Adds an approved campaign. Returns its messaging service, if there is a simulator.
-    async fn add_registration(
-        &mut self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<Option<String>, Failure> {
-        let now = clock::now();
-        let mut registration = Registration {
-            status: RegistrationStatus::Approved,
-            as_of: now,
-            brand: Some(self.brand.clone()),
-            ..Registration::default()
+    async fn add_team<'a>(
+        &self,
+        name: &str,
+        owner: &str,
+        users: &'static [DemoUser],
+        tokens: &'a Tokens,
+    ) -> Result<Team<'a>, Failure> {
+        let created = self.post(owner, "/v1/teams", json!({ "name": name })).await?;
+        let team = Team { id: text(&created, "teamId")?, users, tokens };
+        let path = team.path();
+        let add = |user: &'static DemoUser| {
+            let path = format!("{path}/members/{}", user.id);
+            async move { self.http.api(owner, Method::PUT, &path, json!({ "role": user.role })).await }
         };
-        if let Some(carrier) = &self.carrier {
-            let service = carrier.create_service(&format!("{organization} {team}")).await?;
-            let campaign = carrier.create_campaign(&service.sid, &campaign_details(&self.brand)).await?;
-            self.data.services.push(service.sid.clone());
-            registration.messaging_service = Some(service.sid);
-            registration.campaign = Some(campaign.sid);
-        }
-        self.registrations.put(TeamKey { organization, team }, &registration).await?;
-        let step = TimelineStep {
-            id: "demo".into(),
-            status: RegistrationStatus::Approved,
-            at: now,
-            source: StepSource::Callback,
-            codes: Vec::new(),
-            detail: Some("Demo data: created as approved.".into()),
-            by: None,
+        each(users, add).await?;
+        Ok(team)
+    }
+
+    /// The shared inbox with all members of the team, a personal inbox of each, contacts and conversations.
+    async fn fill_front_desk(&self, team: &Team<'_>) -> Result<Vec<InboxOutput>, Failure> {
+        let registered = async {
+            let inbox = self.add_shared_inbox(team, "Front desk", "FRONTDESK", 100).await?;
+            self.register(team).await?;
+            let add = |user: &'static DemoUser| {
+                let path = format!("/v1/inboxes/{}/members/{}", inbox.inbox_id, user.id);
+                async move { self.http.api(team.admin(), Method::PUT, &path, Value::Null).await }
+            };
+            each(team.users, add).await?;
+            Ok(inbox)
         };
-        self.registrations.record_event(TeamKey { organization, team }, &step).await?;
-        Ok(registration.messaging_service)
+        let (front_desk, (), personal) =
+            try_join3(registered, self.add_contacts(team), self.add_personal_inboxes(team)).await?;
+        self.add_conversations(team, &front_desk).await?;
+        let mut inboxes = vec![front_desk];
+        inboxes.extend(personal);
+        Ok(inboxes)
     }
 
-    async fn add_team(
-        &mut self,
-        organization: &OrganizationId,
-        team: &Team,
-        users: &[DemoUser],
-    ) -> Result<Vec<UserRef>, Failure> {
-        self.teams.put(organization, team).await?;
-        let mut people = Vec::new();
-        for planned in users {
-            let user = User {
-                id: UserId::parse(planned.id)?,
-                name: planned.name.to_owned(),
-                email: email(planned.id, organization),
-                owner: planned.owner,
-            };
-            let role = TeamRole { team: team.id.clone(), role: planned.role };
-            let sign_in = self.add_user(organization, planned).await?;
-            self.team_members.put_role(organization, &user, &role).await?;
-            people.push(UserRef { id: user.id.clone(), name: user.name.clone() });
-            self.data.users.push(UserOutput {
-                id: user.id.to_string(),
-                name: user.name,
-                email: user.email,
-                owner: user.owner,
-                organization_id: organization.to_string(),
-                teams: vec![RoleOutput { team_id: team.id.to_string(), role: planned.role.as_str() }],
-                sign_in,
+    async fn add_shared_inbox(
+        &self,
+        team: &Team<'_>,
+        name: &str,
+        code: &str,
+        line: usize,
+    ) -> Result<InboxOutput, Failure> {
+        let inbox = json!({ "name": name, "color": COLOR, "apiCode": code, "phoneNumber": plan::line(line) });
+        self.add_inbox(team, inbox, true).await
+    }
+
+    async fn add_personal_inboxes(&self, team: &Team<'_>) -> Result<Vec<InboxOutput>, Failure> {
+        let add = |(place, user): (usize, &'static DemoUser)| {
+            let inbox = json!({
+                "kind": "personal", "ownerId": user.id, "apiCode": user.id.to_uppercase(),
+                "phoneNumber": plan::line(101 + place),
             });
-        }
-        Ok(people)
+            async move { self.add_inbox(team, inbox, true).await }
+        };
+        each(team.users.iter().enumerate(), add).await
     }
 
-    async fn add_inbox(&mut self, inbox: &Inbox, team: &Team, people: &[UserRef]) -> Result<(), Failure> {
-        self.inboxes.put(inbox).await?;
-        for user in people {
-            let member = Membership {
-                inbox: inbox.id.clone(),
-                kind: inbox.kind,
-                team: inbox.team.clone(),
-                user: user.clone(),
-            };
-            self.members.put(&inbox.organization, &member).await?;
-        }
-        self.data.inboxes.push(InboxOutput {
-            inbox_id: inbox.id.to_string(),
-            api_code: inbox.api_code.clone(),
-            phone_number: inbox.number.as_str().to_owned(),
-            team_id: inbox.team.to_string(),
-            registered: team.registration.is_complete(),
+    /// The inbox of a team that is not registered, with a number that the account owns already.
+    async fn add_waiting_inbox(&self, team: &Team<'_>) -> Result<InboxOutput, Failure> {
+        let number = plan::line(109);
+        self.http.buy_number(&number).await?;
+        let inbox = json!({
+            "name": "Night desk", "color": COLOR, "apiCode": "NIGHTDESK", "phoneNumber": number, "adopt": true,
         });
-        self.data.names.push(NameOutput {
-            phone_number: inbox.number.as_str().to_owned(),
-            name: inbox.name.clone(),
-            inbox: true,
-        });
+        self.add_inbox(team, inbox, false).await
+    }
+
+    async fn add_inbox(
+        &self,
+        team: &Team<'_>,
+        inbox: Value,
+        registered: bool,
+    ) -> Result<InboxOutput, Failure> {
+        let created = self.post(team.admin(), &format!("{}/inboxes", team.path()), inbox).await?;
+        let phone_number = text(&created, "phoneNumber")?;
+        self.name(&phone_number, &text(&created, "name")?, true).await?;
+        Ok(InboxOutput {
+            inbox_id: text(&created, "inboxId")?,
+            api_code: text(&created, "apiCode")?,
+            phone_number,
+            team_id: team.id.clone(),
+            registered,
+        })
+    }
+
+    /// Shows a name with a phone number on the phone page.
+    async fn name(&self, number: &str, name: &str, is_inbox: bool) -> Result<(), Failure> {
+        let fields =
+            [("PhoneNumber", number), ("Name", name), ("Inbox", if is_inbox { "true" } else { "false" })];
+        self.http.simulate("name", &fields).await?;
         Ok(())
     }
 
-    async fn add_contacts(
-        &mut self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        staff: &[UserRef],
-    ) -> Result<(), Failure> {
-        for index in 0..50 {
-            let contact = Contact {
-                id: ContactId::parse(&format!("con_demo{index:02}"))?,
-                external_id: Some(format!("C-{}", 1001 + index)),
-                first_name: Some(FIRST_NAMES[index % 10].to_owned()),
-                last_name: Some(LAST_NAMES[index / 10].to_owned()),
-                number: contact_number(index)?,
-                assigned: staff.get(index % (staff.len() + 1)).cloned(),
-                opted_out: false,
-                blocked: false,
-                provisional: false,
+    /// Submits the team's campaign, lets the carriers approve it, and waits until the product knows.
+    async fn register(&self, team: &Team<'_>) -> Result<(), Failure> {
+        if let Some(rate) = self.options.registered_elsewhere {
+            let confirmation = Confirmation {
+                organization: team.users[0].organization.into(),
+                team: team.id.clone(),
+                segments_per_second: Some(rate),
             };
-            self.data.names.push(NameOutput {
-                phone_number: contact.number.as_str().to_owned(),
-                name: format!("{} {}", FIRST_NAMES[index % 10], LAST_NAMES[index / 10]),
-                inbox: false,
-            });
-            let entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
-            self.contacts.write(TeamKey { organization, team }, None, &entry, None).await?;
+            registration::confirm(&self.operator(), &confirmation).await?;
+            return Ok(());
         }
+        let path = format!("{}/registration", team.path());
+        let submitted = self.post(team.admin(), &path, plan::campaign()).await?;
+        let service = text(&submitted["carrier"], "messagingServiceSid")?;
+        let fields = [("MessagingServiceSid", service.as_str()), ("Status", "VERIFIED")];
+        self.http.simulate("campaign-status", &fields).await?;
+        self.wait(team.admin(), &path, "status", "approved").await
+    }
+
+    async fn add_contacts(&self, team: &Team<'_>) -> Result<(), Failure> {
+        let path = format!("{}/contacts", team.path());
+        let add = |index: usize| {
+            let path = &path;
+            async move {
+                self.post(team.admin(), path, plan::contact(index)).await?;
+                self.name(&plan::phone(index), &plan::contact_name(index), false).await
+            }
+        };
+        each(0..plan::CONTACTS, add).await?;
         Ok(())
     }
 
-    async fn add_conversations(&self, inbox: &Inbox) -> Result<(), Failure> {
-        let now = clock::now();
-        for (index, text) in TEXTS.iter().enumerate() {
-            let from = contact_number(index)?;
-            let inbound = InboundText {
-                carrier: "twilio",
-                carrier_id: format!("SM{index:032x}"),
-                from: from.clone(),
-                channel: Channel::Sms,
-                text: (*text).to_owned(),
-                media: Vec::new(),
-            };
-            let ago = Duration::from_mins(10 * (index as u64 + 1));
-            self.inbound.receive(inbox, &inbound, now - ago).await?;
-            if index >= 5 {
-                self.archive(inbox, &from).await?;
+    /// Messages of customers, oldest first, and replies to the first ones.
+    async fn add_conversations(&self, team: &Team<'_>, inbox: &InboxOutput) -> Result<(), Failure> {
+        let count = plan::TEXTS.len();
+        for (index, text) in plan::TEXTS.iter().enumerate() {
+            let phone = plan::phone(count - 1 - index);
+            let fields = [("From", &*phone), ("To", &*inbox.phone_number), ("Body", text)];
+            let sent = self.http.simulate("inbound-message", &fields).await?;
+            if sent["webhookStatus"] != 200 {
+                return Err(format!("the product did not accept a message: {sent}").into());
             }
         }
+        let path = format!("/v1/inboxes/{}/conversations", inbox.inbox_id);
+        let list = self.http.api(team.admin(), Method::GET, &path, Value::Null).await?;
+        let oldest_first = list["items"].as_array().into_iter().flatten().rev();
+        let ids = oldest_first.map(|item| text(item, "conversationId")).collect::<Result<Vec<_>, _>>()?;
+        let staff = &team.users[2..];
+        let reply = |((id, reply), user): ((String, &'static str), &'static DemoUser)| {
+            let path = format!("{path}/{id}");
+            async move { self.reply(team.tokens.of(user), &path, reply).await }
+        };
+        each(ids.into_iter().zip(plan::REPLIES).zip(staff), reply).await?;
         Ok(())
     }
 
-    async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
-        let conversation = ConversationId::of(&inbox.id, contact);
-        let change = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
-        let (organization, now) = (&inbox.organization, clock::now());
-        self.conversations
-            .change_many(InboxKey { organization, inbox: &inbox.id }, &[conversation], change, now)
-            .await
-            .map(|_| ())
+    /// Replies as a user does: acquires the lock, sends, and leaves.
+    async fn reply(&self, token: &str, conversation: &str, reply: &str) -> Result<(), Failure> {
+        let lock = self.post(token, &format!("{conversation}/lock"), Value::Null).await?;
+        let body = json!({ "text": reply, "lockToken": lock["token"] });
+        let message = self.post(token, &format!("{conversation}/messages"), body).await?;
+        let path = format!("{conversation}/lock?token={}", lock["token"]);
+        self.http.api(token, Method::DELETE, &path, Value::Null).await?;
+        if self.options.workers {
+            let path = format!("/v1/messages/{}", text(&message, "messageId")?);
+            self.wait(token, &path, "state", "delivered").await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&self, token: &str, path: &str, body: Value) -> Result<Value, Failure> {
+        self.http.api(token, Method::POST, path, body).await
+    }
+
+    /// Waits until a field of a resource has a value.
+    async fn wait(&self, token: &str, path: &str, field: &str, value: &str) -> Result<(), Failure> {
+        for _ in 0..POLLS {
+            let resource = self.http.api(token, Method::GET, path, Value::Null).await?;
+            if resource[field] == value {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        Err(format!("the field {field} of {path} does not become {value}").into())
     }
 }
 
-fn email(user: &str, organization: &OrganizationId) -> String {
-    format!("{user}@{}.example", organization.as_str().trim_start_matches("org_"))
+/// Runs an action for each item, some at a time. Returns the results in the order of the items.
+async fn each<T, R, F>(
+    items: impl IntoIterator<Item = T>,
+    action: impl FnMut(T) -> F,
+) -> Result<Vec<R>, Failure>
+where
+    F: Future<Output = Result<R, Failure>>,
+{
+    stream::iter(items).map(action).buffered(CONCURRENCY).try_collect().await
 }
 
-fn campaign_details(brand: &str) -> CampaignDetails {
-    CampaignDetails {
-        brand_sid: brand.to_owned(),
-        use_case: "LOW_VOLUME".into(),
-        description: "Replies of a front desk to people who wrote to it or asked for an appointment.".into(),
-        message_flow: "People give their mobile number at the desk and tick the box for text messages."
-            .into(),
-        message_samples: vec![
-            "Brightside: your visit is on Friday at 3pm. Reply STOP to opt out.".into(),
-            "Brightside: we received your question and will answer today.".into(),
-        ],
-        has_embedded_links: false,
-        has_embedded_phone: false,
-        privacy_policy_url: None,
-        terms_url: None,
-    }
-}
-
-fn team(id: &str, name: &str, registration: RegistrationStatus) -> Result<Team, Failure> {
-    Ok(Team {
-        id: TeamId::parse(id)?,
-        name: name.to_owned(),
-        registration,
-        messaging_service: None,
-        segments_per_second: None,
-    })
-}
-
-fn inbox(
-    organization: &OrganizationId,
-    team: &Team,
-    id: &str,
-    kind: InboxKind,
-    name: &str,
-    line: usize,
-) -> Result<Inbox, Failure> {
-    Ok(Inbox {
-        organization: organization.clone(),
-        id: InboxId::parse(id)?,
-        team: team.id.clone(),
-        kind,
-        name: name.to_owned(),
-        color: "#2f6f9f".to_owned(),
-        api_code: id.trim_start_matches("inb_").to_uppercase(),
-        number: PhoneNumber::from_carrier(&format!("+12025550{line:03}"))?,
-        number_sid: None,
-        voice_forwarding: None,
-        creator: None,
-        stage: Stage::Active,
-        segments_per_second: None,
-    })
-}
-
-fn contact_number(index: usize) -> Result<PhoneNumber, Failure> {
-    Ok(PhoneNumber::from_carrier(&format!("+12025550{:03}", 110 + index))?)
+/// Returns a field that is a string.
+fn text(value: &Value, field: &str) -> Result<String, Failure> {
+    let found = value[field].as_str().map(str::to_owned);
+    found.ok_or_else(|| format!("a response has no {field}: {value}").into())
 }

@@ -231,7 +231,7 @@ impl Contacts {
     }
 
     /// Writes a contact, points its number at it, and opts out or blocks the number as the contact says. For
-    /// seeds and tests.
+    /// tests.
     pub async fn put(&self, team: TeamKey<'_>, contact: &Contact) -> Result<(), StoreError> {
         let number = &contact.number;
         self.table.put(keys::contact(team, &contact.id), &ContactRow::of(contact)).await?;

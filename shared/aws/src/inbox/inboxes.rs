@@ -207,7 +207,7 @@ impl Inboxes {
         transaction.commit().await.map(drop)
     }
 
-    /// Writes an inbox with its number and its API code, for seeds and tests.
+    /// Writes an inbox with its number and its API code, for tests.
     pub async fn put(&self, inbox: &Inbox) -> Result<(), StoreError> {
         let pointer = InboxPointer::of(inbox);
         self.table.put(keys::inbox(inbox.key()), &InboxRow::of(inbox)).await?;

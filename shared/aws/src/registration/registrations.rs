@@ -220,7 +220,7 @@ impl Registrations {
         self.table.put_new(key, &StepRow::of(step)).await.map(drop)
     }
 
-    /// Writes a registration, for seeds and tests.
+    /// Writes a registration, for tests.
     pub async fn put(&self, team: TeamKey<'_>, registration: &Registration) -> Result<(), StoreError> {
         self.table.put(keys::registration(team), &RegistrationRow::of(registration)).await?;
         match &registration.messaging_service {

@@ -98,7 +98,7 @@ impl Members {
         transaction.commit().await.map(drop)
     }
 
-    /// Adds a member whatever the state of the team, for seeds and tests.
+    /// Adds a member whatever the state of the team, for tests.
     pub async fn put(&self, organization: &OrganizationId, member: &Membership) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         write(&mut transaction, organization, member)?;

@@ -196,7 +196,7 @@ impl TeamMembers {
         Ok(())
     }
 
-    /// Stores the role of a user in a team, for seeds and tests.
+    /// Stores the role of a user in a team, for tests.
     pub async fn put_role(
         &self,
         organization: &OrganizationId,

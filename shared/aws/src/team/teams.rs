@@ -153,7 +153,7 @@ impl Teams {
         transaction.commit().await.map(drop)
     }
 
-    /// Writes a team, for seeds and tests.
+    /// Writes a team, for tests.
     pub async fn put(&self, organization: &OrganizationId, team: &Team) -> Result<(), StoreError> {
         let team_key = TeamKey { organization, team: &team.id };
         self.table.put(keys::team_in_list(team_key), &TeamPointer::of(team_key)).await?;
