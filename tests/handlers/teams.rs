@@ -1,7 +1,8 @@
 //! `teams`: teams, their notification settings and audit log. The submodules test members, invitations,
-//! the organization, sending pauses and `GET /v1/me`.
+//! machine clients, the organization, sending pauses and `GET /v1/me`.
 
 mod invitations;
+mod machine_clients;
 mod me;
 mod members;
 mod organization;

@@ -73,6 +73,7 @@ impl AccessFixture {
             ("reviewId", text(&reviews["items"][0]["reviewId"])),
             ("teamId", team.id.clone()),
             ("userId", "ben".to_owned()),
+            ("clientId", "client-of-nobody".to_owned()),
         ];
         let callers = vec![
             Caller {

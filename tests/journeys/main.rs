@@ -23,6 +23,7 @@ mod foreign_ids;
 mod imports;
 mod inbound;
 mod lock;
+mod machine_clients;
 mod main_job;
 mod matrix;
 mod media;

@@ -3,6 +3,7 @@
 //!
 //! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's ID.
 
+mod machine_clients;
 mod me;
 mod members;
 mod notifications;
@@ -50,6 +51,8 @@ pub struct App {
     keys: UsedKeys,
     /// Where members sign in. `None` if the stack has a foreign issuer of tokens.
     directory: Option<UserDirectory>,
+    /// Machine clients of the user pool whose tokens the API accepts. The template creates the first one.
+    machine_clients: Vec<String>,
 }
 
 impl App {
@@ -59,11 +62,15 @@ impl App {
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let claims = Claims::from_environment(&mut env);
         let pool = env.optional("USER_POOL_ID");
+        let machine_clients = env.optional("MACHINE_CLIENT_IDS").unwrap_or_default();
         env.finish()?;
         let aws = Aws::from_environment()?;
         let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
         let directory = pool.map(|pool| UserDirectory::new(&aws, pool));
-        Ok(Self { directory, ..Self::new(&Table::of(&aws, name), claims, cursors) })
+        let machine_clients =
+            machine_clients.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+        let app = Self::new(&Table::of(&aws, name), claims, cursors);
+        Ok(Self { directory, machine_clients, ..app })
     }
 
     /// Uses this table.
@@ -83,7 +90,14 @@ impl App {
             pauses: SendingPauses::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
             directory: None,
+            machine_clients: Vec::new(),
         }
+    }
+
+    /// Accepts these machine clients of the user pool.
+    #[must_use]
+    pub fn with_machine_clients(self, ids: &[&str]) -> Self {
+        Self { machine_clients: ids.iter().map(|&id| id.to_owned()).collect(), ..self }
     }
 
     /// Invites new members to this user pool.
@@ -103,6 +117,7 @@ shared_http::routes! {
     members::read, members::put, members::remove,
     notifications::read, notifications::replace,
     organization::read, organization::update,
+    machine_clients::list, machine_clients::create, machine_clients::remove,
     sending_pause::read, sending_pause::pause, sending_pause::resume,
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use shared_aws::team::{AddMachineOutcome, Machine};
 use shared_domain::{ids::OrganizationId, settings};
 
 use crate::{Error, Operator, operator::Pool};
@@ -64,7 +65,9 @@ pub async fn create(operator: &Operator, new: &NewMachine) -> Result<CreatedMach
         }
     };
     let event = operator.event("machine.create", &client_id);
-    if !operator.members.add_machine(&client_id, &organization.id, &event).await? {
+    let machine = Machine { client: client_id.clone(), name: name.clone(), created_at: operator.now };
+    let added = operator.members.add_machine(&machine, &organization.id, &event, None).await?;
+    if added != AddMachineOutcome::Added {
         return Err(Error::Conflict(format!("The client {client_id} acts for another organization.")));
     }
     let detail = (!accepted).then(|| {
@@ -93,7 +96,7 @@ async fn accepted_client<'a>(
             return Ok(Some(client));
         }
     }
-    let owner = operator.members.machine(&pool.machine_client).await?;
+    let owner = operator.members.organization_of_machine(&pool.machine_client).await?;
     let is_free = owner.is_none_or(|owner| owner == *organization);
     Ok(is_free.then_some(pool.machine_client.as_str()))
 }

@@ -381,6 +381,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/machine-clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List machine clients
+         * @description For the organization's owner.
+         */
+        get: operations["listMachineClients"];
+        put?: never;
+        /**
+         * Add a machine client
+         * @description For the organization's owner. Creates a client in the user pool of the stack and returns its secret once.
+         *     With your own issuer of tokens, `clientId` names a client that exists there. The client sends messages by
+         *     API code with tokens that have the scope `shared-inbox/send`.
+         */
+        post: operations["createMachineClient"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/machine-clients/{clientId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a machine client
+         * @description For the organization's owner. Refuses the tokens of the client from then on. Idempotent.
+         */
+        delete: operations["deleteMachineClient"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -1551,6 +1597,34 @@ export interface components {
          * @enum {string}
          */
         Channel: "sms" | "rcs" | "whatsapp";
+        /**
+         * @description Client taken.
+         * @example {
+         *       "code": "client_taken",
+         *       "detail": "This client belongs to another organization.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Client taken",
+         *       "type": "https://api.example.com/docs/errors#client_taken"
+         *     }
+         */
+        ClientTakenProblem: {
+            /** @constant */
+            code: "client_taken";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /** @description A message to a recipient. */
         Compose: {
             /** @description The inbox to send from. There is no default. */
@@ -1790,6 +1864,14 @@ export interface components {
             notice: string | null;
             /** @description The registration of the inbox's team. */
             registration: components["schemas"]["RegistrationSummary"];
+        };
+        /** @description A new machine client. */
+        CreatedMachineClient: components["schemas"]["MachineClient"] & {
+            /**
+             * @description Secret of the client, in this response only. Absent if your issuer of tokens has it, and if the
+             *     request is repeated.
+             */
+            clientSecret?: string | null;
         };
         /** @description A decision about a message. */
         Decided: {
@@ -2450,6 +2532,30 @@ export interface components {
              */
             type: string;
         };
+        /** @description A client that sends messages by API code. */
+        MachineClient: {
+            /**
+             * @description Whether the API accepts tokens of the client. If not, your operator has to add its ID to the setting
+             *     `MachineClientIds` first.
+             */
+            accepted: boolean;
+            /** @description ID of the client at the issuer of its tokens. */
+            clientId: string;
+            /**
+             * Format: date-time
+             * @description Time when the client was added.
+             */
+            createdAt: string;
+            /** @description Display name. */
+            name: string;
+        };
+        /** @description A page of a list. */
+        MachineClientPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["MachineClient"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
         /** @description Settings of one kind of notification. */
         Mailing: {
             /** @description Whether the notification is sent. */
@@ -2773,6 +2879,16 @@ export interface components {
         };
         /** @description An inbox to create: a shared or a personal one. */
         NewInbox: components["schemas"]["NewSharedInbox"] | components["schemas"]["NewPersonalInbox"];
+        /** @description A machine client to add. */
+        NewMachineClient: {
+            /**
+             * @description ID of an existing client at your own issuer of tokens. The user pool of the stack chooses the ID
+             *     itself.
+             */
+            clientId?: string | null;
+            /** @description 1 to 80 characters. */
+            name: string;
+        };
         /** @description A file to upload. */
         NewMedia: {
             /** @description MIME type. Carriers accept images, audio, video, PDF files, contacts and calendars. */
@@ -6689,6 +6805,220 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listMachineClients: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "accepted": true,
+                     *           "clientId": "4t0c6g3u1hkq5v8n2m7r9e0a1b",
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
+                     *           "name": "Front desk"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MachineClientPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `owner_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createMachineClient: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "clientId": "4t0c6g3u1hkq5v8n2m7r9e0a1b",
+                 *       "name": "Front desk"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewMachineClient"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "accepted": true,
+                     *       "clientId": "4t0c6g3u1hkq5v8n2m7r9e0a1b",
+                     *       "clientSecret": "1b9k4c7e2m5q8s0u3w6y1a4d7g0j3n6p9r2t5v8x",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "name": "Front desk"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CreatedMachineClient"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `owner_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `client_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTakenProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteMachineClient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the client */
+                clientId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `owner_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

@@ -181,8 +181,10 @@ where
 
 /// Returns whether the text can be a client ID: printable ASCII (RFC 6749, appendix A.1), and short enough
 /// for a key.
-fn is_client_id(text: &str) -> bool {
-    text.len() <= MAX_CLIENT_ID_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+pub fn is_client_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= MAX_CLIENT_ID_LENGTH
+        && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn no_user() -> Problem {

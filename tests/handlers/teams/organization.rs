@@ -8,7 +8,7 @@ use test_kit::{TestApp, build, gateway::Event};
 use super::{app, call};
 
 /// Creates an organization with this owner.
-async fn create(test: &TestApp, id: &str, name: &str, owner: &str) {
+pub(super) async fn create(test: &TestApp, id: &str, name: &str, owner: &str) {
     let owner = User {
         id: build::user_id(owner),
         name: owner.to_uppercase(),

@@ -31,6 +31,7 @@ struct Content {
     users: BTreeMap<String, BTreeMap<String, String>>,
     invitations: Vec<String>,
     clients: usize,
+    deleted_clients: Vec<String>,
     failure: Option<&'static str>,
 }
 
@@ -62,6 +63,11 @@ impl FakeUserDirectory {
     /// Returns the addresses that got an invitation, in order.
     pub fn invitations(&self) -> Vec<String> {
         self.state.lock().unwrap().invitations.clone()
+    }
+
+    /// Returns the app clients that were deleted, in order.
+    pub fn deleted_clients(&self) -> Vec<String> {
+        self.state.lock().unwrap().deleted_clients.clone()
     }
 
     /// Refuses every request with this error code from now on.
@@ -114,6 +120,10 @@ impl FakeUserDirectory {
             "CreateUserPoolClient" => {
                 state.clients += 1;
                 client(&format!("client-{}", state.clients))
+            }
+            "DeleteUserPoolClient" => {
+                state.deleted_clients.push(request["ClientId"].as_str().unwrap().to_owned());
+                "{}".into_response()
             }
             other => panic!("the fake user directory does not have {other}"),
         }

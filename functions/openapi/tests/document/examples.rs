@@ -87,8 +87,18 @@ fn example(name: &str, schema: &Value, schemas: &Value) -> Value {
         }
         "array" => json!([example(name, &schema["items"], schemas)]),
         "boolean" => json!(
-            ["allowed", "active", "enabled", "mms", "voice", "member", "membersOffered", "submitted"]
-                .contains(&name)
+            [
+                "accepted",
+                "allowed",
+                "active",
+                "enabled",
+                "mms",
+                "voice",
+                "member",
+                "membersOffered",
+                "submitted"
+            ]
+            .contains(&name)
         ),
         "integer" | "number" => number(name).into(),
         _ => text(name, schema).into(),
@@ -165,6 +175,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "brandSid" => "BN0123456789abcdef0123456789abcdef",
         "campaignSid" => "QE0123456789abcdef0123456789abcdef",
         "code" => "30003",
+        "clientSecret" => "1b9k4c7e2m5q8s0u3w6y1a4d7g0j3n6p9r2t5v8x",
         "clientId" => "4t0c6g3u1hkq5v8n2m7r9e0a1b",
         "color" => "#2f6fed",
         "commit" => "7f4c1f0d8a5e2b9c3d6f7a8b9c0d1e2f3a4b5c6d",

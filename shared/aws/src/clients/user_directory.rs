@@ -277,6 +277,14 @@ impl UserDirectory {
         Ok(parse::<ClientResponse>(&body)?.user_pool_client)
     }
 
+    /// Deletes an app client. Does nothing if it does not exist.
+    pub async fn remove_machine(&self, client_id: &str, now: Timestamp) -> Result<(), DirectoryError> {
+        match self.call("DeleteUserPoolClient", json!({ "ClientId": client_id }), now).await {
+            Err(error) if !error.has_code("ResourceNotFoundException") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     async fn call(&self, action: &str, mut body: Value, now: Timestamp) -> Result<Vec<u8>, DirectoryError> {
         body["UserPoolId"] = self.pool.as_str().into();
         Ok(self.cognito.signed_call(action, &body, now).await?)

@@ -46,7 +46,8 @@
 //! | `NUMBER#+1…` | `NUMBER` | inbox by its number | webhooks |
 //! | `ORGANIZATIONS` | `org_` | organization with its first owner | the operator's list |
 //! | `ORGNAME#name` | `ORGNAME` | organization by name | creation, so that names are unique |
-//! | `CLIENT#id` | `CLIENT` | organization of a machine client | tokens without an organization claim |
+//! | `CLIENT#id` | `CLIENT` | organization of a machine client, also of a removed one | tokens without an organization claim |
+//! | `org_#MACHINES` | client ID | machine client of the organization | the owner's list |
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events |
 //! | `OUTBOX#shard` | `msg_` | accepted message that is not yet queued | the stream (relay), the sweep |
 //! | `OUTBOX#MAIL` | notification | notification that is not yet queued | the stream (relay), the sweep |
@@ -488,6 +489,16 @@ pub fn inbox_number(number: &PhoneNumber) -> Key {
 /// Organization of a machine client.
 pub fn machine_client(client: &str) -> Key {
     Key::new(format!("CLIENT#{client}"), "CLIENT")
+}
+
+/// Partition of an organization's list of machine clients.
+pub fn machines_partition(organization: &OrganizationId) -> String {
+    format!("{organization}#MACHINES")
+}
+
+/// Machine client in the organization's list.
+pub fn machine(organization: &OrganizationId, client: &str) -> Key {
+    Key::new(machines_partition(organization), client)
 }
 
 /// Prefix of the open reviews in an inbox's partition.

@@ -13,6 +13,7 @@ pub(crate) mod users;
 pub use self::{
     audit::{Audit, AuditEntry, AuditEvent},
     inbox_members::AddMemberOutcome,
+    machines::{AddMachineOutcome, Machine},
     members::Members,
     organizations::{ChangeOrganizationOutcome, CreateOrganizationOutcome, Organization, Organizations},
     team_members::TeamMembers,

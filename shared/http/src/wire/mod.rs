@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod event;
 pub mod inbox;
 pub mod lock;
+pub mod machine_client;
 pub mod me;
 pub mod message;
 pub mod opt_out_review;

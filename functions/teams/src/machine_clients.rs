@@ -1,0 +1,163 @@
+//! Machine clients of the organization: integrations that send messages by API code.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams, State},
+    http::StatusCode,
+};
+use lambda_http::http::request::Parts;
+use shared_aws::team::{AddMachineOutcome, AuditEvent, Machine};
+use shared_domain::{field::FieldError, settings};
+use shared_http::{
+    caller::is_client_id,
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
+    page::PageRequest,
+    problem::Problem,
+    request::{Entropy, KnownParameters, Now},
+    wire::{
+        Page,
+        machine_client::{CreatedMachineClient, MachineClientView, NewMachineClient},
+    },
+};
+
+use crate::{App, changed, owner::Owner};
+
+/// List machine clients
+///
+/// For the organization's owner.
+#[utoipa::path(get, path = "/v1/machine-clients", tag = "organization", operation_id = "listMachineClients",
+    params(("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<MachineClientView>)),
+    extensions(("x-errors" = json!(["owner_required"]))))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Owner { caller, .. }: Owner,
+    page: PageRequest,
+) -> Result<Json<Page<MachineClientView>>, Problem> {
+    let page = page.of(&caller.principal(), "machine-clients").await?;
+    let found = app.members.machines(&caller.organization, page.limit, page.after()).await?;
+    let items = found.items.iter().map(|machine| app.view(machine));
+    Ok(Json(page.response(items, found.next.as_deref())))
+}
+
+/// Add a machine client
+///
+/// For the organization's owner. Creates a client in the user pool of the stack and returns its secret once.
+/// With your own issuer of tokens, `clientId` names a client that exists there. The client sends messages by
+/// API code with tokens that have the scope `shared-inbox/send`.
+#[utoipa::path(post, path = "/v1/machine-clients", tag = "organization",
+    operation_id = "createMachineClient",
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = NewMachineClient,
+    responses((status = 201, body = CreatedMachineClient)),
+    extensions(("x-errors" = json!(["owner_required", "invalid_fields", "client_taken"]))))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Owner { caller, .. }: Owner,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { body, key }: KeyedJson<NewMachineClient>,
+) -> Result<(StatusCode, Json<CreatedMachineClient>), Problem> {
+    let name = settings::name("/name", &body.name)?;
+    let (organization, principal) = (&caller.organization, caller.principal());
+    let attempt = Attempt { organization, principal, route: "machine-clients".into(), key };
+    if let Some(client) = attempt.recalled(&app.keys, now).await? {
+        return created_before(&app, &attempt, &client).await;
+    }
+    let (client, secret) = match (&app.directory, body.client_id) {
+        (Some(directory), None) => {
+            let created = directory.create_machine(&name, now).await?;
+            (created.client_id, Some(created.client_secret))
+        }
+        (None, Some(client)) if is_client_id(&client) => (client, None),
+        (Some(_), Some(_)) => {
+            return Err(FieldError::new("/clientId", "no value: the user pool chooses the ID").into());
+        }
+        (None, _) => {
+            return Err(FieldError::new("/clientId", "the ID of a client at your issuer of tokens").into());
+        }
+    };
+    let machine = Machine { client, name, created_at: now };
+    let (actor, target) = (&caller.user, machine.client.as_str());
+    let event = AuditEvent { actor, action: "machine.create", target, at: now, entropy };
+    let added = app.members.add_machine(&machine, organization, &event, attempt.idempotency()).await?;
+    match added {
+        AddMachineOutcome::Added => {
+            let client = app.view(&machine);
+            Ok((StatusCode::CREATED, Json(CreatedMachineClient { client, secret })))
+        }
+        AddMachineOutcome::Refused => {
+            Err(Problem::new(409, "client_taken", "This client belongs to another organization."))
+        }
+        AddMachineOutcome::KeyTaken => {
+            if let Some(directory) = &app.directory {
+                directory.remove_machine(&machine.client, now).await?;
+            }
+            match attempt.recalled(&app.keys, now).await? {
+                Some(client) => created_before(&app, &attempt, &client).await,
+                None => Err(changed()),
+            }
+        }
+    }
+}
+
+/// Returns the client that an earlier request created, without its secret.
+async fn created_before(
+    app: &App,
+    attempt: &Attempt<'_>,
+    client: &str,
+) -> Result<(StatusCode, Json<CreatedMachineClient>), Problem> {
+    let machine = app.members.machine_of(attempt.organization, client).await?;
+    let client = app.view(&machine.ok_or_else(Problem::not_found)?);
+    Ok((StatusCode::CREATED, Json(CreatedMachineClient { client, secret: None })))
+}
+
+/// Remove a machine client
+///
+/// For the organization's owner. Refuses the tokens of the client from then on. Idempotent.
+#[utoipa::path(delete, path = "/v1/machine-clients/{clientId}", tag = "organization",
+    operation_id = "deleteMachineClient",
+    params(("clientId" = String, Path)),
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["owner_required"]))))]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Owner { caller, .. }: Owner,
+    ClientId(client): ClientId,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    _: KnownParameters,
+) -> Result<StatusCode, Problem> {
+    let organization = &caller.organization;
+    let (actor, target) = (&caller.user, client.as_str());
+    let event = AuditEvent { actor, action: "machine.remove", target, at: now, entropy };
+    if !app.members.remove_machine(&client, organization, &event).await? {
+        return Err(Problem::not_found());
+    }
+    // The template owns its client: without it, the next deployment would fail.
+    if let Some(directory) = app.directory.as_ref().filter(|_| app.machine_clients.first() != Some(&client)) {
+        directory.remove_machine(&client, now).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The ID of a client in the path. `404` for a text that no client has as its ID.
+pub(crate) struct ClientId(String);
+
+impl FromRequestParts<App> for ClientId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let parameters = RawPathParams::from_request_parts(parts, app).await;
+        let parameters = parameters.map_err(|_| Problem::not_found())?;
+        let id = parameters.iter().find(|(name, id)| *name == "clientId" && is_client_id(id));
+        id.map(|(_, id)| Self(id.to_owned())).ok_or_else(Problem::not_found)
+    }
+}
+
+impl App {
+    fn view(&self, machine: &Machine) -> MachineClientView {
+        let accepted = self.directory.is_none() || self.machine_clients.contains(&machine.client);
+        MachineClientView::of(machine, accepted)
+    }
+}

@@ -1,0 +1,103 @@
+//! Machine clients that the owner adds and removes.
+
+use serde_json::{Value, json};
+use shared_aws::team::Members;
+use test_kit::user_directory::{FakeUserDirectory, MACHINE_CLIENT};
+
+use super::*;
+
+const ORGANIZATION: &str = "org_9";
+const OWNER: &str = "nora";
+const ROUTE: &str = "/v1/machine-clients";
+
+fn add(body: &Value) -> Event {
+    Event::new(&format!("POST {ROUTE}"), &[]).user(ORGANIZATION, OWNER).json(body)
+}
+
+fn remove_client(client: &str) -> Event {
+    Event::new(&format!("DELETE {ROUTE}/{{clientId}}"), &[("clientId", client)]).user(ORGANIZATION, OWNER)
+}
+
+async fn listed(app: &App) -> Value {
+    let (status, page) = call(app, &Event::new(&format!("GET {ROUTE}"), &[]).user(ORGANIZATION, OWNER)).await;
+    assert_eq!(status, 200, "{page}");
+    page["items"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_the_user_pool_has_a_secret_that_is_shown_once() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let directory = FakeUserDirectory::start().await;
+    let app =
+        app(&test).with_directory(directory.client()).with_machine_clients(&[MACHINE_CLIENT, "client-2"]);
+    let event = add(&json!({ "name": "Booking" })).header("idempotency-key", "k-1");
+    let (status, created) = call_at(&app, &event, Timestamp::from_millis(1_000)).await;
+    let view = json!({
+        "clientId": "client-1", "name": "Booking", "createdAt": "1970-01-01T00:00:01.000Z", "accepted": false,
+    });
+    let mut with_secret = view.clone();
+    with_secret["clientSecret"] = "secret of client-1".into();
+    assert_eq!((status, &created), (201, &with_secret));
+    assert_eq!(
+        call_at(&app, &event, Timestamp::from_millis(2_000)).await,
+        (201, view.clone()),
+        "a repetition"
+    );
+    let (_, second) = call(&app, &add(&json!({ "name": "Till" }))).await;
+    assert_eq!(second["accepted"], true, "{second}");
+    assert_eq!(listed(&app).await[0], view);
+
+    let (status, refused) = call(&app, &add(&json!({ "name": "Till" })).user("org_1", "ada")).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("owner_required")));
+    let (status, refused) = call(&app, &add(&json!({ "name": "Booking", "clientId": "mine" }))).await;
+    assert_eq!((status, pointers(&refused)), (422, vec!["/clientId"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_client_has_no_access_and_belongs_to_no_other_organization() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let directory = FakeUserDirectory::start().await;
+    let app = app(&test).with_directory(directory.client()).with_machine_clients(&["template"]);
+    let (members, organization) = (Members::new(test.table()), build::organization_id(ORGANIZATION));
+    members.put_machine("template", &organization).await.unwrap();
+    call(&app, &add(&json!({ "name": "Booking" }))).await;
+    assert_eq!(members.machine("client-1").await.unwrap().as_ref(), Some(&organization));
+
+    assert_eq!(call(&app, &remove_client("client-1").user("org_1", "ada")).await.0, 403, "not an owner");
+    assert_eq!(call(&app, &remove_client("client-1").user("org_1", "olga")).await.0, 404, "another owner");
+    for client in ["unknown", "\u{7f}"] {
+        assert_eq!(call(&app, &remove_client(client)).await.0, 404, "{client:?}");
+    }
+    directory.fail(Some("InternalErrorException"));
+    assert_eq!(call(&app, &remove_client("client-1")).await.0, 500);
+    assert_eq!(members.machine("client-1").await.unwrap(), None, "access ends first");
+    directory.fail(None);
+    for client in ["client-1", "client-1", "template"] {
+        assert_eq!(call(&app, &remove_client(client)).await.0, 204, "{client}");
+    }
+    assert_eq!(directory.deleted_clients(), ["client-1", "client-1"], "not that of the template");
+    assert_eq!(listed(&app).await, json!([]));
+    assert_eq!(members.machine("template").await.unwrap(), None);
+    assert_eq!(members.organization_of_machine("template").await.unwrap().as_ref(), Some(&organization));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_another_issuer_is_named_and_belongs_to_one_organization() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let app = app(&test);
+    let named = |client: &str| add(&json!({ "name": "Booking", "clientId": client }));
+    let (status, created) = call(&app, &named("0oa1")).await;
+    assert_eq!((status, &created["accepted"], created.get("clientSecret")), (201, &json!(true), None));
+    let other = build::organization_id("org_2");
+    Members::new(test.table()).put_machine("0oa2", &other).await.unwrap();
+    let (status, refused) = call(&app, &named("0oa2")).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("client_taken")));
+    assert_eq!(call(&app, &remove_client("0oa2")).await.0, 404);
+    for client in [json!(null), json!(""), json!("\u{7f}")] {
+        let (status, refused) = call(&app, &add(&json!({ "name": "Booking", "clientId": client }))).await;
+        assert_eq!((status, pointers(&refused)), (422, vec!["/clientId"]), "{client}");
+    }
+}
