@@ -5,6 +5,8 @@
 //!   contacts of the audience have it.
 //! - [`Progress`]: how many recipients are in each state.
 //! - [`FailureWatch`]: when failures pause a broadcast.
+//! - [`Tally`], [`checks`] and [`drain()`]: the estimate that a user sees before confirming a broadcast.
+//! - [`Recurrence`]: when a broadcast that repeats comes next.
 //!
 //! ```
 //! use shared_domain::broadcast::{BroadcastStatus, BroadcastStep, Progress, RecipientState};
@@ -16,12 +18,22 @@
 //! assert_eq!((progress.total(), progress.count(RecipientState::Pending)), (2, 1));
 //! ```
 
+mod checklist;
+mod drain;
+mod estimate;
 mod failures;
+mod price;
 mod progress;
 mod recipient;
+mod recurrence;
 mod status;
 
+pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
+pub use drain::{Capacity, Drain, RecipientGroup, drain};
+pub use estimate::{CostlyCharacter, Tally};
 pub use failures::FailureWatch;
+pub use price::SegmentPrice;
 pub use progress::Progress;
 pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
+pub use recurrence::{Frequency, Occurrence, Recurrence, WrittenRecurrence};
 pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};

@@ -25,8 +25,9 @@
 //! | [`import`] | contacts from a CSV file: columns, rows, what a row changes, progress |
 //! | [`audience`] | segments of contacts: which contacts a filter matches |
 //! | [`tag`] | tags of contacts |
-//! | [`broadcast`] | one text to many recipients: status, recipients, progress |
+//! | [`broadcast`] | one text to many recipients: status, progress, estimate, recurrence |
 //! | [`question`] | how replies to the question of a broadcast are sorted |
+//! | [`keyword_reply`] | texts that answer a keyword |
 //! | [`template`] | texts with merge fields |
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
 //! | [`sweep`] | which messages of the carrier's list are checked for lost webhooks |
@@ -63,6 +64,7 @@ pub mod ids;
 pub mod import;
 pub mod inbox;
 pub mod keys;
+pub mod keyword_reply;
 pub mod lock;
 pub mod media;
 pub mod membership;

@@ -101,7 +101,7 @@ impl Restraint {
 }
 
 /// The next midnight in the carriers' time zone.
-fn next_carrier_day(now: Timestamp) -> Timestamp {
+pub(crate) fn next_carrier_day(now: Timestamp) -> Timestamp {
     let midnight = || {
         let instant = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
         let tomorrow = instant.in_tz(CARRIER_TIME_ZONE).ok()?.tomorrow().ok()?.start_of_day().ok()?;

@@ -269,20 +269,18 @@ fn is_text(text: &str, max_length: usize) -> bool {
     text::is_visible(text) && text.chars().count() <= max_length && !text.contains(control)
 }
 
-/// The words of a reply in lowercase, without accents and punctuation. A reply that has no words, such as a
-/// thumbs up in any skin tone, stays as it is without modifiers.
+/// The [words](text::words) of a reply. A reply without words, such as a thumbs up in any skin tone, stays as
+/// it is without modifiers and repetitions.
 fn normal(reply: &str) -> String {
-    let folded = text::folded(&text::clean(reply));
-    let words: Vec<&str> =
-        folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    if words.is_empty() {
-        let modifier = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
-        let mut emoji: Vec<char> =
-            folded.chars().filter(|c| !c.is_whitespace() && !c.is_ascii() && !modifier(*c)).collect();
-        emoji.dedup();
-        return emoji.into_iter().collect();
+    let words = text::words(reply);
+    if !words.is_empty() {
+        return words;
     }
-    words.join(" ")
+    let is_modifier = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+    let is_emoji = |c: &char| !c.is_whitespace() && !c.is_ascii() && !is_modifier(*c);
+    let mut emoji: Vec<char> = text::clean(reply).chars().filter(is_emoji).collect();
+    emoji.dedup();
+    emoji.into_iter().collect()
 }
 
 #[cfg(test)]

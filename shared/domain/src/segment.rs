@@ -88,6 +88,11 @@ pub fn to_gsm7(c: char) -> Option<char> {
     (septets(similar) == Some(1)).then_some(similar)
 }
 
+/// Whether GSM-7 has the character.
+pub fn is_gsm7(c: char) -> bool {
+    septets(c).is_some()
+}
+
 /// The septets of a character in GSM-7, or `None` if the alphabet does not have it.
 fn septets(character: char) -> Option<usize> {
     if GSM7_BASIC.contains(character) {

@@ -21,13 +21,18 @@
 //! assert_eq!(text.render(&values).unwrap(), "Hi there!");
 //! ```
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     contact::{self, Contact},
     field::{FieldError, FieldErrors},
     ids::TemplateId,
     import::MAX_CUSTOM_NAME_LENGTH,
+    segment::is_gsm7,
     text,
     user::UserRef,
 };
@@ -259,6 +264,40 @@ impl TemplateText {
             }
         }
         if missing.is_empty() { Ok(text) } else { Err(missing) }
+    }
+
+    /// The characters of the rendered text that GSM-7 does not have, with where they come from: the name of a
+    /// merge field, or `text`. One of them makes the whole text UCS-2, with less room in each segment.
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use shared_domain::template::{MergeValues, TemplateText};
+    /// # let custom = BTreeMap::new();
+    /// # let values = MergeValues {
+    /// #     first_name: Some("Zoë"),
+    /// #     last_name: None,
+    /// #     contact_id: None,
+    /// #     sender_name: None,
+    /// #     custom: &custom,
+    /// # };
+    /// let text = TemplateText::parse("Hi {{firstName}} ✓").unwrap();
+    /// let expected = [('ë', "firstName".to_owned()), ('✓', "text".to_owned())];
+    /// assert!(text.unicode_characters(&values).into_iter().eq(expected));
+    /// ```
+    pub fn unicode_characters(&self, values: &MergeValues<'_>) -> BTreeSet<(char, String)> {
+        let mut found = BTreeSet::new();
+        for part in &self.0 {
+            let (text, field) = match part {
+                Part::Text(literal) => (Cow::Borrowed(literal.as_str()), None),
+                Part::Merge { field, fallback } => {
+                    let fallback = || Cow::Borrowed(fallback.as_deref().unwrap_or_default());
+                    (values.get(field).unwrap_or_else(fallback), Some(field))
+                }
+            };
+            let name = || field.map_or_else(|| "text".to_owned(), MergeField::to_string);
+            found.extend(text.chars().filter(|c| !is_gsm7(*c)).map(|c| (c, name())));
+        }
+        found
     }
 }
 

@@ -40,6 +40,16 @@ pub fn folded(text: &str) -> String {
     text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).nfc().collect()
 }
 
+/// The [folded] words of a text without punctuation, separated by one space.
+///
+/// ```
+/// assert_eq!(shared_domain::text::words(" Yes, please! "), "yes please");
+/// ```
+pub fn words(text: &str) -> String {
+    let folded = folded(&clean(text));
+    folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// The text without spaces and invisible characters at its ends.
 pub fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))

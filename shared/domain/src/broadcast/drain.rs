@@ -1,0 +1,324 @@
+//! The drain of a broadcast: when its first and its last text go out.
+//!
+//! The simulation sends every text as the product does: at the [pace](crate::pace) of the number, within the
+//! sending hours of its recipient, and within the carriers' limit of the day. Of the recipients that may get
+//! a text, those whose hours end first come first.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use shared_domain::broadcast::{Capacity, RecipientGroup, drain};
+//! use shared_domain::phone::PhoneNumber;
+//! use shared_domain::sending_hours::{HoursMode, RecipientPlace, SendingHours};
+//! use shared_domain::time::Timestamp;
+//!
+//! let place = RecipientPlace::of(&PhoneNumber::parse("(202) 555-0143").unwrap(), None);
+//! let hours = SendingHours::of(&place, HoursMode::Recipient, None);
+//! let group = RecipientGroup { hours, texts: BTreeMap::from([(1, 100)]) };
+//! let capacity = Capacity { segments_per_second: 1, segments_per_day: None };
+//! let monday_night = Timestamp::parse("2026-11-23T03:00:00-05:00").unwrap();
+//! let drain = drain(&[group], capacity, monday_night).unwrap();
+//! assert_eq!(drain.starts_at, Timestamp::parse("2026-11-23T09:00:00-05:00").unwrap());
+//! assert_eq!(drain.ends_at, Timestamp::parse("2026-11-23T09:01:43.950-05:00").unwrap());
+//! assert_eq!(drain.held, 100);
+//! ```
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    pace::{Pace, Turn, next_carrier_day},
+    sending_hours::{Release, SendingHours},
+    time::Timestamp,
+};
+
+/// The longest drain that is simulated. A broadcast of 100,000 texts takes a day at one segment per second,
+/// and three at the usual hours.
+const MAX_DRAIN: Duration = Duration::from_hours(24 * 365);
+
+/// Recipients with the same sending hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientGroup {
+    /// When they may get a text.
+    pub hours: SendingHours,
+    /// How many of their texts have this number of segments.
+    pub texts: BTreeMap<u32, u64>,
+}
+
+/// How much a number may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// The pace of the number.
+    pub segments_per_second: u32,
+    /// The carriers' limit until midnight Pacific time. `None` if it is unknown.
+    pub segments_per_day: Option<u64>,
+}
+
+/// When the texts of a broadcast go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// When the first text goes out.
+    pub starts_at: Timestamp,
+    /// When the last text goes out.
+    pub ends_at: Timestamp,
+    /// How many recipients wait at the start, because their sending hours begin later.
+    pub held: u64,
+    /// On how many days the carriers' limit is reached.
+    pub capped_days: u32,
+}
+
+/// The drain of a broadcast that starts at `now`. `None` if there is nothing to send, if some hours never
+/// come, or if it takes longer than a year.
+pub fn drain(groups: &[RecipientGroup], capacity: Capacity, now: Timestamp) -> Option<Drain> {
+    let lanes = groups.iter().map(|group| Lane::new(group, now)).collect::<Option<Vec<_>>>()?;
+    let held = lanes.iter().filter(|lane| lane.release.at > now).map(Lane::remaining).sum();
+    let lanes = lanes.into_iter().filter(|lane| lane.remaining() > 0).collect();
+    let run = Run {
+        lanes,
+        capacity,
+        pace: Pace::default(),
+        sent_today: 0,
+        day_ends: next_carrier_day(now),
+        capped_days: 0,
+    };
+    run.finish(now, held)
+}
+
+/// The texts of a group that were not sent yet.
+struct Lane<'a> {
+    hours: &'a SendingHours,
+    texts: Vec<(u32, u64)>,
+    release: Release,
+}
+
+impl<'a> Lane<'a> {
+    fn new(group: &'a RecipientGroup, now: Timestamp) -> Option<Self> {
+        let texts =
+            group.texts.iter().map(|(segments, count)| (*segments, *count)).filter(|(_, count)| *count > 0);
+        Some(Self { hours: &group.hours, texts: texts.collect(), release: group.hours.next_release(now)? })
+    }
+
+    fn remaining(&self) -> u64 {
+        self.texts.iter().map(|(_, count)| count).sum()
+    }
+
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.release.at <= now && self.release.until.is_none_or(|until| now < until)
+    }
+
+    /// Removes one text of the size that is sent next.
+    fn take(&mut self) {
+        if let Some((_, count)) = self.texts.last_mut() {
+            *count -= 1;
+            if *count == 0 {
+                self.texts.pop();
+            }
+        }
+    }
+}
+
+struct Run<'a> {
+    lanes: Vec<Lane<'a>>,
+    capacity: Capacity,
+    pace: Pace,
+    sent_today: u64,
+    day_ends: Timestamp,
+    capped_days: u32,
+}
+
+impl Run<'_> {
+    fn finish(mut self, start: Timestamp, held: u64) -> Option<Drain> {
+        let (mut now, mut first, mut last) = (start, None, start);
+        while !self.lanes.is_empty() {
+            if now > start + MAX_DRAIN {
+                return None;
+            }
+            now = match self.step(now)? {
+                Step::Sent(at) => {
+                    first.get_or_insert(at);
+                    last = at;
+                    now
+                }
+                Step::Wait(until) => until,
+            };
+        }
+        let capped_days = self.capped_days;
+        first.map(|starts_at| Drain { starts_at, ends_at: last, held, capped_days })
+    }
+
+    /// Sends one text, or returns until when none can be sent. `None` if some hours never come.
+    fn step(&mut self, now: Timestamp) -> Option<Step> {
+        self.renew_hours(now)?;
+        let Some(place) = self.next_lane(now) else {
+            return Some(Step::Wait(self.lanes.iter().map(|lane| lane.release.at).min()?));
+        };
+        let Some((segments, _)) = self.lanes[place].texts.last().copied() else {
+            self.lanes.swap_remove(place);
+            return Some(Step::Wait(now));
+        };
+        if now >= self.day_ends {
+            (self.sent_today, self.day_ends) = (0, next_carrier_day(now));
+        }
+        let after = self.sent_today + u64::from(segments);
+        if self.sent_today > 0 && self.capacity.segments_per_day.is_some_and(|cap| after > cap) {
+            self.capped_days += 1;
+            return Some(Step::Wait(self.day_ends));
+        }
+        match self.pace.decide(self.capacity.segments_per_second, segments, now) {
+            Turn::Wait { until } => Some(Step::Wait(until)),
+            Turn::Release { at, .. } if !self.lanes[place].is_open(at) => Some(Step::Wait(at)),
+            Turn::Release { at, next } => {
+                self.pace = next;
+                self.sent_today = after;
+                self.lanes[place].take();
+                Some(Step::Sent(at))
+            }
+        }
+    }
+
+    /// Gives lanes whose hours have ended their next hours.
+    fn renew_hours(&mut self, now: Timestamp) -> Option<()> {
+        for lane in &mut self.lanes {
+            if lane.release.until.is_some_and(|until| until <= now) {
+                lane.release = lane.hours.next_release(now)?;
+            }
+        }
+        Some(())
+    }
+
+    /// The open lane whose hours end first.
+    fn next_lane(&self, now: Timestamp) -> Option<usize> {
+        let open = self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_open(now));
+        let first = open.min_by_key(|(_, lane)| lane.release.until.map_or(i64::MAX, Timestamp::millis));
+        first.map(|(place, _)| place)
+    }
+}
+
+enum Step {
+    Sent(Timestamp),
+    Wait(Timestamp),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        phone::PhoneNumber,
+        sending_hours::{HoursMode, RecipientPlace},
+        weekly_hours::{WeeklyHours, time_zone},
+    };
+
+    const FAST: Capacity = Capacity { segments_per_second: 75, segments_per_day: None };
+    const SLOW: Capacity = Capacity { segments_per_second: 1, segments_per_day: None };
+    const NUMBERS: [&str; 5] =
+        ["+12025550143", "+12135550143", "+12083000143", "+18005550143", "+14015550143"];
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn group(number: &str, texts: &[(u32, u64)]) -> RecipientGroup {
+        let place = RecipientPlace::of(&PhoneNumber::from_carrier(number).unwrap(), None);
+        let hours = SendingHours::of(&place, HoursMode::Recipient, None);
+        RecipientGroup { hours, texts: texts.iter().copied().collect() }
+    }
+
+    fn always(texts: &[(u32, u64)]) -> RecipientGroup {
+        let place = RecipientPlace::of(&PhoneNumber::from_carrier(NUMBERS[0]).unwrap(), None);
+        let hours = SendingHours::of(&place, HoursMode::Always, None);
+        RecipientGroup { hours, texts: texts.iter().copied().collect() }
+    }
+
+    #[test]
+    fn a_broadcast_drains_at_the_pace_of_its_number() {
+        let now = at("2026-11-23T12:00:00-05:00");
+        let drain = drain(&[always(&[(1, 75_001)])], FAST, now).unwrap();
+        assert_eq!((drain.starts_at, drain.held, drain.capped_days), (now, 0, 0));
+        let seconds = now.duration_until(drain.ends_at).as_secs();
+        assert!((1_050..=1_051).contains(&seconds), "{seconds} s for 75,000 segments at 75 per second");
+    }
+
+    #[test]
+    fn texts_that_do_not_fit_in_the_hours_go_out_the_next_day() {
+        let evening = at("2026-11-23T19:59:00-05:00");
+        let drain = drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, evening).unwrap();
+        assert_eq!(drain.starts_at, evening);
+        assert!(drain.ends_at > at("2026-11-24T09:00:00-05:00"));
+        assert!(drain.ends_at < at("2026-11-24T09:01:00-05:00"));
+        let autumn = at("2026-10-31T19:59:00-04:00");
+        let over_the_change = super::drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, autumn).unwrap();
+        assert!(over_the_change.ends_at > at("2026-11-01T09:00:00-05:00"));
+        assert!(over_the_change.ends_at < at("2026-11-01T09:01:00-05:00"));
+    }
+
+    #[test]
+    fn recipients_whose_hours_end_first_come_first() {
+        let now = at("2026-11-23T19:59:00-05:00");
+        let groups = [group(NUMBERS[1], &[(1, 100)]), group(NUMBERS[0], &[(1, 50)])];
+        let drain = drain(&groups, SLOW, now).unwrap();
+        assert_eq!(drain.held, 0);
+        assert!(drain.ends_at < at("2026-11-23T20:02:00-05:00"), "{}", drain.ends_at);
+    }
+
+    #[test]
+    fn the_limit_of_the_day_holds_texts_until_midnight_in_california() {
+        let capacity = Capacity { segments_per_second: 75, segments_per_day: Some(100) };
+        let now = at("2026-11-23T12:00:00-08:00");
+        let drain = drain(&[always(&[(2, 120)])], capacity, now).unwrap();
+        assert_eq!(drain.capped_days, 2);
+        assert!(drain.ends_at >= at("2026-11-25T00:00:00-08:00"), "{}", drain.ends_at);
+        assert!(drain.ends_at < at("2026-11-25T00:01:00-08:00"));
+        let large = Capacity { segments_per_day: Some(1), ..capacity };
+        let one_a_day = super::drain(&[always(&[(2, 2)])], large, now).unwrap();
+        assert_eq!(one_a_day.capped_days, 1, "a text larger than the limit goes out alone");
+    }
+
+    #[test]
+    fn nothing_to_send_and_hours_that_never_come_have_no_drain() {
+        let now = at("2026-11-23T12:00:00-05:00");
+        assert_eq!(drain(&[], FAST, now), None);
+        assert_eq!(drain(&[always(&[(1, 0)])], FAST, now), None);
+        let place = RecipientPlace::of(&PhoneNumber::from_carrier(NUMBERS[0]).unwrap(), None);
+        let night = WeeklyHours::daily(time_zone("America/New_York").unwrap(), 0, 6);
+        let hours = SendingHours::of(&place, HoursMode::Recipient, Some(&night));
+        assert_eq!(drain(&[RecipientGroup { hours, texts: BTreeMap::from([(1, 1)]) }], FAST, now), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_drain_starts_with_the_first_hours_and_keeps_the_pace(
+            texts in prop::collection::vec((0_usize..NUMBERS.len(), 1_u32..=3, 1_u64..40), 1..6),
+            rate in 1_u32..=10,
+            minutes in 0_i64..525_600,
+        ) {
+            let now = Timestamp::from_millis(1_767_225_600_000 + minutes * 60_000);
+            let mut sizes: Vec<BTreeMap<u32, u64>> = vec![BTreeMap::new(); NUMBERS.len()];
+            for (place, segments, count) in texts {
+                *sizes[place].entry(segments).or_default() += count;
+            }
+            let groups: Vec<_> = NUMBERS
+                .iter()
+                .zip(&sizes)
+                .map(|(number, texts)| RecipientGroup { texts: texts.clone(), ..group(number, &[]) })
+                .collect();
+            let capacity = Capacity { segments_per_second: rate, segments_per_day: None };
+            let drain = drain(&groups, capacity, now).unwrap();
+
+            let total: u64 = sizes.iter().flatten().map(|(segments, count)| u64::from(*segments) * count).sum();
+            let first = groups.iter().filter(|group| !group.texts.is_empty());
+            let first = first.filter_map(|group| group.hours.next_release(now)).map(|release| release.at).min();
+            prop_assert_eq!(Some(drain.starts_at), first);
+            let last = groups.iter().filter(|group| !group.texts.is_empty());
+            let last = last.filter_map(|group| group.hours.next_release(now)).map(|release| release.at).max();
+            prop_assert!(Some(drain.ends_at) >= last, "a group has not begun");
+            let ends = groups.iter().filter_map(|group| group.hours.next_release(drain.ends_at));
+            prop_assert!(ends.into_iter().any(|release| release.at == drain.ends_at), "outside of all hours");
+            let fastest = Duration::from_secs(total.saturating_sub(12) / u64::from(rate));
+            prop_assert!(drain.starts_at.duration_until(drain.ends_at) >= fastest, "faster than the pace");
+            let slowest = Duration::from_secs(3 * total / u64::from(rate)) + Duration::from_hours(48);
+            prop_assert!(now.duration_until(drain.ends_at) <= slowest);
+        }
+    }
+}
