@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys console-test client-test tour
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -64,6 +64,14 @@ journeys: ## Tests over HTTP against their own local cloud
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
 	cargo test --workspace --test canaries
+
+# Kills functions and rotates secrets, so it has a local cloud of its own. SIMULATION=full takes half an hour.
+.PHONY: outages
+outages: export RECONCILE_GRACE_SECONDS ?= 3
+outages: export STATE_DIR ?= .local/outages
+outages: ## Outages with killed functions, and rotations of the secrets, on their own local cloud (SEED=)
+	$(call headline,Outages and rotations over real processes)
+	$(CLOUD) exec -- cargo test --workspace --test outages -- --nocapture
 
 .PHONY: console-types
 console-types: $(TOOLS)/.ready ## Types of the console's modules, and its vendored files
@@ -104,12 +112,13 @@ tour: ## The commands of README.md and docs/, typed into bash and zsh
 
 # The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
 # canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|
-# malformed|model|outages|replays|sends.
+# malformed|model|outages|replays|sends. The import has 100,000 rows with ONLY=imports ROWS=100000 SLOWNESS=1.
 .PHONY: simulations
 simulations: export SIMULATION = full
 simulations: ## Randomized tests at full size: about an hour (ONLY=, SEED=)
 	$(call headline,Simulations)
 	cargo test --workspace --test simulations -- --nocapture $(ONLY)
+	$(if $(ONLY),,$(MAKE) --no-print-directory outages)
 
 # SEED= runs one seed. Seeds that fail are kept in tests/property-seeds.txt.
 .PHONY: properties

@@ -31,7 +31,7 @@ def main(command: list[str]) -> int:
     print(f"\n== FAILED: {step or ' '.join(command)}" if not failed else f"\n== FAILED: {len(failed)} test(s)")
     for target, name in failed:
         test = f"cargo test {target} -- --exact '{name}'"
-        print(f"{name}\n  {CLOUD if '--test journeys' in target else ''}{test}")
+        print(f"{name}\n  {CLOUD if any(name in target for name in ('--test journeys', '--test outages')) else ''}{test}")
     return code
 
 

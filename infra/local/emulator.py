@@ -43,6 +43,7 @@ class Emulator:
             "HOME": str(self._scratch),
             "PRODUCT_LOG": str(product_log),
             "RIGHTS_LOG": str(state / "rights.jsonl"),
+            "TABLE_FAULTS": str(state / "table-faults"),
             "RUST_BACKTRACE": "1",
             "GATEWAY_PORT": str(port),
             "BIND_HOST": HOST,

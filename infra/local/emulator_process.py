@@ -16,21 +16,27 @@ The others make it as strict as AWS:
 - A stack update creates or deletes at most one index of a table.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
 
+One lets tests disturb it: while the file TABLE_FAULTS exists, that percentage of the functions' requests to
+DynamoDB answers with 500, half of them after they took effect.
+
 The version of ministack is pinned in requirements.txt.
 """
 
 import fnmatch
 import json
 import os
+import random
 
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.lambda_runtime import ProvidedWorker
-from ministack.services import apigateway, eventbridge, lambda_svc, scheduler
+from ministack.core.responses import error_response_json
+from ministack.services import apigateway, dynamodb, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import provisioners
 
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
 RIGHTS_LOG = open(os.environ.pop("RIGHTS_LOG"), "wb", buffering=0)
+TABLE_FAULTS = os.environ.pop("TABLE_FAULTS")
 
 
 class CopiedStream:
@@ -127,9 +133,28 @@ def with_one_index_change(update_table):
     return update
 
 
+def with_table_faults(handle):
+    """The requests to DynamoDB, some of which fail on demand. Those of the operator never do."""
+
+    async def handle_request(method, path, headers, body, *more):
+        if "Credential=test/" in headers.get("authorization", "") or not os.path.exists(TABLE_FAULTS):
+            return await handle(method, path, headers, body, *more)
+        with open(TABLE_FAULTS) as file:
+            percent = int(file.read() or 0)
+        chance = random.randrange(200)
+        if chance < 2 * percent and chance % 2:
+            await handle(method, path, headers, body, *more)  # it takes effect, and its answer is lost
+        if chance < 2 * percent:
+            return error_response_json("InternalServerError", "Internal server error", 500)
+        return await handle(method, path, headers, body, *more)
+
+    return handle_request
+
+
 if __name__ == "__main__":
     pump_output = ProvidedWorker._pump_output
     ProvidedWorker._pump_output = lambda worker, stream, lines: pump_output(worker, CopiedStream(stream), lines)
+    dynamodb.handle_request = with_table_faults(dynamodb.handle_request)
     iam_evaluator.evaluate = with_rights_log(iam_evaluator.evaluate)
     apigateway._cors_response_headers = with_any_port(apigateway._cors_response_headers)
     apigateway._handle_execute_in_scope = with_cors_on_own_answers(apigateway._handle_execute_in_scope)

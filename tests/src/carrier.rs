@@ -185,7 +185,27 @@ impl Carrier {
         &self.account
     }
 
-    pub(crate) async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
+    /// Creates a second auth token. Both are valid.
+    pub async fn create_auth_token(&self) -> String {
+        let created = self.tokens("Secondary", 201).await;
+        created["secondary_auth_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Makes the second auth token the only one.
+    pub async fn promote_auth_token(&self) {
+        self.tokens("Promote", 200).await;
+    }
+
+    async fn tokens(&self, action: &str, expected: u16) -> Value {
+        let url = format!("{}/v1/AuthTokens/{action}", self.url);
+        let request = self.http.post(url).basic_auth(&self.account, Some(&self.token));
+        let response = client::read(format!("the carrier's token: {action}"), request).await;
+        assert_eq!(response.status, expected, "{response}");
+        response.json()
+    }
+
+    /// Calls a control route of the simulator.
+    pub async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
         let url = format!("{}/_twilio/simulate/{route}", self.url);
         let request = self.http.post(url).basic_auth(&self.account, Some(&self.token)).form(fields);
         let response = client::read(format!("the carrier's {route}"), request).await;

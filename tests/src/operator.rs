@@ -52,6 +52,16 @@ impl Operator<'_> {
             .collect()
     }
 
+    /// Invokes a function of the template, as its schedule does. Its result does not matter.
+    pub async fn invoke(&self, function: &str) {
+        let name = self.stack.function(function);
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.stack.endpoint());
+        let scope = "Credential=test/20260101/us-east-1/lambda/aws4_request";
+        let authorization = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
+        let request = self.stack.plain_http().post(url).header("authorization", authorization).body("{}");
+        let _ = request.send().await;
+    }
+
     /// Moves a message from a dead-letter queue back to its queue, as `aws sqs start-message-move-task` does.
     pub async fn redrive(&self, from: &str, to: &str, message: &QueueMessage) {
         self.enqueue(to, &format!("redriven {}", message.id), &message.body).await;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Stack {
     document: StackFile,
+    /// The carrier's token after a rotation.
+    rotated_token: RwLock<Option<String>>,
     http: reqwest::Client,
 }
 
@@ -55,6 +57,7 @@ struct StackFile {
 struct AwsSettings {
     environment: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
+    functions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,7 +96,7 @@ impl Stack {
             .unwrap_or_else(|error| panic!("{}: {error}; {USAGE}", file.display()));
         let document =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let stack = Self { document, http: http() };
+        let stack = Self { document, rotated_token: RwLock::default(), http: http() };
         stack.record_secrets();
         stack
     }
@@ -136,7 +139,18 @@ impl Stack {
         &self.document.aws.environment["AWS_ENDPOINT_URL"]
     }
 
-    /// The auth token, which signs webhooks.
+    /// Returns the physical name of a function.
+    pub(crate) fn function(&self, name: &str) -> &str {
+        self.document.aws.functions.get(name).unwrap_or_else(|| panic!("no function {name}"))
+    }
+
+    /// Uses another token of the carrier's account from now on.
+    pub fn use_carrier_token(&self, token: String) {
+        canaries::record("carrier's auth token", &token);
+        *self.rotated_token.write().expect("no panic") = Some(token);
+    }
+
+    /// The auth token with which the stack started.
     pub fn carrier_token(&self) -> &str {
         &self.document.twilio.auth_token
     }
@@ -172,7 +186,12 @@ impl Stack {
             http: self.http.clone(),
             url: self.document.carrier_url.clone(),
             account: self.document.twilio.account_sid.clone(),
-            token: self.document.twilio.auth_token.clone(),
+            token: self
+                .rotated_token
+                .read()
+                .expect("no panic")
+                .clone()
+                .unwrap_or_else(|| self.carrier_token().into()),
             webhooks: self.document.webhook_base_url.clone(),
         }
     }

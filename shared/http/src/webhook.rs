@@ -3,18 +3,70 @@
 use std::fmt;
 
 use lambda_http::{Body, Request, Response};
-use shared_aws::clients::EventStreamsLogin;
+use shared_aws::clients::{EventStreamsLogin, SecretError};
 use shared_carriers::twilio::{BasicCredentials, EMPTY_TWIML, SignatureError, SignedRequest, Verifier};
 use shared_domain::phone::PhoneNumber;
 
 use crate::{problem::Problem, reply};
 
+/// Why a webhook is not accepted. As a [`Problem`] it is `403`, or `413` if the body is too large, and logged
+/// as `webhook_refused`. It is not logged before, because the check can succeed with a newer secret.
+#[derive(Debug)]
+pub enum WebhookError {
+    Signature {
+        path: &'static str,
+        reason: SignatureError,
+        /// The most that a body can have.
+        limit: &'static str,
+    },
+    /// The login of registration events is missing or wrong, or the secret has none.
+    Login {
+        path: &'static str,
+        is_configured: bool,
+    },
+    Secret(SecretError),
+}
+
+impl From<SecretError> for WebhookError {
+    fn from(error: SecretError) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::Signature { reason: SignatureError::BodyTooLarge, limit, .. } => {
+                Self::new(413, "too_large", format!("The body is larger than {limit}."))
+            }
+            WebhookError::Signature { path, reason, .. } => {
+                tracing::warn!(event = "webhook_refused", %reason, path, "webhook refused");
+                Self::forbidden("signature", "The signature is missing or wrong.")
+            }
+            WebhookError::Login { path, is_configured } => {
+                if is_configured {
+                    let reason = "the login is missing or wrong";
+                    tracing::warn!(event = "webhook_refused", reason, path, "webhook refused");
+                } else {
+                    let why = "the carrier's secret has no eventStreams login";
+                    tracing::error!(event = "webhook_refused", why, path, "webhook refused");
+                }
+                Self::forbidden("signature", "The login or the signature is missing or wrong.")
+            }
+            WebhookError::Secret(error) => error.into(),
+        }
+    }
+}
+
 /// Returns the raw body of a webhook that Twilio signed. `path` is the route in the template, as Twilio signs
-/// it under the public base URL. Errors with `403`, logged as `webhook_refused`, or with `413` if the body is
-/// too large.
-pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) -> Result<&'a [u8], Problem> {
-    let signed = signed(path, request);
-    verifier.verify(&signed).map_err(|reason| refused(path, reason, "64 KiB"))?;
+/// it under the public base URL.
+pub fn twilio_body<'a>(
+    verifier: &Verifier,
+    path: &'static str,
+    request: &'a Request,
+) -> Result<&'a [u8], WebhookError> {
+    let verified = verifier.verify(&signed(path, request));
+    verified.map_err(|reason| WebhookError::Signature { path, reason, limit: "64 KiB" })?;
     Ok(request.body())
 }
 
@@ -40,32 +92,20 @@ impl fmt::Debug for EventsLogin {
 }
 
 /// Returns the raw body of a request of Twilio's Event Streams. It needs both the sink's login and a
-/// signature that covers the body. Every request is refused if the carrier's secret has no login. Errors as
-/// [`twilio_body`].
+/// signature that covers the body. Every request is refused if the carrier's secret has no login.
 pub fn twilio_events<'a>(
     verifier: &Verifier,
     login: Option<&EventsLogin>,
-    path: &str,
+    path: &'static str,
     request: &'a Request,
-) -> Result<&'a [u8], Problem> {
-    let forbidden = || Problem::forbidden("signature", "The login or the signature is missing or wrong.");
-    let Some(login) = login else {
-        let why = "the carrier's secret has no eventStreams login";
-        tracing::error!(event = "webhook_refused", why, path, "webhook refused");
-        return Err(forbidden());
-    };
+) -> Result<&'a [u8], WebhookError> {
+    let login = login.ok_or(WebhookError::Login { path, is_configured: false })?;
     if !login.credentials.matches(header(request, "authorization")) {
-        tracing::warn!(
-            event = "webhook_refused",
-            reason = "the login is missing or wrong",
-            path,
-            "webhook refused"
-        );
-        return Err(forbidden());
+        return Err(WebhookError::Login { path, is_configured: true });
     }
     let signed = signed(path, request);
     let verified = verifier.verify_with_user_info(&signed, &login.user_info);
-    verified.map_err(|reason| refused(path, reason, "256 KiB"))?;
+    verified.map_err(|reason| WebhookError::Signature { path, reason, limit: "256 KiB" })?;
     Ok(request.body())
 }
 
@@ -81,14 +121,6 @@ fn signed<'a>(path: &'a str, request: &'a Request) -> SignedRequest<'a> {
         signature: header(request, "x-twilio-signature"),
         body: request.body(),
     }
-}
-
-fn refused(path: &str, reason: SignatureError, limit: &str) -> Problem {
-    if reason == SignatureError::BodyTooLarge {
-        return Problem::new(413, "too_large", format!("The body is larger than {limit}."));
-    }
-    tracing::warn!(event = "webhook_refused", %reason, path, "webhook refused");
-    Problem::forbidden("signature", "The signature is missing or wrong.")
 }
 
 /// Parses a number as the carrier sends it. Errors with `400` if it is not a phone number.
@@ -131,8 +163,8 @@ mod tests {
         request.body(body.into()).unwrap()
     }
 
-    fn refusal<T: fmt::Debug>(result: Result<T, Problem>) -> (u16, &'static str) {
-        let problem = result.unwrap_err();
+    fn refusal<T: fmt::Debug>(result: Result<T, impl Into<Problem> + fmt::Debug>) -> (u16, &'static str) {
+        let problem: Problem = result.unwrap_err().into();
         (problem.status, problem.code)
     }
 
@@ -142,7 +174,7 @@ mod tests {
         let headers = [("content-type", FORM), ("x-twilio-signature", &signature)];
         // The host and path of the gateway are not part of the signature.
         let genuine = request("https://gateway.example/prod/other?x=1", &headers, "Body=Hi");
-        assert_eq!(twilio_body(&verifier(), PATH, &genuine), Ok(&b"Body=Hi"[..]));
+        assert_eq!(twilio_body(&verifier(), PATH, &genuine).unwrap(), b"Body=Hi");
         for (uri, headers, body) in [
             ("https://gateway.example/?x=1", &headers[..], "Body=Ho"),
             ("https://gateway.example/?x=2", &headers[..], "Body=Hi"),
@@ -175,7 +207,7 @@ mod tests {
         let events = |login: Option<&EventsLogin>, headers: &[(&str, &str)], body: &'static str| {
             twilio_events(&verifier(), login, PATH, &request(&uri, headers, body)).map(<[u8]>::to_vec)
         };
-        assert_eq!(events(Some(&login), &proofs, "[]"), Ok(b"[]".to_vec()));
+        assert_eq!(events(Some(&login), &proofs, "[]").unwrap(), b"[]");
         assert_eq!(
             refusal(events(None, &proofs, "[]")),
             (403, "signature"),

@@ -30,7 +30,8 @@ use tokio::task::JoinSet;
 
 use crate::{full_run, test_inbox::TestInbox};
 
-/// How long a second of the partition takes, so that a slow machine keeps up with it.
+/// How long a second of the partition takes by default, so that a slow machine keeps up with it. `SLOWNESS=1`
+/// is real time.
 const SLOWNESS: u32 = 5;
 const MESSAGES_PER_SECOND: u32 = 50;
 /// The carrier repeats a delivery that was answered with 5xx up to five times.
@@ -58,9 +59,9 @@ fn file(numbers: &[PhoneNumber]) -> Vec<u8> {
 }
 
 /// Runs an import to its end, slice by slice.
-async fn run(table: &Table, inbox: &TestInbox, import: &Import, content: &[u8]) -> Import {
+async fn run(table: &Table, inbox: &TestInbox, import: &Import, content: &[u8], slowness: u32) -> Import {
     let limits = SliceLimits::default();
-    let limits = SliceLimits { units_per_second: limits.units_per_second / SLOWNESS, ..limits };
+    let limits = SliceLimits { units_per_second: limits.units_per_second / slowness, ..limits };
     let imports = ImportWorkflow::new(table, limits);
     let stored = async || {
         let stored = Imports::new(inbox.table()).get(inbox.inbox().team_key(), &import.id).await;
@@ -97,25 +98,31 @@ async fn deliver(app: &App, from: &PhoneNumber, text: &str, sid: u64) -> u32 {
     panic!("{text} from {} was refused {MAX_DELIVERIES} times", from.as_str());
 }
 
+/// A whole number in the environment.
+fn chosen(name: &str) -> Option<u32> {
+    Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn imports_leave_room_for_the_messages_and_opt_outs_of_their_team() {
-    let rows = if full_run() { 5_000 } else { 100 };
+    let slowness = chosen("SLOWNESS").unwrap_or(SLOWNESS);
+    let rows = chosen("ROWS").map_or(if full_run() { 5_000 } else { 100 }, |rows| rows as usize);
     // The first half is in the file. Messages come from both halves.
     let inbox = TestInbox::start(2 * rows).await;
-    let partitions = Partitions::slowed(SLOWNESS);
+    let partitions = Partitions::slowed(slowness);
     let import = create_import(&inbox).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let content = file(&inbox.numbers[..rows]);
     let begun = Instant::now();
     let importing = async {
-        let done = run(&partitions.table(&inbox.app.engine), &inbox, &import, &content).await;
+        let done = run(&partitions.table(&inbox.app.engine), &inbox, &import, &content, slowness).await;
         is_over.store(true, Ordering::Relaxed);
         done
     };
     let receiving = async {
         let table = partitions.table(&inbox.app.engine);
         let app = Arc::new(App::new(table, webhook_accounts(), KeywordReplies::Carrier));
-        let mut pause = tokio::time::interval(Duration::from_secs(1) * SLOWNESS / MESSAGES_PER_SECOND);
+        let mut pause = tokio::time::interval(Duration::from_secs(1) * slowness / MESSAGES_PER_SECOND);
         let (mut deliveries, mut stopped) = (JoinSet::new(), Vec::new());
         for (sid, place) in (0..).zip((0..2 * rows).cycle().step_by(2 * rows / 5 + 1)) {
             if is_over.load(Ordering::Relaxed) {
