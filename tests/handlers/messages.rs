@@ -1,5 +1,7 @@
 //! `messages`: the order of the checks, idempotency keys and access.
 
+mod retries;
+
 use messages::{App, Limits, router};
 use serde_json::{Value, json};
 use shared_domain::{contact::Contact, ids::ContactId, registration::RegistrationStatus, team::Team};

@@ -32,6 +32,7 @@ mod opt_out;
 mod out_of_office;
 mod pace;
 mod registration;
+mod retries;
 mod teams;
 mod templates;
 mod wizard;

@@ -51,6 +51,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", Inbox),
     ("POST", "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", Inbox),
     ("POST", "/v1/inboxes/{inboxId}/media", Inbox),
+    ("POST", "/v1/inboxes/{inboxId}/messages/retry", InboxManagers),
     ("GET", "/v1/inboxes/{inboxId}/members", InboxSettings),
     ("PUT", "/v1/inboxes/{inboxId}/members/{userId}", InboxManagers),
     ("DELETE", "/v1/inboxes/{inboxId}/members/{userId}", InboxManagers),

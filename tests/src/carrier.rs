@@ -149,9 +149,14 @@ impl Carrier {
     /// Makes the next send fail. This journey must send that message with [`crate::Client::post`], because
     /// [`crate::Client::send`] waits until no fault is active.
     pub async fn start_fault(&self, kind: &str) -> ActiveFault<'_> {
+        self.start_fault_for(kind, 1).await
+    }
+
+    /// [`Carrier::start_fault`] for the next `count` sends.
+    pub async fn start_fault_for(&self, kind: &str, count: usize) -> ActiveFault<'_> {
         let reservation = FaultReservation { _guard: FAULT_RESERVATION.lock().await };
         let exclusive = FAULT_LOCK.write().await;
-        self.control("fault", &[("Kind", kind), ("Count", "1")]).await;
+        self.control("fault", &[("Kind", kind), ("Count", &count.to_string())]).await;
         ActiveFault { carrier: self, _exclusive: exclusive, reservation }
     }
 

@@ -1,5 +1,5 @@
-//! Outbound messages: reply, compose, read a message, check whether a reply is allowed, and prepare media to
-//! send.
+//! Outbound messages: reply, compose, send failed messages again, read a message, check whether a reply is
+//! allowed, and prepare media to send.
 //!
 //! Accepting a message is one transaction with all of its guards: an accepted message is durably stored.
 //! Replies and composed messages are idempotent by `Idempotency-Key`: the same key and body return the first
@@ -9,12 +9,14 @@ mod compose;
 mod content;
 mod outcome;
 mod reply_to;
+mod retry;
 mod upload;
 
 use axum::{
     Router,
     extract::{FromRef, State},
 };
+use shared_app::retry::RetryWorkflow;
 use shared_aws::{
     clients::{Aws, Bucket},
     contact::Contacts,
@@ -65,6 +67,7 @@ pub struct App {
     conversations: Conversations,
     messages: Messages,
     sends: Sends,
+    retries: RetryWorkflow,
     keys: UsedKeys,
     opt_outs: OptOuts,
     bucket: Bucket,
@@ -96,6 +99,7 @@ impl App {
             messages: Messages::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
+            retries: RetryWorkflow::new(&table),
             sends: Sends::new(table),
         }
     }
@@ -111,6 +115,7 @@ shared_http::routes! {
     reply_to::reply,
     reply_to::can_send,
     compose::compose,
+    retry::retry,
     read,
     upload::prepare,
 }

@@ -38,6 +38,7 @@ pub(crate) async fn answer(
             Ok(accepted(app, now, attempt, message))
         }
         Accepted::Refused(conversation) => Err(refusal(conversation).unwrap_or_else(changed)),
+        Accepted::AlreadyRetried => Err(changed()), // only of retries, which do not come here
         Accepted::KeyTaken => repeated(app, now, attempt).await?.unwrap_or_else(|| Err(changed())),
     }
 }

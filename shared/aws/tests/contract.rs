@@ -15,6 +15,8 @@ mod delivery_checks;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod failed_messages;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod imports;

@@ -314,6 +314,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/inboxes/{inboxId}/messages/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send failed messages again
+         * @description For admins of the inbox's team and the organization's owner. Sends every message that failed in a period
+         *     again, as a new message with the same text and media (`retryOf`). Each failed message is sent again once
+         *     (`retriedBy`), so a repeated request queues nothing twice. A request handles at most 100 failed messages;
+         *     repeat it with `next` as `since` until `next` is `null`. New messages stay queued while sending is paused,
+         *     and leave at the rate of the inbox.
+         */
+        post: operations["retryMessages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inboxes/{inboxId}/opt-out-reviews": {
         parameters: {
             query?: never;
@@ -2810,6 +2834,10 @@ export interface components {
             media: components["schemas"]["Media"][];
             /** @description ID of the message. The IDs of a conversation sort by time. */
             messageId: string;
+            /** @description ID of the message that sends this failed message again. `null` if there is none. */
+            retriedBy: string | null;
+            /** @description ID of the failed message that this message sends again. `null` if it is not a retry. */
+            retryOf: string | null;
             /** @description Number of segments that the carrier bills. */
             segments: number;
             sender: components["schemas"]["UserName"] | null;
@@ -3598,6 +3626,39 @@ export interface components {
          * @enum {string}
          */
         ReplyRefusal: "inbox_retired" | "registration_incomplete" | "lock_required" | "locked" | "lock_lost" | "blocked" | "opted_out" | "cannot_receive" | "own_number";
+        /** @description The result of a retry. */
+        RetriedMessages: {
+            /**
+             * Format: date-time
+             * @description If there are more failed messages in the period: the time to use as `since` of the next request.
+             */
+            next: string | null;
+            /** @description Number of failed messages that are sent again. */
+            queued: number;
+            /**
+             * @description Number of failed messages that may not be sent now: the contact opted out or is blocked, another user
+             *     is responding, or the message was automatic.
+             */
+            skipped: number;
+        };
+        /** @description The failed messages to send again. */
+        RetryMessages: {
+            /**
+             * @description Error codes of the carrier, such as `30003`: at most 50. If absent, messages with any code and without
+             *     one.
+             */
+            codes?: string[] | null;
+            /**
+             * Format: date-time
+             * @description Messages that failed at this time or later.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Messages that failed before this time. If absent, until now.
+             */
+            until?: string | null;
+        };
         /**
          * @description What the message was.
          * @enum {string}
@@ -4240,6 +4301,8 @@ export interface components {
          *           }
          *         ],
          *         "messageId": "msg_01KB5Q8Z7M4T9XRA",
+         *         "retriedBy": "msg_01KB5Q8Z7M4T9XRA",
+         *         "retryOf": "msg_01KB5Q8Z7M4T9XRA",
          *         "segments": 1,
          *         "sender": {
          *           "name": "Front desk",
@@ -5848,6 +5911,8 @@ export interface operations {
                      *             }
                      *           ],
                      *           "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *           "retriedBy": "msg_01KB5Q8Z7M4T9XRA",
+                     *           "retryOf": "msg_01KB5Q8Z7M4T9XRA",
                      *           "segments": 1,
                      *           "sender": {
                      *             "name": "Front desk",
@@ -5972,6 +6037,8 @@ export interface operations {
                      *         }
                      *       ],
                      *       "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retriedBy": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retryOf": "msg_01KB5Q8Z7M4T9XRA",
                      *       "segments": 1,
                      *       "sender": {
                      *         "name": "Front desk",
@@ -6368,6 +6435,110 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["PersonalInboxProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    retryMessages: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the inbox */
+                inboxId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "codes": [
+                 *         "30003"
+                 *       ],
+                 *       "since": "2026-11-30T15:20:30.000Z",
+                 *       "until": "2026-11-30T15:20:30.000Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RetryMessages"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": "2026-11-30T15:20:30.000Z",
+                     *       "queued": 12,
+                     *       "skipped": 2
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RetriedMessages"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `inbox_retired`, `registration_incomplete` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InboxRetiredProblem"] | components["schemas"]["RegistrationIncompleteProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];
@@ -7177,6 +7348,8 @@ export interface operations {
                      *         }
                      *       ],
                      *       "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retriedBy": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retryOf": "msg_01KB5Q8Z7M4T9XRA",
                      *       "segments": 1,
                      *       "sender": {
                      *         "name": "Front desk",
@@ -7306,6 +7479,8 @@ export interface operations {
                      *         }
                      *       ],
                      *       "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retriedBy": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "retryOf": "msg_01KB5Q8Z7M4T9XRA",
                      *       "segments": 1,
                      *       "sender": {
                      *         "name": "Front desk",

@@ -212,6 +212,10 @@ pub struct Message {
     pub messaging_service: Option<String>,
     /// The carrier's id, once known.
     pub carrier_id: Option<String>,
+    /// The failed message that this one sends again.
+    pub retry_of: Option<MessageId>,
+    /// The message that sends this one again.
+    pub retried_by: Option<MessageId>,
     pub delivery: Delivery,
 }
 
@@ -237,6 +241,8 @@ impl Message {
             created_at: at,
             messaging_service: None,
             carrier_id: None,
+            retry_of: None,
+            retried_by: None,
             delivery: Delivery::starting(DeliveryState::Queued, at),
         }
     }
@@ -260,6 +266,21 @@ impl Message {
         self.direction == Direction::Outbound && self.sender.is_none() && !self.automatic
     }
 
+    /// Whether it may be sent again: it failed, and no message sends it again. Automatic messages are not
+    /// sent again, because they answer a message that is no longer new.
+    pub fn can_be_retried(&self) -> bool {
+        self.direction == Direction::Outbound
+            && !self.automatic
+            && self.delivery.state().is_failure()
+            && self.retried_by.is_none()
+    }
+
+    /// The carrier's code of the failure. `None` if the message did not fail, or without a code.
+    pub fn failure_code(&self) -> Option<&str> {
+        let state = Some(self.delivery.state()).filter(|state| state.is_failure())?;
+        self.delivery.report(state)?.code.as_deref()
+    }
+
     /// How many segments the carrier bills. An MMS counts as one.
     pub fn segments(&self) -> usize {
         if self.media.is_empty() { Segments::of(&self.text).count } else { 1 }
@@ -271,6 +292,18 @@ impl TeamInbox {
     pub fn outbound(&self, to: &PhoneNumber, text: String, at: Timestamp, entropy: u64) -> Message {
         let messaging_service = self.messaging_service().map(str::to_owned);
         Message { messaging_service, ..Message::outbound(&self.inbox, to, text, at, entropy) }
+    }
+
+    /// A queued message that sends a failed message of this inbox again, with its text, media and sender. Its
+    /// id is derived from the id of the failed message.
+    pub fn retry(&self, failed: &Message, at: Timestamp) -> Message {
+        Message {
+            id: MessageId::of_retry(&failed.conversation, at, &failed.id),
+            media: failed.media.clone(),
+            sender: failed.sender.clone(),
+            retry_of: Some(failed.id.clone()),
+            ..self.outbound(&failed.contact_number, failed.text.clone(), at, 0)
+        }
     }
 }
 
@@ -448,6 +481,54 @@ mod tests {
         assert!(!Message { direction: Direction::Inbound, ..message() }.is_from_machine());
         assert!(!Message { sender: Some(ada), ..message() }.is_from_machine());
         assert!(!Message { automatic: true, ..message() }.is_from_machine());
+    }
+
+    fn failed(state: DeliveryState, code: Option<&str>) -> Message {
+        let mut message = message();
+        let report = Report { code: code.map(str::to_owned), ..Report::at(Timestamp::from_millis(2)) };
+        message.delivery.add(state, report);
+        message
+    }
+
+    #[test]
+    fn a_failed_message_can_be_retried_once_unless_it_is_automatic() {
+        for state in ALL {
+            assert_eq!(failed(state, None).can_be_retried(), state.is_failure(), "{state:?}");
+        }
+        let undelivered = failed(DeliveryState::Undelivered, Some("30003"));
+        assert_eq!(undelivered.failure_code(), Some("30003"));
+        assert!(!Message { automatic: true, ..undelivered.clone() }.can_be_retried());
+        let retried_by = Some(undelivered.id.clone());
+        assert!(!Message { retried_by, ..undelivered.clone() }.can_be_retried());
+        let mut delivered = undelivered;
+        delivered.delivery.add(DeliveryState::Delivered, Report::at(Timestamp::from_millis(3)));
+        assert!(!delivered.can_be_retried());
+        assert_eq!(delivered.failure_code(), None);
+    }
+
+    #[test]
+    fn a_retry_is_a_new_message_with_the_content_of_the_failed_one() {
+        let ada = UserRef { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let failed = Message { sender: Some(ada), ..failed(DeliveryState::Failed, None) };
+        let team = Team {
+            id: failed.team.clone(),
+            name: "Clinic".into(),
+            registration: RegistrationStatus::Approved,
+            messaging_service: Some("MG1".into()),
+            segments_per_second: None,
+        };
+        let from = TeamInbox { inbox: inbox(InboxKind::Shared), team };
+        let at = Timestamp::from_millis(9);
+        let retry = from.retry(&failed, at);
+        assert_eq!(retry.retry_of.as_ref(), Some(&failed.id));
+        assert_eq!((&retry.text, &retry.sender, &retry.media), (&failed.text, &failed.sender, &failed.media));
+        assert_eq!((&retry.conversation, retry.created_at), (&failed.conversation, at));
+        assert_eq!(retry.delivery, Delivery::starting(DeliveryState::Queued, at));
+        assert_eq!(retry.messaging_service.as_deref(), Some("MG1"));
+        assert_eq!(retry.id, from.retry(&failed, at).id);
+        assert!(retry.id > failed.id);
+        let other = from.retry(&Message { id: retry.id.clone(), ..failed }, at);
+        assert_ne!(other.id, retry.id);
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub fn message(
         created_at,
         messaging_service: None,
         carrier_id: None,
+        retry_of: None,
+        retried_by: None,
         delivery: Delivery::starting(DeliveryState::Queued, created_at),
     }
 }

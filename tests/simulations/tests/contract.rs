@@ -133,6 +133,9 @@ impl Ids {
                 "text": "Yes.", "lockToken": 1, "lastSeenMessageId": self.get("messageId"), "acceptUnseen": false,
                 "media": ["https://files.example/map.png"],
             }),
+            "POST /v1/inboxes/{inboxId}/messages/retry" => json!({
+                "codes": ["30003"], "since": "2026-11-22T10:00:00Z", "until": "2026-11-22T11:00:00Z",
+            }),
             "POST /v1/inboxes/{inboxId}/media" => json!({ "contentType": "image/png", "size": 1000 }),
             "PUT /v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}" => json!({ "decision": "dismissed" }),
             "PUT /v1/inboxes/{inboxId}/out-of-office" => json!({

@@ -44,6 +44,7 @@ impl TestInbox {
                 Err(lock::guard(&conversation.unwrap().lock, &user.id, Some(token), at).unwrap_err())
             }
             Accepted::KeyTaken => panic!("the reply has no idempotency key"),
+            Accepted::AlreadyRetried => panic!("the reply retries no message"),
         }
     }
 }

@@ -146,8 +146,8 @@ fn number(name: &str) -> u64 {
         "segmentsPerSecond" => 4,
         "errorsBeyond" => 0,
         "size" => 48_213,
-        "inbox" => 12,
-        "unread" | "unreadCount" | "media" => 2,
+        "inbox" | "queued" => 12,
+        "unread" | "unreadCount" | "media" | "skipped" => 2,
         "renewAfterSeconds" => 20,
         "idlePromptAfterSeconds" => 180,
         "codes" => 30_882,
@@ -174,7 +174,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "assignedUserId" | "userId" | "id" | "memberIds" => "amelia",
         "brandSid" => "BN0123456789abcdef0123456789abcdef",
         "campaignSid" => "QE0123456789abcdef0123456789abcdef",
-        "code" => "30003",
+        "code" | "codes" => "30003",
         "clientSecret" => "1b9k4c7e2m5q8s0u3w6y1a4d7g0j3n6p9r2t5v8x",
         "clientId" => "4t0c6g3u1hkq5v8n2m7r9e0a1b",
         "color" => "#2f6fed",
@@ -202,7 +202,9 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "mediaId" | "media" => "med_01KB5Q8Z7M4T9XRA",
         "message" => "We are closed now and will answer tomorrow.",
         "messageFlow" => "Patients agree to text messages on the registration form at the front desk.",
-        "messageId" | "lastSeenMessageId" | "unseenMessageId" => "msg_01KB5Q8Z7M4T9XRA",
+        "messageId" | "lastSeenMessageId" | "unseenMessageId" | "retryOf" | "retriedBy" => {
+            "msg_01KB5Q8Z7M4T9XRA"
+        }
         "messageSamples" => "Your appointment is tomorrow at 9:30. Reply STOP to opt out.",
         "messagingServiceSid" => "MG0123456789abcdef0123456789abcdef",
         "missing" => "firstName",

@@ -92,7 +92,8 @@ impl DeliveryChecks {
         let key = keys::message(&check.organization, &conversation, &check.message);
         let updated = self.table.update_if(key, |update| {
             let update = update
-                .condition_expression("checkAt = :at")
+                .condition_expression("checkIn = :partition AND checkAt = :at")
+                .expression_attribute_values(":partition", text(keys::delivery_checks(&conversation)))
                 .expression_attribute_values(":at", number(check.at.millis()));
             match next {
                 Some(next) => update

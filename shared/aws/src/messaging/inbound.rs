@@ -379,6 +379,8 @@ fn message(
         created_at: at,
         messaging_service: None,
         carrier_id: Some(text.carrier_id.clone()),
+        retry_of: None,
+        retried_by: None,
         delivery: Delivery::starting(DeliveryState::Received, at),
     }
 }

@@ -3,7 +3,8 @@
 //! | operation | requests | units |
 //! |---|---|---|
 //! | a delivery report, new or repeated | 1 | 1 write |
-//! | the first report of `sent`, and of a final state after it | 1 | 2 writes: the entry in `delivery-checks` |
+//! | the first report of `sent`, and of `delivered` after it | 1 | 2 writes: the entry in `delivery-checks` |
+//! | a report of a failure, after `sent` | 1 | 3 writes: the entry moves to the failed messages |
 //! | claim, and its outcome | 1 each | 1 write each |
 //! | a page of history | 1 | read by size: about 1.5 for 25 messages |
 
@@ -105,7 +106,8 @@ impl Messages {
     }
 
     /// Adds a delivery report. Idempotent by message and state: the first report of a state is kept. A
-    /// message that becomes `sent` is added to the delivery checks, and a final state removes it.
+    /// message that becomes `sent` is added to the delivery checks, and a final state removes it. A failure
+    /// adds it to the failed messages of its inbox, and `delivered` removes it.
     pub async fn report(
         &self,
         organization: &OrganizationId,
@@ -126,11 +128,17 @@ impl Messages {
                 update = update.expression_attribute_values(":carrier", text(carrier_id));
             }
             if let Some(conversation) = id.conversation().filter(|_| state == DeliveryState::Sent) {
-                expression.push_str(", checkIn = :checkIn, checkAt = :checkAt");
+                // A late report leaves a message among the failed ones.
+                expression.push_str(
+                    ", checkIn = if_not_exists(checkIn, :checkIn), checkAt = if_not_exists(checkAt, :checkAt)",
+                );
                 update = update
                     .expression_attribute_values(":checkIn", text(keys::delivery_checks(&conversation)))
                     .expression_attribute_values(":checkAt", number(at.millis()));
-            } else if state.is_final() {
+            } else if state.is_failure() {
+                expression.push_str(", checkIn = inbox, checkAt = :checkAt");
+                update = update.expression_attribute_values(":checkAt", number(at.millis()));
+            } else if state == DeliveryState::Delivered {
                 expression.push_str(" REMOVE checkIn, checkAt");
             }
             update.update_expression(expression)

@@ -2,6 +2,7 @@
 
 pub(crate) mod deliveries;
 pub(crate) mod delivery_checks;
+pub(crate) mod failed_messages;
 pub(crate) mod inbound;
 pub(crate) mod media;
 pub(crate) mod messages;
@@ -13,6 +14,7 @@ pub(crate) mod swept_numbers;
 pub use self::{
     deliveries::Deliveries,
     delivery_checks::{DeliveryCheck, DeliveryChecks},
+    failed_messages::{FAILED_PAGE, FailedMessages, FailedPage},
     inbound::{Inbound, InboundText, Receipt},
     media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
     messages::{Claim, Messages, Reported},

@@ -96,6 +96,10 @@ pub(crate) struct MessageRow {
     pub messaging_service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_by: Option<MessageId>,
     pub states: BTreeMap<DeliveryState, Report>,
 }
 
@@ -124,6 +128,8 @@ impl MessageRow {
             at: message.created_at,
             messaging_service: message.messaging_service.clone(),
             carrier_id: message.carrier_id.clone(),
+            retry_of: message.retry_of.clone(),
+            retried_by: message.retried_by.clone(),
             states: history.map(|(state, report)| (state, report.clone())).collect(),
         }
     }
@@ -153,6 +159,8 @@ impl MessageRow {
             created_at: self.at,
             messaging_service: self.messaging_service,
             carrier_id: self.carrier_id,
+            retry_of: self.retry_of,
+            retried_by: self.retried_by,
             delivery,
         })
     }

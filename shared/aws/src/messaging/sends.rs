@@ -4,7 +4,8 @@
 //! The transaction writes the conversation (under its guards: lock, nothing unseen, not blocked, not opted
 //! out), the message, its outbox entry and the idempotency key, if there is one. It costs 8 write units: 2
 //! for each of the three items and 2 for the list entry that moves to Archived; 2 more with an idempotency
-//! key, and 2 if the contact is assigned to a user, whose list changes as well.
+//! key, 2 if the contact is assigned to a user, whose list changes as well, and 3 if it sends a failed
+//! message again.
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
@@ -23,7 +24,10 @@ use crate::{
         locks::IS_CURRENT,
         rows::{ConversationRow, MessagePreviewRow},
     },
-    messaging::rows::{MessageRow, OutboxRow},
+    messaging::{
+        failed_messages,
+        rows::{MessageRow, OutboxRow},
+    },
     table::{
         error::StoreError,
         idempotency::Idempotency,
@@ -83,6 +87,8 @@ pub enum Accepted {
     Refused(Option<Box<Conversation>>),
     /// Another request used the idempotency key in the meantime.
     KeyTaken,
+    /// The failed message is sent again already, or was delivered after all.
+    AlreadyRetried,
 }
 
 /// Accepts outbound messages.
@@ -115,9 +121,18 @@ impl Sends {
             }
             None => None,
         };
+        let retried = match &message.retry_of {
+            Some(failed) => {
+                Some(failed_messages::mark_retried(&mut transaction, organization, failed, message)?)
+            }
+            None => None,
+        };
         let committed = transaction.commit().await?;
         if used_key.is_some_and(|place| committed.refused_at(place)) {
             return Ok(Accepted::KeyTaken);
+        }
+        if retried.is_some_and(|place| committed.refused_at(place)) {
+            return Ok(Accepted::AlreadyRetried);
         }
         match committed {
             Committed::Done => Ok(Accepted::Stored),

@@ -33,9 +33,12 @@ pub struct Idempotency<'a> {
 pub struct Remembered {
     /// Digest of the body of the first request.
     pub body: String,
-    /// Id of the entity that the request created.
+    /// Id of the entity that the request created, or its result.
     pub made: String,
 }
+
+/// The key was not used within the last 24 hours.
+const IS_UNUSED: &str = "attribute_not_exists(pk) OR #ttl < :now";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct KeyRow {
@@ -57,13 +60,16 @@ impl Idempotency<'_> {
         made: &str,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let ttl = (now + KEY_LIFETIME).seconds();
-        let row = KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl };
-        transaction.put_if(self.item_key(organization), &row, |put| {
-            put.condition_expression("attribute_not_exists(pk) OR #ttl < :now")
+        transaction.put_if(self.item_key(organization), &self.row(made, now), |put| {
+            put.condition_expression(IS_UNUSED)
                 .expression_attribute_names("#ttl", "ttl")
                 .expression_attribute_values(":now", number(now.seconds()))
         })
+    }
+
+    fn row(&self, made: &str, now: Timestamp) -> KeyRow {
+        let ttl = (now + KEY_LIFETIME).seconds();
+        KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl }
     }
 }
 
@@ -89,5 +95,23 @@ impl UsedKeys {
         let row: Option<KeyRow> = self.table.get(key.item_key(organization), true).await?;
         let row = row.filter(|row| row.ttl >= now.seconds());
         Ok(row.map(|row| Remembered { body: row.body, made: row.made }))
+    }
+
+    /// Stores the result of a request that is safe to repeat and creates no entity of its own. Another
+    /// request with the same key that was first keeps its result. Costs 1 write unit.
+    pub async fn remember(
+        &self,
+        organization: &OrganizationId,
+        key: Idempotency<'_>,
+        result: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = key.row(result, now);
+        let put = self.table.put_if(key.item_key(organization), &row, |put| {
+            put.condition_expression(IS_UNUSED)
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", number(now.seconds()))
+        });
+        put.await.map(drop)
     }
 }

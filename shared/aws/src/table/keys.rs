@@ -70,6 +70,7 @@
 //! | `inbox-unread` | `unreadIn`: `pk`, only while unread | `place` | unread conversations |
 //! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only if the contact is assigned | `place` | conversations of a user's contacts |
 //! | `delivery-checks` | `checkIn`: `CHECK#shard`, only while the message is `sent` | `checkAt` | messages whose delivery is not reported |
+//! | `delivery-checks` | `checkIn`: `inb_`, only if the message failed and is not sent again | `checkAt`: the failure | failed messages of an inbox |
 //!
 //! The partition of a conversation in an index does not depend on its activity, and its `place` does not
 //! depend on the partitions. A write that moves a conversation in its folder therefore sets one attribute,
@@ -96,7 +97,8 @@ pub const INBOX_ACTIVITY: &str = "inbox-activity";
 pub const INBOX_UNREAD: &str = "inbox-unread";
 /// Sparse index of conversations whose contact is assigned, by last activity.
 pub const INBOX_ASSIGNED: &str = "inbox-assigned";
-/// Sparse index of messages that are sent and have no final state, by the time of their next check.
+/// Sparse index of messages that are sent and have no final state, by the time of their next check, and of
+/// messages that failed, by the time of the failure.
 pub const DELIVERY_CHECKS: &str = "delivery-checks";
 /// Number of partitions of outbox messages. A conversation stays in one partition, so its messages keep their
 /// order.

@@ -2,7 +2,7 @@
 
 use shared_aws::{
     conversation::ConversationUpdate,
-    messaging::{Acceptance, Accepted, Guard},
+    messaging::{Acceptance, Accepted, FailedMessages, Guard},
     sending::Paces,
     table::Idempotency,
 };
@@ -10,7 +10,7 @@ use shared_domain::{
     contact::Contact,
     conversation::Folder,
     ids::MessageId,
-    message::{DeliveryState, Report},
+    message::{DeliveryState, Message, Report},
 };
 
 use crate::support::{TestStores, ada, at_second, contact, number};
@@ -101,21 +101,22 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
         stores.messages.claim(stores.organization(), message, 1, at_second(15)).await.unwrap()
     };
     measured.measure("claim a message to send", claim).await;
-    let report = async |stores: &TestStores, state, code: Option<&str>| {
+    let report_on = async |stores: &TestStores, message: &MessageId, state, code: Option<&str>| {
         let detail =
             code.map(|_| "The number cannot receive texts: it is a landline or out of service.".to_owned());
         let report = Report { at: at_second(16), code: code.map(str::to_owned), detail };
         let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
         stores.messages.report(stores.organization(), message, state, &report, carrier_id).await.unwrap()
     };
+    let report = async |stores: &TestStores, state, code| report_on(stores, message, state, code).await;
     measured
         .measure("record the outcome of a send", async |stores| {
             report(stores, DeliveryState::Sent, None).await
         })
         .await;
     let failed = async |stores: &TestStores| report(stores, DeliveryState::Undelivered, Some("30006")).await;
-    measured.measure("delivery report", failed).await;
-    measured.measure("delivery report, repeated", failed).await;
+    measured.measure("report of a failure", failed).await;
+    measured.measure("report of a failure, repeated", failed).await;
     let conversation = message.conversation().unwrap();
     let mark = async |stores: &TestStores| {
         stores
@@ -125,4 +126,26 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
             .unwrap();
     };
     measured.measure("show a failure in the lists", mark).await;
+    let failed_messages = FailedMessages::new(measured.stores.metered_table());
+    let page = async |stores: &TestStores| {
+        failed_messages.page(stores.inbox.key(), at_second(0), at_second(60)).await.unwrap().messages
+    };
+    let [failed] = measured.measure("page of failed messages, with one", page).await.try_into().unwrap();
+    let retry = Message {
+        id: MessageId::of_retry(&conversation, at_second(60), message),
+        retry_of: Some(message.clone()),
+        created_at: at_second(60),
+        ..measured.stores.outbound(&number(4), &failed.text, &ada(), at_second(60))
+    };
+    let retry = async |stores: &TestStores| {
+        stores.accept(&retry, Guard::Compose { user: Some(&ada().id) }, None).await
+    };
+    assert_eq!(measured.measure("send a failed message again", retry).await, Accepted::Stored);
+    let other = measured.stores.outbound(&number(6), TEXT, &ada(), at_second(61));
+    let guard = Guard::Compose { user: Some(&ada().id) };
+    assert_eq!(measured.stores.accept(&other, guard, None).await, Accepted::Stored);
+    report_on(&measured.stores, &other.id, DeliveryState::Sent, None).await;
+    let delivered =
+        async |stores: &TestStores| report_on(stores, &other.id, DeliveryState::Delivered, None).await;
+    measured.measure("delivery report", delivered).await;
 }

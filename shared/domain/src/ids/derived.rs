@@ -49,6 +49,12 @@ impl MessageId {
         Self::in_conversation(&conversation, released_at, entropy)
     }
 
+    /// The id of the message that sends a failed message again. Its entropy is derived from the failed
+    /// message's id.
+    pub fn of_retry(conversation: &ConversationId, now: Timestamp, failed: &MessageId) -> Self {
+        Self::in_conversation(conversation, now, entropy_of(&format!("retry {failed}")))
+    }
+
     /// The conversation of the message, or `None` if the product did not create this id.
     pub fn conversation(&self) -> Option<ConversationId> {
         let body = self.as_str().get(kind::Message::PREFIX.len() + BODY_LENGTH..)?;

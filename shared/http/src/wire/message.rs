@@ -146,6 +146,12 @@ pub struct MessageView {
     pub sender: Option<UserName>,
     /// Whether the message was sent automatically.
     pub automatic: bool,
+    /// ID of the failed message that this message sends again. `null` if it is not a retry.
+    #[schema(required)]
+    pub retry_of: Option<String>,
+    /// ID of the message that sends this failed message again. `null` if there is none.
+    #[schema(required)]
+    pub retried_by: Option<String>,
     /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -190,6 +196,8 @@ impl MessageView {
             states: history.into_iter().map(|(state, report)| step(state, report)).collect(),
             sender: message.sender.as_ref().map(UserName::of),
             automatic: message.automatic,
+            retry_of: message.retry_of.as_ref().map(ToString::to_string),
+            retried_by: message.retried_by.as_ref().map(ToString::to_string),
             created_at: message.created_at.to_string(),
         }
     }
@@ -312,6 +320,36 @@ pub struct Compose {
     /// Up to 10 files.
     #[serde(default)]
     pub media: Vec<OutgoingMedia>,
+}
+
+/// The failed messages to send again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryMessages {
+    /// Error codes of the carrier, such as `30003`: at most 50. If absent, messages with any code and without
+    /// one.
+    #[schema(min_items = 1, max_items = 50)]
+    pub codes: Option<Vec<String>>,
+    /// Messages that failed at this time or later.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Messages that failed before this time. If absent, until now.
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+}
+
+/// The result of a retry.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetriedMessages {
+    /// Number of failed messages that are sent again.
+    pub queued: usize,
+    /// Number of failed messages that may not be sent now: the contact opted out or is blocked, another user
+    /// is responding, or the message was automatic.
+    pub skipped: usize,
+    /// If there are more failed messages in the period: the time to use as `since` of the next request.
+    #[schema(required, format = DateTime)]
+    pub next: Option<String>,
 }
 
 /// A reason why you cannot reply.
