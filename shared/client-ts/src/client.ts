@@ -73,7 +73,13 @@ export class SharedInboxClient {
     });
   }
 
-  /** Returns the signed-in user with their teams and inboxes. */
+  /** Returns the limits and lock times of the stack, and how users sign in. Sends no token. */
+  async config(): Promise<Schemas["Config"]> {
+    const response = await this.#transport.send(new Request(`${this.#baseUrl}/v1/config`), { needsToken: false });
+    return (await response.json()) as Schemas["Config"];
+  }
+
+  /** Returns the signed-in user with their teams, their inboxes with counts, and the locks that they hold. */
   me(): Promise<Schemas["Me"]> {
     return this.get("/v1/me");
   }

@@ -12,6 +12,7 @@ export type { TokenProvider } from "./transport.js";
 import type { components } from "./schema.js";
 
 type Schemas = components["schemas"];
+export type Config = Schemas["Config"];
 export type Contact = Schemas["Contact"];
 export type Conversation = Schemas["Conversation"];
 export type HeldLock = Schemas["HeldLock"];

@@ -19,6 +19,8 @@ export interface TransportOptions {
 
 export interface SendOptions {
   maxRetries?: number;
+  /** Whether the request carries the token of the user. `true` by default. */
+  needsToken?: boolean;
   /** Called before each attempt. */
   onAttempt?: () => void;
 }
@@ -41,7 +43,10 @@ export class Transport {
    * Returns the response. Throws a `ProblemError` if its status is 400 or more, and a `ConnectionError` if there
    * is no response. A `POST` gets an idempotency key, which its retries repeat.
    */
-  async send(request: Request, { maxRetries = this.#options.maxRetries ?? 3, onAttempt }: SendOptions = {}): Promise<Response> {
+  async send(
+    request: Request,
+    { maxRetries = this.#options.maxRetries ?? 3, needsToken = true, onAttempt }: SendOptions = {},
+  ): Promise<Response> {
     if (request.method === "POST" && !request.headers.has("idempotency-key")) {
       request.headers.set("idempotency-key", crypto.randomUUID());
     }
@@ -49,8 +54,10 @@ export class Transport {
     for (let retries = 0; ; ) {
       const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 20_000);
       const signal = AbortSignal.any([request.signal, timeout]);
-      this.#lastToken = await unlessAborted(this.#options.token({ refused: tokensRefused === 1 }), signal);
-      request.headers.set("authorization", `Bearer ${this.#lastToken}`);
+      if (needsToken) {
+        this.#lastToken = await unlessAborted(this.#options.token({ refused: tokensRefused === 1 }), signal);
+        request.headers.set("authorization", `Bearer ${this.#lastToken}`);
+      }
       onAttempt?.();
       const outcome = await this.#attempt(request, signal);
       if (outcome instanceof Response) return outcome;

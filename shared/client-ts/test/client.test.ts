@@ -26,6 +26,15 @@ test("a request carries the token and keeps the path of the base URL", async () 
   assert.equal(call?.headers.get("idempotency-key"), null);
 });
 
+test("the configuration is read without a token", async () => {
+  const config = { version: "0.1.0", signIn: { authorizeUrl: null } };
+  const api = new FakeApi(() => json(config));
+  const token = () => assert.fail("nobody has signed in yet");
+  assert.deepEqual(await api.client({ token }).config(), config);
+  const [call] = api.calls;
+  assert.deepEqual([call?.path, call?.headers.get("authorization")], ["/stage/v1/config", null]);
+});
+
 test("IDs in paths are escaped", async () => {
   const api = new FakeApi(() => json({}));
   await api.client().get("/v1/inboxes/{inboxId}", { params: { path: { inboxId: "a/b" } } });
