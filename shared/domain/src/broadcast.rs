@@ -6,6 +6,7 @@
 //! - [`Progress`]: how many recipients are in each state.
 //! - [`FailureWatch`]: when failures pause a broadcast.
 //! - [`Tally`], [`checks`] and [`drain()`]: the estimate that a user sees before confirming a broadcast.
+//! - [`ReplyWindow`]: which inbound message is the reply of a recipient.
 //! - [`Recurrence`]: when a broadcast that repeats comes next.
 //!
 //! ```
@@ -26,6 +27,7 @@ mod price;
 mod progress;
 mod recipient;
 mod recurrence;
+mod reply;
 mod status;
 
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
@@ -36,4 +38,5 @@ pub use price::SegmentPrice;
 pub use progress::Progress;
 pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
 pub use recurrence::{Frequency, Occurrence, Recurrence, WrittenRecurrence};
+pub use reply::{ReplyFacts, ReplyWindow};
 pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};

@@ -124,6 +124,39 @@ impl Answer {
     }
 }
 
+/// The answer of a recipient, which a user may correct. Counts use the corrected answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedAnswer {
+    /// How the first reply was sorted. Later replies do not change it.
+    sorted: Answer,
+    corrected: Option<Answer>,
+}
+
+impl RecordedAnswer {
+    /// The answer as it was sorted.
+    pub fn new(sorted: Answer) -> Self {
+        Self { sorted, corrected: None }
+    }
+
+    /// The answer that counts.
+    pub fn current(self) -> Answer {
+        self.corrected.unwrap_or(self.sorted)
+    }
+
+    /// Whether a user corrected it.
+    pub fn is_corrected(self) -> bool {
+        self.corrected.is_some()
+    }
+
+    /// The answer after a user's correction. A correction back to the sorted answer removes the earlier one.
+    /// `None` if the question does not have the answer.
+    #[must_use]
+    pub fn corrected(self, question: &Question, answer: Answer) -> Option<Self> {
+        let corrected = Some(answer).filter(|answer| *answer != self.sorted);
+        question.has(answer).then_some(Self { corrected, ..self })
+    }
+}
+
 /// A question as it is in the API and in stored items.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -340,6 +373,17 @@ mod tests {
                 assert_eq!(question.answer_of(text), None, "{text:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_user_may_correct_an_answer_to_another_one_of_the_question() {
+        let question = question("yes_no", &[]);
+        let sorted = RecordedAnswer::new(Answer::Other);
+        assert_eq!((sorted.current(), sorted.is_corrected()), (Answer::Other, false));
+        let corrected = sorted.corrected(&question, Answer::Yes).unwrap();
+        assert_eq!((corrected.current(), corrected.is_corrected()), (Answer::Yes, true));
+        assert_eq!(corrected.corrected(&question, Answer::Other), Some(sorted));
+        assert_eq!(sorted.corrected(&question, Answer::Scale(1)), None);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     broadcast::RecipientState,
-    contact,
     field::{FieldError, FieldErrors, escape_pointer},
     ids::BroadcastId,
     import::MAX_CUSTOM_NAME_LENGTH,
@@ -248,7 +247,7 @@ impl Field {
 }
 
 fn custom(name: &str) -> Option<TextField> {
-    let name = contact::custom_name(name.strip_prefix("custom.")?);
+    let name = text::clean(name.strip_prefix("custom.")?).trim().to_owned();
     let fits = text::is_visible(&name)
         && name.chars().count() <= MAX_CUSTOM_NAME_LENGTH
         && !name.contains(char::is_control);

@@ -261,6 +261,13 @@ fn the_canonical_form_is_clean_and_sorted() {
     assert_eq!(parse(entered).unwrap().to_json(), canonical);
 }
 
+/// Imports remove one of the apostrophes that spreadsheets add. A filter names the field as it is stored.
+#[test]
+fn the_name_of_a_custom_field_keeps_its_apostrophes() {
+    let entered = condition("custom.''=x", "eq", "1");
+    assert_eq!(parse(entered.clone()).unwrap().to_json(), entered);
+}
+
 fn text_test() -> impl Strategy<Value = TextTest> {
     let text = || "[a-c]{1,3}";
     prop_oneof![

@@ -1,0 +1,94 @@
+//! Replies to a broadcast: which inbound message counts as one.
+
+use std::time::Duration;
+
+use crate::{field::FieldError, time::Timestamp};
+
+/// The default reply window, in hours.
+const DEFAULT_HOURS: u16 = 72;
+/// The longest reply window, in hours: thirty days.
+const MAX_HOURS: u16 = 720;
+
+/// How long after its text an inbound message counts as a reply. Messages do not say what they answer, so the
+/// first one within the window does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyWindow(Duration);
+
+impl Default for ReplyWindow {
+    fn default() -> Self {
+        Self(Duration::from_hours(u64::from(DEFAULT_HOURS)))
+    }
+}
+
+/// What is known about a recipient when an inbound message arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyFacts {
+    /// When the text of the broadcast was released.
+    pub released_at: Timestamp,
+    /// When a user last wrote to the recipient in the same conversation.
+    pub last_user_message_at: Option<Timestamp>,
+    /// Whether the recipient has replied before.
+    pub has_replied: bool,
+}
+
+impl ReplyWindow {
+    /// Parses a number of hours.
+    ///
+    /// # Errors
+    /// [`FieldError`] at `pointer` unless it is 1 to 720.
+    pub fn parse(pointer: &str, hours: u16) -> Result<Self, FieldError> {
+        let fits = (1..=MAX_HOURS).contains(&hours);
+        fits.then(|| Self(Duration::from_hours(u64::from(hours))))
+            .ok_or_else(|| FieldError::new(pointer, "a number of hours, 1 to 720"))
+    }
+
+    /// Whether a message that arrived at this time is the recipient's reply to the broadcast: the first one,
+    /// within the window, and not an answer to a newer message of a user.
+    pub fn is_reply(self, facts: ReplyFacts, received_at: Timestamp) -> bool {
+        let ReplyFacts { released_at, last_user_message_at, has_replied } = facts;
+        let is_within = received_at >= released_at && released_at.duration_until(received_at) <= self.0;
+        let is_newest = last_user_message_at.is_none_or(|at| at < released_at || at > received_at);
+        is_within && is_newest && !has_replied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASED: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const FACTS: ReplyFacts =
+        ReplyFacts { released_at: RELEASED, last_user_message_at: None, has_replied: false };
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_first_message_within_the_window_is_the_reply() {
+        let window = ReplyWindow::default();
+        let last = RELEASED + Duration::from_hours(72);
+        assert!(window.is_reply(FACTS, RELEASED) && window.is_reply(FACTS, last));
+        assert!(!window.is_reply(FACTS, last + Duration::from_millis(1)));
+        assert!(!window.is_reply(FACTS, RELEASED - Duration::from_millis(1)), "it came before the text");
+        let again = ReplyFacts { has_replied: true, ..FACTS };
+        assert!(!window.is_reply(again, RELEASED + MINUTE));
+    }
+
+    #[test]
+    fn an_answer_to_a_newer_message_of_a_user_is_no_reply() {
+        let wrote = |at| ReplyFacts { last_user_message_at: Some(at), ..FACTS };
+        let received = RELEASED + 2 * MINUTE;
+        let window = ReplyWindow::default();
+        assert!(!window.is_reply(wrote(RELEASED + MINUTE), received));
+        assert!(window.is_reply(wrote(RELEASED - MINUTE), received));
+        assert!(window.is_reply(wrote(RELEASED + 3 * MINUTE), received), "the message is read late");
+    }
+
+    #[test]
+    fn a_reply_window_has_1_to_720_hours() {
+        assert_eq!(ReplyWindow::parse("", 72), Ok(ReplyWindow::default()));
+        assert!(ReplyWindow::parse("", 1).is_ok() && ReplyWindow::parse("", 720).is_ok());
+        for bad in [0, 721] {
+            let errors = ReplyWindow::parse("/replyWindowHours", bad).unwrap_err();
+            assert_eq!(errors.pointer, "/replyWindowHours");
+        }
+    }
+}
