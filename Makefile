@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour deploy-walk
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -109,6 +109,12 @@ client-types: $(TOOLS)/.ready ## Writes the types of the TypeScript client from 
 tour: ## The commands of README.md and docs/, typed into bash and zsh
 	$(call headline,Tour of the documentation)
 	$(CLOUD) exec -- python3 tests/tour/check.py
+
+.PHONY: deploy-walk
+deploy-walk: $(TOOLS)/.ready ## The deploy section of README.md, typed with an empty local cloud in place of AWS
+	$(call headline,Deploy section of the README)
+	$(BIN)/python3 tests/client/check.py build
+	SEED=none $(CLOUD) exec -- $(BIN)/python3 tests/deploy/walk.py
 
 # The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
 # canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs inboxctl. Without --region, it works on the local cloud that runs in STATE_DIR (.local).
+"""Runs inboxctl. With --local, or without --region, it works on the local cloud that runs in STATE_DIR (.local).
 
-    ctl.py organization list
+    ctl.py --local organization list
     ctl.py --stack shared-inbox-dev --region us-east-1 doctor
 """
 
@@ -17,10 +17,10 @@ from prerequisites import ROOT  # noqa: E402
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--local"]
     environment = dict(os.environ)
-    if not any(argument.split("=")[0] == "--region" for argument in arguments):
-        file = ROOT / (os.environ.get("STATE_DIR") or ".local") / "stack.json"
+    if len(arguments) < len(sys.argv[1:]) or not any(argument.split("=")[0] == "--region" for argument in arguments):
+        file = Path(os.environ.get("STACK_FILE") or ROOT / (os.environ.get("STATE_DIR") or ".local") / "stack.json")
         if not file.exists():
             print(f"{file} does not exist. Start the local cloud with `make run`, or name a stack with --stack and --region.", file=sys.stderr)
             return 1

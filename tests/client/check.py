@@ -6,6 +6,7 @@ Runs on the Node.js of .local/tools, so it is called by `make client-test` and `
     check.py write       writes src/schema.ts, the types of the OpenAPI document
     check.py unit        types, unit tests, code in the documentation, and content of the package
     check.py journeys    journeys against the local cloud; needs STACK_FILE
+    check.py build       builds the client and its tests, for tests/deploy
 """
 
 import json
@@ -87,6 +88,8 @@ def main(command: str) -> None:
         check_schema()
         node_test(BUILD / "test")
         check_package()
+    elif command == "build":
+        build()
     elif command == "journeys":
         build()
         node_test(BUILD / "test/journeys")

@@ -5,25 +5,15 @@ Runs against a local cloud: python3 infra/local/cloud.py exec -- python3 tests/t
 Each shell types all pages, and then types them again. zsh is skipped if it is not installed.
 """
 
-import os
-import pty
 import re
-import select
 import shutil
 import sys
 import tempfile
-import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from shell import ROOT, Shell, blocks
+
 PAGES = ["README.md", "docs/create-an-inbox.md", "docs/import-contacts.md"]
 OTHER_COMMANDS = ("make ", "aws ")  # not part of the tour
-PROMPT = "tour-prompt"
-COMMAND_TIMEOUT_SECONDS = 60
-STARTUP_FILES = {
-    ".bashrc": f"PS1={PROMPT}\nbind 'set enable-bracketed-paste off'\n",
-    ".zshrc": f"PS1={PROMPT}\nunsetopt prompt_cr prompt_sp zle\n",
-}
 # What differs from run to run.
 MASKS = [
     (r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:0"),
@@ -35,44 +25,9 @@ MASKS = [
 ]
 
 
-class Shell:
-    """An interactive shell at a terminal of its own."""
-
-    def __init__(self, name: str, home: str) -> None:
-        for file, text in STARTUP_FILES.items():
-            Path(home, file).write_text(text)
-        environment = {**os.environ, "HOME": home, "ZDOTDIR": home, "TERM": "dumb"}
-        process, self.terminal = pty.fork()
-        if process == 0:
-            os.chdir(ROOT)
-            os.execvpe(name, [name, "-i"], environment)
-        self._until_prompt()
-
-    def run(self, line: str) -> str:
-        """The output of one line, without the echo of the line."""
-        os.write(self.terminal, f"{line}\n".encode())
-        return self._until_prompt().partition("\n")[2]
-
-    def _until_prompt(self) -> str:
-        output, deadline = b"", time.monotonic() + COMMAND_TIMEOUT_SECONDS
-        while not output.endswith(PROMPT.encode()):
-            if time.monotonic() > deadline:
-                sys.exit(f"no prompt after {COMMAND_TIMEOUT_SECONDS} s: {output.decode()[-500:]}")
-            if select.select([self.terminal], [], [], 0.1)[0]:
-                output += os.read(self.terminal, 65536)
-        return output.decode().replace("\r", "").removesuffix(PROMPT)
-
-
 def steps(page: str) -> list[tuple[str, str]]:
     """Blocks of commands, each with the output that follows it."""
-    text = (ROOT / page).read_text()
-    blocks = re.findall(r"^```(sh|text)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    pairs = [
-        (block, blocks[place + 1][1] if blocks[place + 1 : place + 2] and blocks[place + 1][0] == "text" else "")
-        for place, (kind, block) in enumerate(blocks)
-        if kind == "sh"
-    ]
-    return [pair for pair in pairs if not pair[0].startswith(OTHER_COMMANDS)]
+    return [pair for pair in blocks((ROOT / page).read_text()) if not pair[0].startswith(OTHER_COMMANDS)]
 
 
 def masked(output: str) -> str:
