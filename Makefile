@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour deploy-walk
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour deploy-walk doctor-test
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -115,6 +115,11 @@ deploy-walk: $(TOOLS)/.ready ## The deploy section of README.md, typed with an e
 	$(call headline,Deploy section of the README)
 	$(BIN)/python3 tests/client/check.py build
 	SEED=none $(CLOUD) exec -- $(BIN)/python3 tests/deploy/walk.py
+
+.PHONY: doctor-test
+doctor-test: $(TOOLS)/.ready ## Faults planted in a local cloud, which inboxctl doctor must name
+	$(call headline,Faults that the doctor finds)
+	$(CLOUD) exec -- $(BIN)/python3 tests/deploy/faults.py
 
 # The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
 # canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|

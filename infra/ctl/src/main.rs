@@ -61,7 +61,7 @@ enum Command {
     Sending(SendingChange),
     /// Finds what is wrong with the stack and its account at the carrier
     Doctor {
-        /// Sets the webhooks of numbers and creates the event sink
+        /// Sets the webhooks of numbers, mends messaging services, and creates the event sink
         #[arg(long)]
         mend: bool,
     },

@@ -1,4 +1,5 @@
-//! The carrier's side: the secret, the account, the webhooks of its numbers, and the event sink.
+//! The carrier's side: the secret, the account, the webhooks of its numbers, the messaging services, and the
+//! event sink.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{self, CallError, Client, Credentials, NumberWebhooks, OwnedNumber};
 use shared_domain::{
-    inbox::{Inbox, Stage},
+    inbox::{Inbox, Stage, TeamInbox},
     keys::TeamKey,
 };
 
+use super::service;
 use crate::{Error, Operator, doctor::Finding};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,10 +43,12 @@ pub(super) async fn check(
     match numbers {
         Ok((client, numbers)) => {
             findings.push(Finding::ok("carrier_login", "The carrier accepts the credentials."));
-            findings.extend(check_numbers(operator, &client, &numbers, webhooks, mend).await?);
+            let active = active_inboxes(operator).await?;
+            findings.extend(check_numbers(&active, &client, &numbers, webhooks, mend).await);
+            findings.extend(service::check(&active, &client, mend).await);
             findings.push(check_event_sink(&client, &secret, webhooks, mend).await);
         }
-        Err(error) => findings.push(Finding::error("carrier_login", login_problem(&error))),
+        Err(error) => findings.push(login_finding(&error)),
     }
     Ok(findings)
 }
@@ -52,30 +56,44 @@ pub(super) async fn check(
 fn client(stack: &Stack, secret: &CarrierSecret) -> Option<Client> {
     let (username, password) = secret.api_login();
     let credentials = Credentials { account_sid: secret.account_sid.clone(), username, password };
-    Client::new(stack.parameter("CarrierBaseUrl")?, credentials, TIMEOUT).ok()
+    let url = stack.parameter("CarrierBaseUrl")?;
+    let messaging_url = stack.parameter("CarrierMessagingUrl").unwrap_or(url);
+    Client::new(url, credentials, TIMEOUT).ok()?.with_messaging_url(messaging_url).ok()
 }
 
-fn login_problem(error: &CallError) -> String {
+/// The error code of an account that is suspended or closed.
+const ACCOUNT_NOT_ACTIVE: u32 = 20005;
+
+fn login_finding(error: &CallError) -> Finding {
     match error {
-        CallError::Refused { http_status: 401 | 403, .. } => {
-            "The carrier does not accept the credentials in the secret. Correct them with `inboxctl secret create`."
-                .into()
+        CallError::Refused { code: Some(ACCOUNT_NOT_ACTIVE), .. } => {
+            let detail = "The carrier has suspended or closed the account. Messages wait until it is active again. \
+                          Ask the carrier for the reason.";
+            Finding::error("carrier_account", detail)
         }
-        error => format!("The carrier's account cannot be checked: {error}. Run the command again."),
+        CallError::Refused { http_status: 401 | 403, .. } => {
+            let detail = "The carrier does not accept the credentials in the secret. Correct them with \
+                          `inboxctl secret create`.";
+            Finding::error("carrier_login", detail)
+        }
+        error => {
+            let detail = format!("The carrier's account cannot be checked: {error}. Run the command again.");
+            Finding::error("carrier_login", detail)
+        }
     }
 }
 
 /// Compares the number of every active inbox with the carrier's account.
 async fn check_numbers(
-    operator: &Operator,
+    active: &[TeamInbox],
     client: &Client,
     numbers: &[OwnedNumber],
     webhooks: &str,
     mend: bool,
-) -> Result<Vec<Finding>, Error> {
+) -> Vec<Finding> {
     let right = NumberWebhooks::of_product(webhooks);
     let mut findings = Vec::new();
-    for inbox in active_inboxes(operator).await? {
+    for TeamInbox { inbox, .. } in active {
         let Some(number) = numbers.iter().find(|number| number.phone_number == inbox.number.as_str()) else {
             let detail = format!("The carrier's account does not own the number of the inbox {}.", inbox.id);
             findings.push(Finding::error("number_missing", detail));
@@ -86,7 +104,7 @@ async fn check_numbers(
             let detail = format!("The number of the inbox {} has the right webhooks.", inbox.id);
             findings.push(Finding::ok("number", detail));
         } else if !mend {
-            findings.extend(faults.into_iter().map(|(code, problem)| fault_finding(&inbox, code, problem)));
+            findings.extend(faults.into_iter().map(|(code, problem)| fault_finding(inbox, code, problem)));
         } else {
             findings.push(match client.set_webhooks(&number.sid, &right).await {
                 Ok(()) => Finding::ok("number", format!("The number of the inbox {} was mended.", inbox.id)),
@@ -98,7 +116,7 @@ async fn check_numbers(
             });
         }
     }
-    Ok(findings)
+    findings
 }
 
 /// Returns the code and a description of each fault.
@@ -124,7 +142,7 @@ fn fault_finding(inbox: &Inbox, code: &'static str, problem: &str) -> Finding {
     Finding::error(code, detail)
 }
 
-async fn active_inboxes(operator: &Operator) -> Result<Vec<Inbox>, Error> {
+async fn active_inboxes(operator: &Operator) -> Result<Vec<TeamInbox>, Error> {
     let (teams, inboxes) = (Teams::new(operator.table.clone()), Inboxes::new(operator.table.clone()));
     let mut active = Vec::new();
     for organization in operator.organizations.list().await? {
@@ -134,7 +152,8 @@ async fn active_inboxes(operator: &Operator) -> Result<Vec<Inbox>, Error> {
             for team in page.items {
                 let key = TeamKey { organization: &organization.id, team: &team.id };
                 let of_team = inboxes.of_team(key).await?;
-                active.extend(of_team.into_iter().filter(|inbox| inbox.stage == Stage::Active));
+                let of_team = of_team.into_iter().filter(|inbox| inbox.stage == Stage::Active);
+                active.extend(of_team.map(|inbox| TeamInbox { inbox, team: team.clone() }));
             }
             after = page.next;
             if after.is_none() {

@@ -2,6 +2,7 @@
 //! carrier's.
 
 mod carrier;
+mod service;
 mod setup;
 
 use serde::Serialize;
@@ -51,7 +52,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// Checks a stack. With `mend`, sets the webhooks of numbers and creates the event sink.
+/// Checks a stack. With `mend`, sets the webhooks of numbers and the settings of messaging services, adds
+/// numbers to them, and creates the event sink.
 pub async fn examine(aws: &Aws, stack: &Stack, operator: &Operator, mend: bool) -> Result<Report, Error> {
     let mut findings = setup::check(aws, stack, operator).await?;
     findings.extend(carrier::check(aws, stack, operator, mend).await?);

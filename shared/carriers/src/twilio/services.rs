@@ -17,6 +17,9 @@ const MAX_PAGES: usize = 20;
 /// The error code of a number that is already in the service.
 const ALREADY_IN_SERVICE: u32 = 21710;
 
+/// Numbers keep their own webhooks, and texts are sent as they are.
+const SETTINGS: [(&str, &str); 2] = [("UseInboundWebhookOnNumber", "true"), ("SmartEncoding", "false")];
+
 /// A Messaging Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessagingService {
@@ -30,13 +33,39 @@ impl Client {
     /// Creates a service whose numbers keep their own webhooks, and which sends texts as they are: with smart
     /// encoding, Twilio would replace characters, and a lost answer could not be matched by its text.
     pub async fn create_service(&self, friendly_name: &str) -> Result<MessagingService, CallError> {
-        let fields = [
-            ("FriendlyName", friendly_name),
-            ("UseInboundWebhookOnNumber", "true"),
-            ("SmartEncoding", "false"),
-        ];
+        let [inbound, encoding] = SETTINGS;
+        let fields = [("FriendlyName", friendly_name), inbound, encoding];
         let request = self.request(Method::POST, &self.messaging_url("Services")).form(&fields);
         call::read::<ServiceWire>(request).await?.into_service().ok_or(CallError::Unknown)
+    }
+
+    /// Returns whether a service has the settings of [`Client::create_service`]. `None` if it does not exist.
+    pub async fn has_service_settings(&self, sid: &str) -> Result<Option<bool>, CallError> {
+        let sid = call::in_path(sid, is_service_sid)?;
+        let request = self.request(Method::GET, &self.messaging_url(&format!("Services/{sid}")));
+        match call::read::<SettingsWire>(request).await {
+            Ok(found) => Ok(Some(found.use_inbound_webhook_on_number && !found.smart_encoding)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a service the settings of [`Client::create_service`].
+    pub async fn set_service_settings(&self, sid: &str) -> Result<(), CallError> {
+        let sid = call::in_path(sid, is_service_sid)?;
+        let request = self.request(Method::POST, &self.messaging_url(&format!("Services/{sid}")));
+        call::execute(request.form(&SETTINGS)).await
+    }
+
+    /// Returns whether a number is in a service.
+    pub async fn has_number(&self, service_sid: &str, number_sid: &str) -> Result<bool, CallError> {
+        let number = call::in_path(number_sid, is_number_sid)?;
+        let url = self.service_url(service_sid, &format!("PhoneNumbers/{number}"))?;
+        match call::execute(self.request(Method::GET, &url)).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Finds the first service with exactly this name. `None` if no page has one. Errors with `Unknown` if
@@ -84,6 +113,12 @@ impl Client {
         let service = call::in_path(service_sid, is_service_sid)?;
         Ok(self.messaging_url(&format!("Services/{service}/{resource}")))
     }
+}
+
+#[derive(Deserialize)]
+struct SettingsWire {
+    use_inbound_webhook_on_number: bool,
+    smart_encoding: bool,
 }
 
 #[derive(Deserialize)]
