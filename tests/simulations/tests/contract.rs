@@ -106,6 +106,8 @@ impl Ids {
         let templates = signed_in("POST /v1/teams/{teamId}/templates", team).json(&template);
         ids.insert("templateId", created(templates, "/templateId").await);
         ids.insert("importId", created(imports.json(&json!({})), "/importId").await);
+        let clients = signed_in("POST /v1/machine-clients", &[]).json(&machine_client());
+        ids.insert("clientId", created(clients, "/clientId").await);
         Self(ids)
     }
 
@@ -142,6 +144,7 @@ impl Ids {
                 "mode": "auto", "message": "Closed.", "timeZone": "America/New_York",
                 "hours": { "mon": [["09:00", "12:00"]] }, "holidays": ["2026-12-25"],
             }),
+            "POST /v1/machine-clients" => machine_client(),
             "POST /v1/messages" => json!({
                 "from": { "inboxId": INBOX }, "to": { "contactId": contact }, "text": "Hi.",
                 "media": [{ "url": "https://files.example/map.png" }],
@@ -181,6 +184,11 @@ impl Ids {
             _ => return None,
         })
     }
+}
+
+/// A client of the issuer of the simulated users.
+fn machine_client() -> Value {
+    json!({ "name": "Booking", "clientId": "booking" })
 }
 
 fn text_fields(sid: &'static str, text: &'static str) -> Vec<(&'static str, &'static str)> {
