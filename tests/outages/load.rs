@@ -10,9 +10,13 @@ use product_tests::{Client, Phone, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::full_run;
+
 /// The carrier dates messages in whole seconds, so the order of two messages from one phone is known only if
 /// they are this far apart.
 const INTERVAL: Duration = Duration::from_millis(1_100);
+/// The interval of a full run, whose messages the emulator could not drain otherwise.
+const FULL_INTERVAL: Duration = Duration::from_secs(10);
 /// The interval of sweeps, which run once a minute on AWS.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -32,6 +36,7 @@ pub(crate) async fn converse(
     ends: &AtomicBool,
     answers: &(impl Fn(Option<u16>) + Sync),
 ) -> Vec<Conversation> {
+    let interval = if full_run() { FULL_INTERVAL } else { INTERVAL };
     let conversations = (0..phones).map(|_| async {
         let mut conversation =
             Conversation { phone: Phone::new(), received: Vec::new(), sent: Vec::new(), ids: Vec::new() };
@@ -39,7 +44,7 @@ pub(crate) async fn converse(
             let began = Instant::now();
             conversation.receive(stack, answers).await;
             conversation.send(stack).await;
-            tokio::time::sleep(INTERVAL.saturating_sub(began.elapsed())).await;
+            tokio::time::sleep(interval.saturating_sub(began.elapsed())).await;
         }
         conversation
     });
