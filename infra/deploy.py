@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys the stack of a stage with the settings in settings.STAGE. `make deploy` builds the functions and runs it.
 
-The address of a stack without PublicBaseUrl is that of its API, which AWS chooses during the first deployment. The
+The address of a stack is that of its DomainName. Without one, and without PublicBaseUrl, it is that of its API, which AWS chooses during the first deployment. The
 functions get it in an update right after that, which takes about a minute.
 """
 
@@ -23,6 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     stack = f"shared-inbox-{arguments.stage}"
     settings = {"CarrierSecretName": f"{stack}/carrier", **read_settings(ROOT / f"settings.{arguments.stage}")}
+    if "DomainName" in settings:
+        settings.setdefault("PublicBaseUrl", f"https://{settings['DomainName']}")
     if "PublicBaseUrl" in settings:
         return sam_deploy(arguments.stage, arguments.region, settings)
     address = output(stack, arguments.region, "ApiUrl")

@@ -243,6 +243,8 @@ fn only_operators_create_users_of_the_pool() {
 fn the_table_is_encrypted_backed_up_and_expires_items() {
     let table = &resources("AWS::DynamoDB::Table")["Table"];
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(table["DeletionProtectionEnabled"], true);
+    assert_eq!(resources("AWS::Cognito::UserPool")["UserPool"]["DeletionProtection"], "ACTIVE");
     assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
     assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
     assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
@@ -255,7 +257,10 @@ fn the_bucket_is_private_encrypted_and_expires_files() {
     assert!(public.len() == 4 && public.values().all(|blocked| *blocked == true), "{public:?}");
     let encryption = texts(&files["BucketEncryption"]["ServerSideEncryptionConfiguration"]);
     assert_eq!(encryption, ["AES256"]);
+    assert_eq!(files["VersioningConfiguration"]["Status"], "Enabled");
     let rules = files["LifecycleConfiguration"]["Rules"].as_sequence().unwrap();
+    let versions = rules.iter().find(|rule| rule["Id"] == "versions").unwrap();
+    assert_eq!(versions["NoncurrentVersionExpiration"]["NoncurrentDays"], 35, "as the table's backups");
     let expires = |prefix: &str| {
         let rule = rules.iter().find(|rule| rule["Prefix"] == prefix).unwrap();
         rule["ExpirationInDays"].as_u64()

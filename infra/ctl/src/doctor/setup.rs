@@ -21,11 +21,11 @@ pub(super) async fn check(aws: &Aws, stack: &Stack, operator: &Operator) -> Resu
     });
     findings.push(signing_keys(aws, stack, operator).await);
     findings.push(sender(aws, stack).await);
-    findings.push(match stack.parameter("AlarmTopicArn") {
-        Some(_) => Finding::ok("alarm_topic", "Alarms go to a topic."),
+    findings.push(match stack.parameter("AlarmTopicArn").or(stack.parameter("AlarmEmail")) {
+        Some(_) => Finding::ok("alarm_topic", "Alarms notify someone."),
         None => Finding::warn(
             "alarm_topic",
-            "Alarms notify no one. Set AlarmTopicArn in the settings and deploy.",
+            "Alarms notify no one. Set AlarmEmail or AlarmTopicArn in the settings and deploy.",
         ),
     });
     Ok(findings)
