@@ -8,6 +8,7 @@ use shared_carriers::twilio::CarrierState;
 use shared_domain::{
     ids::MessageId,
     inbox::{Inbox, Stage},
+    keys::TeamKey,
     message::DeliveryState,
     team::Team,
 };
@@ -143,6 +144,9 @@ async fn an_unregistered_number_lets_the_registration_of_its_team_be_checked() {
     let pending = registrations.pending().await.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!((&pending[0].team, pending[0].asked), (&test.team.id, None));
+    let team = TeamKey { organization: test.organization(), team: &test.team.id };
+    let refused = registrations.refused_numbers(team).await.unwrap();
+    assert_eq!(refused.iter().map(|number| &number.inbox).collect::<Vec<_>>(), [&test.inbox.id]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use serde_json::{Value, json};
-use shared_aws::clients::RegistrationJob;
+use shared_aws::{clients::RegistrationJob, registration::RefusedNumber};
 use shared_domain::{
     ids::UserId,
+    keys::TeamKey,
     membership::Role,
     notification::{Notification, NotificationKind},
     registration::{CampaignEvent, CampaignUpdate, CarrierReason, RegistrationStatus, StepSource},
@@ -94,6 +95,30 @@ async fn a_confirmed_approval_takes_effect_once_however_often_it_is_delivered() 
     assert_eq!(admins(&first[0]), ["ada"], "the admins at that time");
     assert_eq!(notifications(&test).await, first, "once");
     assert_eq!(pending(&test).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_missing_in_an_approved_campaign_is_notified_once_for_each_hold() {
+    let (test, carrier) = (start_with_submission().await, carrier(RECORD_VERIFIED).await);
+    let app = app(&test, &carrier);
+    assert!(deliver(&test, &app, event("EZ2", 1, CampaignUpdate::Approved)).await);
+    let before = notifications(&test).await.len();
+    let refused = |seconds| RefusedNumber { inbox: test.inbox.id.clone(), held_since: at(seconds) };
+    let request = async |seconds| {
+        let team = TeamKey { organization: test.organization(), team: &test.team.id };
+        test.registrations().request_check(team, &refused(seconds)).await.unwrap();
+    };
+    for (seconds, expected) in [(100, 1), (100, 1), (4_000, 2)] {
+        request(seconds).await;
+        request(seconds).await;
+        assert!(deliver(&test, &app, None).await);
+        assert_eq!(pending(&test).await, []);
+        let kind = NotificationKind::NumberNotRegistered(test.inbox.id.clone());
+        let of_number: Vec<_> =
+            notifications(&test).await.into_iter().filter(|one| one.subject == kind).collect();
+        assert_eq!((of_number.len(), admins(&of_number[0])), (expected, vec!["ada"]), "{seconds}");
+    }
+    assert_eq!(notifications(&test).await.len(), before + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

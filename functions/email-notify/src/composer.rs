@@ -49,6 +49,16 @@ impl Composer {
             NotificationKind::RegistrationSuspended(reasons) => {
                 EmailKind::RegistrationSuspended { reasons: one_line_each(reasons) }
             }
+            NotificationKind::NumberNotRegistered(inbox) => {
+                let inbox = self.inboxes.get(InboxKey { organization, inbox }).await?;
+                EmailKind::NumberNotRegistered {
+                    number: name_or(
+                        inbox.as_ref().map(|inbox| inbox.number.as_str().to_owned()),
+                        "no longer available",
+                    ),
+                    inbox: name_or(inbox.map(|inbox| inbox.name), "a former inbox"),
+                }
+            }
             NotificationKind::OptOutChanged { contact, opted_out } => {
                 let contact = self.contact(notification, contact).await?.as_ref().map(name_or_number);
                 EmailKind::OptOutChanged { contact: name_or_former_contact(contact), opted_out: *opted_out }

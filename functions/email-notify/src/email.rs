@@ -36,6 +36,13 @@ pub enum EmailKind {
         /// The carriers' reasons. Can be empty.
         reasons: Vec<CarrierReason>,
     },
+    /// The carriers refuse a number that is not part of the team's registration.
+    NumberNotRegistered {
+        /// The phone number.
+        number: String,
+        /// The name of the inbox.
+        inbox: String,
+    },
     /// A contact opted out or in again.
     OptOutChanged {
         /// The contact's name, or the phone number if the contact has no name.
@@ -72,6 +79,7 @@ impl Email {
             EmailKind::RegistrationApproved => "Registration approved",
             EmailKind::RegistrationRejected { .. } => "Registration rejected",
             EmailKind::RegistrationSuspended { .. } => "Registration suspended",
+            EmailKind::NumberNotRegistered { .. } => "Number not registered",
             EmailKind::OptOutChanged { opted_out: true, .. } => "Contact opted out",
             EmailKind::OptOutChanged { opted_out: false, .. } => "Contact opted in again",
             EmailKind::UnknownContact { .. } => "Message from an unknown number",
@@ -87,6 +95,9 @@ impl Email {
             EmailKind::RegistrationApproved => Text::RegistrationApproved { email },
             EmailKind::RegistrationRejected { reasons } => Text::RegistrationRejected { email, reasons },
             EmailKind::RegistrationSuspended { reasons } => Text::RegistrationSuspended { email, reasons },
+            EmailKind::NumberNotRegistered { number, inbox } => {
+                Text::NumberNotRegistered { email, number, inbox }
+            }
             EmailKind::OptOutChanged { contact, opted_out } => {
                 Text::OptOutChanged { email, contact, opted_out: *opted_out }
             }
@@ -103,6 +114,9 @@ impl Email {
             EmailKind::RegistrationApproved => Html::RegistrationApproved { email },
             EmailKind::RegistrationRejected { reasons } => Html::RegistrationRejected { email, reasons },
             EmailKind::RegistrationSuspended { reasons } => Html::RegistrationSuspended { email, reasons },
+            EmailKind::NumberNotRegistered { number, inbox } => {
+                Html::NumberNotRegistered { email, number, inbox }
+            }
             EmailKind::OptOutChanged { contact, opted_out } => {
                 Html::OptOutChanged { email, contact, opted_out: *opted_out }
             }
@@ -125,7 +139,8 @@ impl Email {
         match &self.kind {
             EmailKind::RegistrationApproved
             | EmailKind::RegistrationRejected { .. }
-            | EmailKind::RegistrationSuspended { .. } => {
+            | EmailKind::RegistrationSuspended { .. }
+            | EmailKind::NumberNotRegistered { .. } => {
                 "You received this e-mail because you are an admin of the team."
             }
             EmailKind::OptOutChanged { .. }

@@ -113,6 +113,7 @@ fn kind(subject: &NotificationKind) -> &'static str {
         NotificationKind::RegistrationApproved => "registrationApproved",
         NotificationKind::RegistrationRejected(_) => "registrationRejected",
         NotificationKind::RegistrationSuspended(_) => "registrationSuspended",
+        NotificationKind::NumberNotRegistered(_) => "numberNotRegistered",
         NotificationKind::OptOutChanged { .. } => "optOutChanged",
         NotificationKind::UnknownContact { .. } => "unknownContact",
         NotificationKind::ContactAdded { .. } => "contactAdded",

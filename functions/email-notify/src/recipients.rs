@@ -1,5 +1,5 @@
-//! The addresses that receive a notification: the team's admins if it is about the registration, otherwise
-//! the addresses in the team's notification settings.
+//! The addresses that receive a notification: the team's admins if it is about the registration or a number
+//! that is missing in it, otherwise the addresses in the team's notification settings.
 
 use std::collections::HashSet;
 
@@ -29,7 +29,8 @@ impl Recipients {
         let mut addresses = match &notification.subject {
             NotificationKind::RegistrationApproved
             | NotificationKind::RegistrationRejected(_)
-            | NotificationKind::RegistrationSuspended(_) => self.addresses_of_admins(notification).await?,
+            | NotificationKind::RegistrationSuspended(_)
+            | NotificationKind::NumberNotRegistered(_) => self.addresses_of_admins(notification).await?,
             subject @ (NotificationKind::OptOutChanged { .. }
             | NotificationKind::UnknownContact { .. }
             | NotificationKind::ContactAdded { .. }) => {

@@ -17,6 +17,8 @@ pub(crate) enum Text<'a> {
     RegistrationRejected { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "registration-suspended.txt")]
     RegistrationSuspended { email: &'a Email, reasons: &'a [CarrierReason] },
+    #[template(path = "number-not-registered.txt")]
+    NumberNotRegistered { email: &'a Email, number: &'a str, inbox: &'a str },
     #[template(path = "opt-out-changed.txt")]
     OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.txt")]
@@ -34,6 +36,8 @@ pub(crate) enum Html<'a> {
     RegistrationRejected { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "registration-suspended.html")]
     RegistrationSuspended { email: &'a Email, reasons: &'a [CarrierReason] },
+    #[template(path = "number-not-registered.html")]
+    NumberNotRegistered { email: &'a Email, number: &'a str, inbox: &'a str },
     #[template(path = "opt-out-changed.html")]
     OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.html")]

@@ -30,6 +30,10 @@ fn emails() -> Vec<(&'static str, Email)> {
             "The carriers suspended a team's registration.",
             EmailKind::RegistrationSuspended { reasons: reasons() },
         ),
+        (
+            "The carriers refuse a number that is not part of the team's registration. At most once an hour.",
+            EmailKind::NumberNotRegistered { number: "+12025550100".into(), inbox: "Front desk".into() },
+        ),
         ("A contact opted out.", EmailKind::OptOutChanged { contact: jane(), opted_out: true }),
         ("A contact opted in again.", EmailKind::OptOutChanged { contact: jane(), opted_out: false }),
         (

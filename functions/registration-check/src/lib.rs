@@ -12,13 +12,15 @@ use std::time::Duration;
 use shared_app::carrier as carrier_setup;
 use shared_aws::{
     clients::{Aws, RegistrationJob, Secrets},
-    registration::{Registrations, Transition},
+    notification::Notifications,
+    registration::{RefusedNumber, Registrations, Transition},
     table::{StoreError, Table},
     team::{TeamMembers, Teams},
 };
 use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{
     keys::TeamKey,
+    notification::{Notification, NotificationKind},
     registration::{
         CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
         TimelineStep,
@@ -45,6 +47,7 @@ pub struct App {
     carrier: Client,
     registrations: Registrations,
     members: TeamMembers,
+    notifications: Notifications,
     teams: Teams,
 }
 
@@ -69,6 +72,7 @@ impl App {
             carrier,
             registrations: Registrations::new(table.clone()),
             members: TeamMembers::new(table.clone()),
+            notifications: Notifications::new(table.clone()),
             teams: Teams::new(table),
         }
     }
@@ -151,12 +155,40 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
         RegistrationDecision::RecordEvent(step) => record_event(app, job, &step).await,
         RegistrationDecision::Nothing => {
             if registration.status == RegistrationStatus::Approved {
+                let refused = notify_of_refused_numbers(app, job).await?;
                 let team = TeamKey { organization: &job.organization, team: &job.team };
-                app.registrations.end_polling(team).await?;
+                app.registrations.end_polling(team, &refused).await?;
             }
             Ok(true)
         }
     }
+}
+
+/// Notifies the admins of the numbers that the carrier refused although the campaign is approved. There is
+/// one notification for each hold of a number, however often it is checked.
+async fn notify_of_refused_numbers(
+    app: &App,
+    job: &RegistrationJob,
+) -> Result<Vec<RefusedNumber>, CheckError> {
+    let team = TeamKey { organization: &job.organization, team: &job.team };
+    let refused = app.registrations.refused_numbers(team).await?;
+    if refused.is_empty() {
+        return Ok(refused);
+    }
+    let admins = app.members.admins(team).await?;
+    for RefusedNumber { inbox, held_since } in &refused {
+        let notification = Notification {
+            id: format!("{inbox}-{}-not-registered", held_since.millis()),
+            organization: job.organization.clone(),
+            team: job.team.clone(),
+            subject: NotificationKind::NumberNotRegistered(inbox.clone()),
+            at: *held_since,
+            admins: admins.iter().map(|admin| admin.user.id.clone()).collect(),
+        };
+        app.notifications.enqueue(&notification).await?;
+        tracing::warn!(event = "number_not_registered", team = %job.team, %inbox, "number is missing in the campaign");
+    }
+    Ok(refused)
 }
 
 /// An event without a time gets the time of its arrival. If it arrives again it keeps the first time, so that

@@ -9,10 +9,11 @@
 //! | 30034 | sends nothing for an hour; the registration of its team is checked |
 //!
 //! Messages of the number stay `queued` in the meantime. If the check finds that the campaign is suspended,
-//! the registration becomes `suspended`, which notifies the admins once.
+//! the registration becomes `suspended`, which notifies the admins once. If the campaign is approved, the
+//! number itself is not part of it, and the check notifies the admins once for each hold.
 
 use shared_aws::{
-    registration::Registrations,
+    registration::{RefusedNumber, Registrations},
     sending::Paces,
     table::{StoreError, Table},
 };
@@ -47,9 +48,14 @@ impl LimitWorkflow {
     ) -> Result<(), StoreError> {
         let Some(limit) = limit(code) else { return Ok(()) };
         let inbox = InboxKey { organization, inbox: &message.inbox };
-        self.paces.restrain(inbox, Restraint::of(limit, now)).await?;
-        if limit == CarrierLimit::Registration && !message.personal {
-            self.registrations.request_check(TeamKey { organization, team: &message.team }).await?;
+        let held_since = self.paces.restrain(inbox, Restraint::of(limit, now), now).await?;
+        if let Some(held_since) = held_since
+            && limit == CarrierLimit::Registration
+            && !message.personal
+        {
+            let team = TeamKey { organization, team: &message.team };
+            let refused = RefusedNumber { inbox: message.inbox.clone(), held_since };
+            self.registrations.request_check(team, &refused).await?;
         }
         let limit = limit.as_str();
         tracing::warn!(event = "number_limited", inbox = %message.inbox, code, limit, "number limited by the carrier");

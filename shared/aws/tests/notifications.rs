@@ -25,7 +25,7 @@ fn notification(stores: &TestStores, id: &str, subject: NotificationKind) -> Not
     Notification { id: id.to_owned(), organization, team, subject, at: at_second(0), admins }
 }
 
-fn every_kind() -> [NotificationKind; 7] {
+fn every_kind() -> [NotificationKind; 8] {
     let contact = ContactId::new(at_second(0), 5);
     let reason =
         CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
@@ -37,6 +37,7 @@ fn every_kind() -> [NotificationKind; 7] {
         ]),
         NotificationKind::RegistrationRejected(Vec::new()),
         NotificationKind::RegistrationSuspended(vec![reason]),
+        NotificationKind::NumberNotRegistered(InboxId::new(at_second(0), 6)),
         NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true },
         NotificationKind::UnknownContact { contact: contact.clone(), inbox: InboxId::new(at_second(0), 6) },
         NotificationKind::ContactAdded { contact, by: ada().id },

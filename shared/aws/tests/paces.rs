@@ -79,8 +79,9 @@ async fn a_hold_stops_only_its_number_and_a_shorter_one_does_not_replace_it() {
     let outdated = stored(&paces, inbox).await;
     let long = Restraint::of(CarrierLimit::Daily, at_second(0));
     let Restraint::HoldUntil(until) = long else { panic!("{long:?}") };
-    for restraint in [long, Restraint::of(CarrierLimit::Queue, at_second(1))] {
-        paces.restrain(inbox, restraint).await.unwrap();
+    for (at, restraint) in [(0, long), (1, Restraint::of(CarrierLimit::Queue, at_second(1)))] {
+        let since = paces.restrain(inbox, restraint, at_second(at)).await.unwrap();
+        assert_eq!(since, Some(at_second(0)), "the first hold is in force");
     }
     assert_eq!(take(&paces, inbox, 1, at_second(60)).await, Reservation::Later(until));
     let missed = paces.take_turn(inbox, outdated, RATE, 1, at_second(60)).await.unwrap();
@@ -91,10 +92,27 @@ async fn a_hold_stops_only_its_number_and_a_shorter_one_does_not_replace_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hold_begins_when_no_other_is_in_force_and_a_later_report_extends_it() {
+    let stores = TestStores::start().await;
+    let (paces, inbox) = (Paces::new(stores.table()), stores.inbox.key());
+    let hold = async |at: u64| {
+        let restraint = Restraint::of(CarrierLimit::Queue, at_second(at));
+        paces.restrain(inbox, restraint, at_second(at)).await.unwrap()
+    };
+    assert_eq!(hold(0).await, Some(at_second(0)));
+    assert_eq!(hold(30).await, Some(at_second(0)));
+    assert_eq!(take(&paces, inbox, 1, at_second(70)).await, Reservation::Later(at_second(90)), "extended");
+    assert_eq!(take(&paces, inbox, 1, at_second(90)).await, Reservation::Turn(at_second(90)));
+    assert_eq!(hold(95).await, Some(at_second(95)));
+    assert_eq!(hold(96).await, Some(at_second(95)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slower_rate_applies_to_the_next_turn() {
     let stores = TestStores::start().await;
     let (paces, inbox) = (Paces::new(stores.table()), stores.inbox.key());
-    paces.restrain(inbox, Restraint::of(CarrierLimit::Rate, at_second(0))).await.unwrap();
+    let slower = Restraint::of(CarrierLimit::Rate, at_second(0));
+    assert_eq!(paces.restrain(inbox, slower, at_second(0)).await.unwrap(), None);
     take(&paces, inbox, 1, at_second(0)).await;
     let next = take(&paces, inbox, 1, at_second(0)).await;
     assert_eq!(next, Reservation::Turn(at_second(0) + Duration::from_millis(210)));

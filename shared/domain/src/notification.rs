@@ -1,7 +1,7 @@
 //! Notifications: e-mails to users about events of a team.
 //!
-//! Changes of the team's registration go to all of its admins. All other notifications go to the addresses in
-//! the team's settings, and are off by default.
+//! Changes of the team's registration, and numbers that are missing in it, go to all of its admins. All other
+//! notifications go to the addresses in the team's settings, and are off by default.
 //!
 //! ```
 //! use shared_domain::notification::NotificationKind;
@@ -28,6 +28,8 @@ pub enum NotificationKind {
     RegistrationRejected(Vec<CarrierReason>),
     /// The campaign was suspended, for these reasons.
     RegistrationSuspended(Vec<CarrierReason>),
+    /// The carrier refuses the number of this inbox, because it is not part of the team's approved campaign.
+    NumberNotRegistered(InboxId),
     /// A contact opted out or in. Changes by an import are not notified.
     #[expect(missing_docs, reason = "the names say it all")]
     OptOutChanged { contact: ContactId, opted_out: bool },
@@ -105,7 +107,8 @@ impl NotificationSettings {
             NotificationKind::ContactAdded { .. } => &self.contact_added,
             NotificationKind::RegistrationApproved
             | NotificationKind::RegistrationRejected(_)
-            | NotificationKind::RegistrationSuspended(_) => return &[],
+            | NotificationKind::RegistrationSuspended(_)
+            | NotificationKind::NumberNotRegistered(_) => return &[],
         };
         if mailing.enabled { &mailing.recipients } else { &[] }
     }
@@ -157,6 +160,7 @@ mod tests {
                 Some("unknown@clinic.example"),
             ),
             (NotificationKind::ContactAdded { contact, by }, Some("added@clinic.example")),
+            (NotificationKind::NumberNotRegistered(InboxId::parse("inb_1").unwrap()), None),
             (NotificationKind::RegistrationApproved, None),
             (NotificationKind::RegistrationRejected(Vec::new()), None),
             (NotificationKind::RegistrationSuspended(Vec::new()), None),

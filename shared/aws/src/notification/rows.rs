@@ -27,6 +27,7 @@ pub(crate) enum SubjectRow {
     RegistrationApproved,
     RegistrationRejected { reasons: Vec<CarrierReason> },
     RegistrationSuspended { reasons: Vec<CarrierReason> },
+    NumberNotRegistered { inbox: InboxId },
     OptOutChanged { contact: ContactId, opted_out: bool },
     UnknownContact { contact: ContactId, inbox: InboxId },
     ContactAdded { contact: ContactId, by: UserId },
@@ -38,6 +39,7 @@ impl From<NotificationKind> for SubjectRow {
             NotificationKind::RegistrationApproved => Self::RegistrationApproved,
             NotificationKind::RegistrationRejected(reasons) => Self::RegistrationRejected { reasons },
             NotificationKind::RegistrationSuspended(reasons) => Self::RegistrationSuspended { reasons },
+            NotificationKind::NumberNotRegistered(inbox) => Self::NumberNotRegistered { inbox },
             NotificationKind::OptOutChanged { contact, opted_out } => {
                 Self::OptOutChanged { contact, opted_out }
             }
@@ -53,6 +55,7 @@ impl From<SubjectRow> for NotificationKind {
             SubjectRow::RegistrationApproved => Self::RegistrationApproved,
             SubjectRow::RegistrationRejected { reasons } => Self::RegistrationRejected(reasons),
             SubjectRow::RegistrationSuspended { reasons } => Self::RegistrationSuspended(reasons),
+            SubjectRow::NumberNotRegistered { inbox } => Self::NumberNotRegistered(inbox),
             SubjectRow::OptOutChanged { contact, opted_out } => Self::OptOutChanged { contact, opted_out },
             SubjectRow::UnknownContact { contact, inbox } => Self::UnknownContact { contact, inbox },
             SubjectRow::ContactAdded { contact, by } => Self::ContactAdded { contact, by },

@@ -5,6 +5,6 @@ pub(crate) mod registrations;
 pub(crate) mod rows;
 
 pub use self::{
-    poll::{POLL_LIMIT, PendingRegistration},
+    poll::{POLL_LIMIT, PendingRegistration, RefusedNumber},
     registrations::{Registrations, Submitted, Transition},
 };

@@ -1,8 +1,9 @@
 //! The list of registrations that wait for the carrier. The poll asks the carrier about each of them, so that
 //! a lost event delays a registration and never blocks it.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
-    ids::{OrganizationId, TeamId},
+    ids::{InboxId, OrganizationId, TeamId},
     keys::TeamKey,
     registration::RegistrationStatus,
     time::Timestamp,
@@ -12,7 +13,7 @@ use crate::{
     registration::registrations::Registrations,
     table::{
         error::StoreError,
-        item::{from_item, number},
+        item::{from_item, number, text},
         keys,
         query::KeyRange,
         requests::EXISTS,
@@ -42,6 +43,26 @@ impl PendingRegistration {
     }
 }
 
+/// A number that the carrier refused as unregistered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedNumber {
+    pub inbox: InboxId,
+    /// Since when its messages wait.
+    pub held_since: Timestamp,
+}
+
+impl RefusedNumber {
+    fn entry(&self) -> String {
+        format!("{}#{}", self.inbox, self.held_since.millis())
+    }
+
+    fn parse(entry: &str) -> Option<Self> {
+        let (inbox, millis) = entry.split_once('#')?;
+        let held_since = Timestamp::from_millis(millis.parse().ok()?);
+        Some(Self { inbox: InboxId::parse(inbox).ok()?, held_since })
+    }
+}
+
 impl Registrations {
     /// Returns the registrations that wait for the carrier, at most [`POLL_LIMIT`].
     pub async fn pending(&self) -> Result<Vec<PendingRegistration>, StoreError> {
@@ -50,7 +71,7 @@ impl Registrations {
         let mut pending = Vec::new();
         while pending.len() < POLL_LIMIT {
             let Some(item) = items.next().await else { return Ok(pending) };
-            let TeamPointer { org, team, asked } = from_item(item?)?;
+            let TeamPointer { org, team, asked, .. } = from_item(item?)?;
             pending.push(PendingRegistration { organization: org, team, asked });
         }
         tracing::warn!(
@@ -61,14 +82,40 @@ impl Registrations {
         Ok(pending)
     }
 
-    /// Lets the next poll check a registration, although it may not wait for the carrier.
-    pub async fn request_check(&self, team: TeamKey<'_>) -> Result<(), StoreError> {
-        self.table.put_new(keys::pending_registration(team), &TeamPointer::of(team)).await.map(drop)
+    /// Lets the next poll check a registration, although it may not wait for the carrier, because the carrier
+    /// refused a number of the team. Idempotent by the number and its hold.
+    pub async fn request_check(&self, team: TeamKey<'_>, refused: &RefusedNumber) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::pending_registration(team), |update| {
+            update
+                .update_expression("SET org = :org, team = :team ADD refused :refused")
+                .expression_attribute_values(":org", text(team.organization))
+                .expression_attribute_values(":team", text(team.team))
+                .expression_attribute_values(":refused", AttributeValue::Ss(vec![refused.entry()]))
+        });
+        updated.await.map(drop)
     }
 
-    /// Ends the polling of an approved registration.
-    pub async fn end_polling(&self, team: TeamKey<'_>) -> Result<(), StoreError> {
-        self.table.delete(keys::pending_registration(team)).await
+    /// Returns the numbers for which a check was requested.
+    pub async fn refused_numbers(&self, team: TeamKey<'_>) -> Result<Vec<RefusedNumber>, StoreError> {
+        let row: Option<TeamPointer> = self.table.get(keys::pending_registration(team), true).await?;
+        let refused = row.map(|row| row.refused).unwrap_or_default();
+        Ok(refused.iter().filter_map(|entry| RefusedNumber::parse(entry)).collect())
+    }
+
+    /// Ends the polling of an approved registration, unless a check was requested for a number that is not
+    /// among these.
+    pub async fn end_polling(&self, team: TeamKey<'_>, checked: &[RefusedNumber]) -> Result<(), StoreError> {
+        let entries: Vec<_> = checked.iter().map(RefusedNumber::entry).collect();
+        let deleted = self.table.delete_if(keys::pending_registration(team), |delete| {
+            if entries.is_empty() {
+                delete.condition_expression("attribute_not_exists(refused)")
+            } else {
+                delete
+                    .condition_expression("refused = :checked")
+                    .expression_attribute_values(":checked", AttributeValue::Ss(entries))
+            }
+        });
+        deleted.await.map(drop)
     }
 
     /// Records that the carrier was asked about a registration. Does nothing if it does not wait any more.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | what the sender reads before each message: the pace, and the sending state of the organization | 1 | 1 read |
 //! | the turn of a message | 1 | 1 write |
-//! | a limit of the carrier | 1 | 1 write |
+//! | a limit of the carrier | 1, or 2 if the number is held already | 1 write each |
 //!
 //! A turn is written only if the pace did not change since it was read. If it did, the failed write returns
 //! the present pace, and the turn is decided again.
@@ -33,6 +33,9 @@ const MAX_DECISIONS: u32 = 32;
 pub struct StoredPace {
     #[serde(flatten)]
     pace: Pace,
+    /// When the last hold began.
+    #[serde(rename = "heldSince", default, skip_serializing_if = "Option::is_none")]
+    held_since: Option<Timestamp>,
     /// Grows with each change.
     version: u64,
 }
@@ -86,7 +89,7 @@ impl Paces {
                 Turn::Release { at, next } => (at, next),
                 Turn::Wait { until } => return Ok(Reservation::Later(until)),
             };
-            let next = StoredPace { pace: next, version: stored.version + 1 };
+            let next = StoredPace { pace: next, version: stored.version + 1, ..stored };
             let put = self.table.put_if(keys::pace(inbox), &next, |put| {
                 put.condition_expression(
                     "version = :version OR (:version = :never AND attribute_not_exists(pk))",
@@ -102,12 +105,52 @@ impl Paces {
         Ok(Reservation::Later(now))
     }
 
-    /// Stores a restraint of an inbox. A longer one of the same kind stays.
-    pub async fn restrain(&self, inbox: InboxKey<'_>, restraint: Restraint) -> Result<(), StoreError> {
-        let (field, until) = match restraint {
-            Restraint::SlowUntil(until) => ("slowUntil", until),
-            Restraint::HoldUntil(until) => ("holdUntil", until),
+    /// Stores a restraint of an inbox. A longer one of the same kind stays. Returns when the hold began that
+    /// is in force now, if the restraint is a hold.
+    pub async fn restrain(
+        &self,
+        inbox: InboxKey<'_>,
+        restraint: Restraint,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        match restraint {
+            Restraint::SlowUntil(until) => {
+                self.extend(inbox, "slowUntil", until).await?;
+                Ok(None)
+            }
+            Restraint::HoldUntil(until) => {
+                let since = self.begin_hold(inbox, until, now).await?;
+                if since < now {
+                    self.extend(inbox, "holdUntil", until).await?;
+                }
+                Ok(Some(since))
+            }
+        }
+    }
+
+    /// Begins a hold unless one is in force. Returns when the hold in force began.
+    async fn begin_hold(
+        &self,
+        inbox: InboxKey<'_>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let updated = self.table.update_if(keys::pace(inbox), |update| {
+            update
+                .update_expression("SET holdUntil = :until, heldSince = :now ADD version :one")
+                .condition_expression("attribute_not_exists(holdUntil) OR holdUntil <= :now")
+                .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":now", number(now.millis()))
+                .expression_attribute_values(":one", number(1))
+        });
+        let in_force: Option<StoredPace> = match updated.await? {
+            Conditional::Done(_) => None,
+            Conditional::Failed(item) => item.map(from_item).transpose()?,
         };
+        Ok(in_force.and_then(|pace| pace.held_since).unwrap_or(now))
+    }
+
+    async fn extend(&self, inbox: InboxKey<'_>, field: &str, until: Timestamp) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::pace(inbox), |update| {
             update
                 .update_expression("SET #until = :until ADD version :one")

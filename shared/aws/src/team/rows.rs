@@ -45,11 +45,14 @@ pub(crate) struct TeamPointer {
     /// When the carrier was last asked about the registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<Timestamp>,
+    /// Numbers that the carrier refused as unregistered, written as a set: `inb_#millis`.
+    #[serde(default, skip_serializing)]
+    pub refused: Vec<String>,
 }
 
 impl TeamPointer {
     pub(crate) fn of(team: TeamKey<'_>) -> Self {
-        Self { org: team.organization.clone(), team: team.team.clone(), asked: None }
+        Self { org: team.organization.clone(), team: team.team.clone(), asked: None, refused: Vec::new() }
     }
 }
 
