@@ -7,6 +7,7 @@ mod console;
 mod contacts;
 mod delivery_status;
 mod event_writer;
+mod events;
 mod inbound_sms;
 mod inbound_sweep;
 mod inbound_voice;

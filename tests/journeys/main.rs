@@ -17,6 +17,7 @@ mod contacts;
 mod conventions;
 mod dead_letters;
 mod delivery;
+mod events;
 mod filters;
 mod folders;
 mod foreign_ids;

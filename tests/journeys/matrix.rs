@@ -36,6 +36,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
     ("GET", "/openapi.json", Open),
     ("GET", "/v1/config", Open),
+    ("GET", "/v1/events", SignedIn),
     ("GET", "/v1/inbox-wizard", SignedIn),
     ("GET", "/v1/inboxes/{inboxId}", InboxSettings),
     ("PATCH", "/v1/inboxes/{inboxId}", InboxManagers),

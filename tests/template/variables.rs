@@ -36,6 +36,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("conversations", names(conversations::App::from_environment())),
         ("delivery-status", names(delivery_status::App::from_environment().await)),
         ("email-notify", names(email_notify::App::from_environment())),
+        ("events", names(events::App::from_environment())),
         ("event-writer", names(event_writer::App::from_environment())),
         ("inbound-sms", names(inbound_sms::App::from_environment().await)),
         ("inbound-sweep", names(inbound_sweep::App::from_environment())),

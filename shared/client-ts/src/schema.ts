@@ -64,6 +64,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List events
+         * @description What changed in the inboxes and teams that you are a member of, since the cursor. Without a cursor, the
+         *     list is empty and `nextCursor` is the present position: get one before you load what the events change.
+         *     Repeat the request with `nextCursor` until `items` is empty, then again after some seconds.
+         *
+         *     Events of one inbox or team come in their order, without gaps. Events of different ones come in no order.
+         *     `joined` and `left` name the inboxes and teams whose events begin and end with this response: load those
+         *     that you joined. Events are kept for three days. `410` names what to load again in `resync`, and has the
+         *     `nextCursor` to continue with.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inbox-wizard": {
         parameters: {
             query?: never;
@@ -1133,7 +1160,248 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "contact.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A contact was added, changed or removed
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onContactUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "conversation.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A conversation changed, except for its lock
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onConversationUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "import.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A contact import made progress. For admins of the team and the owner
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onImportChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "inbox.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The settings or Out of Office of an inbox changed
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onInboxChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "lock.acquired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A user acquired the lock of a conversation
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onLockAcquired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "lock.broken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An admin broke the lock of a conversation
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onLockBroken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "lock.released": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The holder released the lock of a conversation
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onLockReleased"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "membership.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A member of an inbox or a team was added, changed or removed
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onMembershipChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "message.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A message was received or accepted
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onMessageCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "message.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A delivery state or a file of a message changed
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onMessageUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "opt_out.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A contact opted out or in
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onOptOutChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "registration.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The registration of a team changed
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onRegistrationChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /** @description Numbers of conversations of an inbox. */
@@ -1800,6 +2068,32 @@ export interface components {
             /** @description Phone number in any common format. */
             mobileNumber?: string | null;
         };
+        /**
+         * @description Data of `contact.updated`. Opt-outs and blocks belong to the number, so `opt_out.changed` and
+         *     `conversation.updated` report them.
+         */
+        ContactData: {
+            /** @description ID of the user that the contact is assigned to. */
+            assignedUserId: string | null;
+            /** @description ID of the contact. */
+            contactId: string;
+            /** @description Custom fields by name. */
+            custom: {
+                [key: string]: string;
+            };
+            /** @description Your own ID of the contact. */
+            externalId: string | null;
+            /** @description First name. */
+            firstName: string | null;
+            /** @description Last name. */
+            lastName: string | null;
+            /** @description Phone number in E.164 format. */
+            mobileNumber: string;
+            /** @description Whether only the number is known, because the contact wrote before anyone added it. */
+            provisional: boolean;
+            /** @description Whether the contact was removed. */
+            removed: boolean;
+        };
         /** @description A page of a list. */
         ContactPage: {
             /** @description At most `limit` items. */
@@ -1897,6 +2191,42 @@ export interface components {
              */
             clientSecret?: string | null;
         };
+        /**
+         * @description Cursor expired.
+         * @example {
+         *       "code": "cursor_expired",
+         *       "detail": "Events are stored for three days, and some after this cursor are gone. Load what `resync` lists, and continue with `nextCursor`.",
+         *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "resync": [
+         *         "inb_01KB5Q8Z7M4T9XRA"
+         *       ],
+         *       "status": 410,
+         *       "title": "Cursor expired",
+         *       "type": "https://api.example.com/docs/errors#cursor_expired"
+         *     }
+         */
+        CursorExpiredProblem: {
+            /** @constant */
+            code: "cursor_expired";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description The cursor to continue with after that. */
+            nextCursor: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @description IDs of the inboxes and teams to load again. */
+            resync: string[];
+            /** @constant */
+            status: 410;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /** @description A decision about a message. */
         Decided: {
             /**
@@ -1947,6 +2277,42 @@ export interface components {
              */
             type: string;
         };
+        /** @description A change in one of your inboxes or teams. */
+        Event: {
+            /**
+             * Format: date-time
+             * @description Time of the change, to the second.
+             */
+            at: string;
+            /** @description ID of the conversation that changed. */
+            conversationId?: string | null;
+            /**
+             * @description What changed, as it was after the event. The type says what it contains. Files have no presigned
+             *     URLs.
+             */
+            data: Record<string, never>;
+            /** @description ID of the event. Ignore an event whose ID you know. */
+            eventId: string;
+            /** @description ID of the inbox. Absent if the event belongs to a team. */
+            inboxId?: string | null;
+            /** @description ID of the message that changed. */
+            messageId?: string | null;
+            /** @description ID of the organization. */
+            organizationId: string;
+            /**
+             * Format: int64
+             * @description Number of the event in its inbox, or in its team. It grows by 1.
+             */
+            sequence: number;
+            /** @description ID of the team. */
+            teamId?: string | null;
+            type: components["schemas"]["EventTypeName"];
+        };
+        /**
+         * @description What an event reports. More types may be added: ignore those that you do not know.
+         * @enum {string}
+         */
+        EventTypeName: "conversation.updated" | "message.created" | "message.updated" | "lock.acquired" | "lock.released" | "lock.broken" | "inbox.changed" | "membership.changed" | "contact.updated" | "opt_out.changed" | "registration.changed" | "import.changed";
         /**
          * @description External id taken.
          * @example {
@@ -1974,6 +2340,17 @@ export interface components {
              * @description Stable URI that ends in the code.
              */
             type: string;
+        };
+        /** @description A page of the feed. */
+        Feed: {
+            /** @description At most `limit` events. There may be more unless the list is empty. */
+            items: components["schemas"]["Event"][];
+            /** @description IDs of inboxes and teams that you joined since the cursor. Their events begin after this response. */
+            joined: string[];
+            /** @description IDs of inboxes and teams that you left since the cursor. */
+            left: string[];
+            /** @description Send it as `cursor` to get the events after these. Never `null`. */
+            nextCursor: string;
         };
         /** @description An invalid field. */
         FieldError: {
@@ -2157,6 +2534,51 @@ export interface components {
             updated: number;
             upload?: components["schemas"]["FileUpload"] | null;
         };
+        /** @description Data of `import.changed`. `GET /v1/teams/{teamId}/contact-imports/{importId}` returns the errors. */
+        ImportData: {
+            /**
+             * Format: int64
+             * @description Contacts created.
+             */
+            created: number;
+            /** @description Whether the import only reports what it would change. */
+            dryRun: boolean;
+            /**
+             * Format: date-time
+             * @description Time when the import finished. `null` until then.
+             */
+            finishedAt: string | null;
+            /** @description ID of the import. */
+            importId: string;
+            /** @description Why the import failed. `null` if it did not fail. */
+            reason: string | null;
+            /**
+             * Format: int64
+             * @description Invalid rows.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Rows read so far, without the header and blank rows.
+             */
+            rows: number;
+            status: components["schemas"]["ImportStatus"];
+            /**
+             * Format: int64
+             * @description Rows in the file. `null` until the file has been scanned.
+             */
+            totalRows: number | null;
+            /**
+             * Format: int64
+             * @description Rows that changed nothing.
+             */
+            unchanged: number;
+            /**
+             * Format: int64
+             * @description Contacts changed.
+             */
+            updated: number;
+        };
         /** @description An error in a row. */
         ImportError: {
             /** @description Column name as in the file. Empty if the error concerns the whole row. */
@@ -2234,6 +2656,31 @@ export interface components {
             segmentsPerSecond?: number | null;
             /** @description Number that calls are forwarded to. `null` stops forwarding. */
             voiceForwardingNumber?: string | null;
+        };
+        /** @description Data of `inbox.changed` if the settings of the inbox changed. */
+        InboxData: {
+            /** @description Code that integrations use instead of the ID. */
+            apiCode: string;
+            /** @description Color as `#rrggbb`. */
+            color: string;
+            /** @description ID of the inbox. */
+            inboxId: string;
+            kind: components["schemas"]["InboxKind"];
+            /** @description Name of the inbox. */
+            name: string;
+            /** @description Phone number that messages are sent from. */
+            phoneNumber: string;
+            /** @description Whether the inbox is retired. */
+            retired: boolean;
+            /**
+             * Format: int32
+             * @description How many segments an admin lets the inbox send per second. `null` if as many as the carrier allows.
+             */
+            segmentsPerSecond: number | null;
+            /** @description ID of the team that owns the inbox. */
+            teamId: string;
+            /** @description Number that calls are forwarded to. `null` if calls are not forwarded. */
+            voiceForwardingNumber: string | null;
         };
         /**
          * @description Kind of an inbox. A personal inbox belongs to one user.
@@ -2429,6 +2876,18 @@ export interface components {
              */
             expiresAt: string;
             /** @description The user who is responding. */
+            holder: components["schemas"]["Holder"];
+        };
+        /** @description Data of `lock.acquired`, `lock.released` and `lock.broken`. */
+        LockData: {
+            brokenBy: components["schemas"]["Holder"] | null;
+            /**
+             * Format: date-time
+             * @description Time when the lock expires unless it is renewed. Renewals and expiries are not reported: read the
+             *     conversation again at this time. `null` if the lock was released or broken.
+             */
+            expiresAt: string | null;
+            /** @description The user who acquired the lock, or who held it until now. */
             holder: components["schemas"]["Holder"];
         };
         /**
@@ -2814,6 +3273,16 @@ export interface components {
             /** @description 1 to 80 characters. */
             name?: string | null;
             role: components["schemas"]["RoleName"];
+        };
+        /** @description Data of `membership.changed`. */
+        MembershipData: {
+            /** @description Display name. */
+            name: string;
+            /** @description Whether the user is no longer a member. */
+            removed: boolean;
+            role?: components["schemas"]["RoleName"] | null;
+            /** @description ID of the user. */
+            userId: string;
         };
         /** @description A message. */
         Message: {
@@ -3309,6 +3778,11 @@ export interface components {
             /** @description IANA time zone, such as `America/New_York`. */
             timeZone: string;
         };
+        /** @description Data of `inbox.changed` if Out of Office changed. */
+        OutOfOfficeData: {
+            /** @description The new settings. */
+            outOfOffice: components["schemas"]["OutOfOffice"];
+        };
         /**
          * @description A file to send: the ID of a file that was uploaded to the inbox (`med_…`), or an `https://` URL that the
          *     carrier fetches, also as `{"url": "https://…"}`.
@@ -3494,6 +3968,14 @@ export interface components {
             teamId: string;
             /** @description The newest 100 steps, newest first. */
             timeline: components["schemas"]["Step"][];
+        };
+        /** @description Data of `registration.changed`. */
+        RegistrationData: {
+            /** @description What is missing before the team can send. `null` if the registration is complete. */
+            notice: string | null;
+            status: components["schemas"]["RegistrationStatus"];
+            /** @description Whether the campaign's details have been sent to the carrier. */
+            submitted: boolean;
         };
         /**
          * @description Registration incomplete.
@@ -4686,6 +5168,98 @@ export interface operations {
                 };
             };
             429: components["responses"]["TooManyRequests"];
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "at": "2026-11-30T15:20:30.000Z",
+                     *           "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
+                     *           "data": {},
+                     *           "eventId": "evt_01KB5Q8Z7M4T9XRA",
+                     *           "inboxId": "inb_01KB5Q8Z7M4T9XRA",
+                     *           "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *           "organizationId": "org_01KB5Q8Z7M4T9XRA",
+                     *           "sequence": 42,
+                     *           "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *           "type": "membership.changed"
+                     *         }
+                     *       ],
+                     *       "joined": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "left": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Feed"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It is no longer available: `cursor_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["CursorExpiredProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
         };
     };
     getInboxWizard: {
@@ -11265,6 +11839,318 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    onContactUpdated: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["ContactData"];
+                    /** @constant */
+                    type: "contact.updated";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onConversationUpdated: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["Conversation"];
+                    /** @constant */
+                    type: "conversation.updated";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onImportChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["ImportData"];
+                    /** @constant */
+                    type: "import.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onInboxChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["InboxData"] | components["schemas"]["OutOfOfficeData"];
+                    /** @constant */
+                    type: "inbox.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLockAcquired: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["LockData"];
+                    /** @constant */
+                    type: "lock.acquired";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLockBroken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["LockData"];
+                    /** @constant */
+                    type: "lock.broken";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onLockReleased: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["LockData"];
+                    /** @constant */
+                    type: "lock.released";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMembershipChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["MembershipData"];
+                    /** @constant */
+                    type: "membership.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMessageCreated: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["Message"];
+                    /** @constant */
+                    type: "message.created";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onMessageUpdated: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["Message"];
+                    /** @constant */
+                    type: "message.updated";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onOptOutChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["OptOutEntry"];
+                    /** @constant */
+                    type: "opt_out.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRegistrationChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["RegistrationData"];
+                    /** @constant */
+                    type: "registration.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
 }

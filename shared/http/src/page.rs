@@ -88,6 +88,11 @@ impl ListPage {
         self.after.as_deref()
     }
 
+    /// The cursor of a position in this list.
+    pub fn position(&self, place: &str) -> String {
+        self.cursors.seal(place)
+    }
+
     /// The response; `end` is where the page ends, `None` on the last one.
     pub fn response<T>(&self, items: impl IntoIterator<Item = T>, end: Option<&str>) -> Page<T> {
         Page { items: items.into_iter().collect(), next_cursor: end.map(|end| self.cursors.seal(end)) }

@@ -10,6 +10,7 @@ pub(crate) const MAX_UNKNOWN: usize = 10;
 
 /// Routes that have query parameters, except webhooks.
 pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
+    ("GET /v1/events", &["limit", "cursor"]),
     ("GET /v1/inbox-wizard", &["name"]),
     ("DELETE /v1/inboxes/{inboxId}", &["releaseNumber"]),
     ("GET /v1/inboxes/{inboxId}/conversations", &["folder", "assignedTo", "read", "q", "limit", "cursor"]),

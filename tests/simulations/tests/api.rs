@@ -105,6 +105,7 @@ struct Apps {
     contact_imports: contact_imports::App,
     templates: templates::App,
     conversations: conversations::App,
+    events: events::App,
     lock: conversation_lock::App,
     messages: messages::App,
 }
@@ -261,6 +262,7 @@ impl Api {
             "contact-imports" => contact_imports::router(apps.contact_imports.clone()),
             "templates" => templates::router(apps.templates.clone()),
             "conversations" => conversations::router(apps.conversations.clone()),
+            "events" => events::router(apps.events.clone()),
             "conversation-lock" => conversation_lock::router(apps.lock.clone()),
             "messages" => messages::router(apps.messages.clone()),
             "openapi" => openapi::router(apps.openapi.clone()),
@@ -345,6 +347,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         contacts: contacts::App::new(table, claims.clone(), cursors.clone()),
         contact_imports: contact_imports::App::new(table, bucket(), claims.clone(), cursors.clone()),
         templates: templates::App::new(table, claims.clone(), cursors.clone()),
+        events: events::App::new(table, claims.clone(), cursors.clone()),
         conversations: conversations::App::new(table.clone(), bucket(), claims.clone(), cursors),
         lock: conversation_lock::App::new(table.clone(), claims.clone(), lock_policy),
         messages: messages::App::new(

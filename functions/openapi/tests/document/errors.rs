@@ -11,8 +11,9 @@ use crate::problems::{self, Code};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/problems.md");
 
 /// Codes with fields of their own, and the schema of these fields.
-const FIELDS: [(&str, &str); 10] = [
+const FIELDS: [(&str, &str); 11] = [
     ("already_decided", "AlreadyDecided"),
+    ("cursor_expired", "CursorExpired"),
     ("invalid_fields", "InvalidFields"),
     ("lock_lost", "LockLost"),
     ("locked", "Locked"),
@@ -210,6 +211,7 @@ fn failure(status: &str) -> &'static str {
         "403" => "You do not have permission",
         "404" => "It does not exist, or you do not have access to it",
         "409" => "The current state does not allow it",
+        "410" => "It is no longer available",
         "412" => "You do not hold the lock",
         "413" => "The body is too large",
         "415" => "The content type is not supported",

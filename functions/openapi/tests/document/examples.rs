@@ -117,6 +117,7 @@ fn kind(schema: &Value) -> &str {
 fn chosen(name: &str, schema: &Value) -> Option<Value> {
     let value = match name {
         "direction" => "outbound",
+        "type" => "membership.changed",
         "state" => "delivered",
         "registrationStatus" | "status" => "approved",
         _ => return None,
@@ -127,6 +128,7 @@ fn chosen(name: &str, schema: &Value) -> Option<Value> {
 fn additional(name: &str) -> Map<String, Value> {
     let value = match name {
         "custom" => json!({ "Grade": "7" }),
+        "data" => json!({ "userId": "amelia", "name": "Amelia Hart", "removed": false }),
         "hours" => json!({ "mon": [["09:00", "12:00"], ["13:00", "17:00"]], "tue": [["09:00", "17:00"]] }),
         "headers" => json!({ "content-type": "image/png" }),
         other => panic!("an example for the map {other}"),
@@ -137,6 +139,7 @@ fn additional(name: &str) -> Map<String, Value> {
 fn number(name: &str) -> u64 {
     match name {
         "token" | "lockToken" => 7,
+        "sequence" => 42,
         "row" | "assignedToMe" => 3,
         "rows" | "totalRows" => 250,
         "created" => 200,
@@ -185,6 +188,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "conversationId" | "conversationIds" => "cnv_01KB5Q8Z7M4T9XRA",
         "description" => "Appointment reminders and answers to questions of our patients.",
         "detail" => "The phone is switched off or not reachable.",
+        "eventId" => "evt_01KB5Q8Z7M4T9XRA",
         "email" | "recipients" => "amelia@example.com",
         "externalId" => "S-1042",
         "features" => "templates",
@@ -193,7 +197,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "friendlyName" => "(202) 555-0143",
         "holidays" => "2026-12-25",
         "importId" => "imp_01KB5Q8Z7M4T9XRA",
-        "inboxId" | "target" => "inb_01KB5Q8Z7M4T9XRA",
+        "inboxId" | "joined" | "left" | "resync" | "target" => "inb_01KB5Q8Z7M4T9XRA",
         "issuer" => "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Ab12Cd34E",
         "authorizeUrl" => "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/authorize",
         "tokenUrl" => "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/token",

@@ -10,8 +10,9 @@ use shared_http::{
     parameters::QUERY_PARAMETERS,
     wire::{
         problem::{
-            AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
-            RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage,
+            AlreadyDecided, CursorExpired, FieldErrorView, InvalidFields, LockLost, Locked,
+            NumberUnavailable, Problem, RegistrationIncomplete, TemplateIncomplete, TextTooLong,
+            TooManyLocks, UnseenMessage,
         },
         values::{Country, ReadState},
     },
@@ -22,6 +23,7 @@ use utoipa::{
 };
 
 mod errors;
+mod event_types;
 mod examples;
 mod parameters;
 #[path = "../../build/problems.rs"]
@@ -39,7 +41,7 @@ mod schemas;
     ),
     servers((url = ".", description = "The stack that serves this document")),
     components(schemas(
-        AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
+        AlreadyDecided, CursorExpired, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
         RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage, ReadState, Country
     )),
     tags(
@@ -53,6 +55,7 @@ mod schemas;
         (name = "conversations", description = "Conversations, their folders and messages"),
         (name = "lock", description = "Locks on conversations"),
         (name = "messages", description = "Sending messages"),
+        (name = "events", description = "What changed, for front ends and integrations"),
         (name = "carriers", description = "Webhooks of the carrier, each verified by its signature"),
         (name = "service", description = "The configuration of the stack, the OpenAPI document and the health check. No token is required"),
     )
@@ -86,16 +89,19 @@ fn document() -> Value {
         conversations::Api::openapi(),
         conversation_lock::Api::openapi(),
         messages::Api::openapi(),
+        events::Api::openapi(),
         inbound_sms::Api::openapi(),
         delivery_status::Api::openapi(),
         registration_status::Api::openapi(),
         inbound_voice::Api::openapi(),
         openapi::Api::openapi(),
+        event_types::Schemas::openapi(),
     ] {
         parts.merge(part);
     }
     BearerToken.modify(&mut parts);
     let mut document = schemas::adjust(serde_json::to_value(parts).unwrap());
+    event_types::add(&mut document);
     parameters::describe(&mut document);
     errors::add(&mut document);
     examples::add(&mut document);
@@ -105,7 +111,7 @@ fn document() -> Value {
 
 /// Returns the text of the document, with its parts in the usual order.
 fn text(document: &Value) -> String {
-    let parts = ["openapi", "info", "servers", "security", "tags", "paths", "components"];
+    let parts = ["openapi", "info", "servers", "security", "tags", "paths", "webhooks", "components"];
     assert_eq!(document.as_object().unwrap().len(), parts.len());
     let parts = parts.map(|name| {
         let part = serde_json::to_string_pretty(&document[name]).unwrap();

@@ -116,6 +116,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let contacts = contacts::App::new(table, claims(), cursors.clone());
     let locks = conversation_lock::App::new(table.clone(), claims(), LockPolicy::default());
     let conversations = conversations::App::new(table.clone(), bucket.clone(), claims(), cursors.clone());
+    let events = events::App::new(table, claims(), cursors.clone());
     let inboxes = inboxes::App::new(table, claims(), services.carrier(), public_url.clone());
     let messages = messages::App::new(table.clone(), bucket.clone(), claims(), LIMITS);
     let out_of_office = out_of_office::App::new(table, claims());
@@ -137,6 +138,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(contacts::Api::openapi(), contacts::router(contacts)),
         Function::of_router(conversation_lock::Api::openapi(), conversation_lock::router(locks)),
         Function::of_router(conversations::Api::openapi(), conversations::router(conversations)),
+        Function::of_router(events::Api::openapi(), events::router(events)),
         Function::of_router(inboxes::Api::openapi(), inboxes::router(inboxes)),
         Function::of_router(messages::Api::openapi(), messages::router(messages)),
         reference(services),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared_aws::contact::ContactEntry;
 use shared_domain::{
+    event::{Event, EventScope},
     import::Import,
     inbox::{Inbox, Stage},
     lock::{BrokenLock, Lease},
@@ -20,8 +21,77 @@ use super::{
     lock::Holder,
     out_of_office::OutOfOfficeView,
     team::RoleName,
-    values::{ImportStatus, InboxKind, RegistrationStatus},
+    values::{EventTypeName, ImportStatus, InboxKind, RegistrationStatus},
 };
+
+/// A change in one of your inboxes or teams.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventView {
+    /// ID of the event. Ignore an event whose ID you know.
+    pub event_id: String,
+    #[serde(rename = "type")]
+    #[schema(value_type = EventTypeName)]
+    pub kind: &'static str,
+    /// Time of the change, to the second.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// ID of the organization.
+    pub organization_id: String,
+    /// ID of the team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<String>,
+    /// ID of the inbox. Absent if the event belongs to a team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inbox_id: Option<String>,
+    /// Number of the event in its inbox, or in its team. It grows by 1.
+    pub sequence: u64,
+    /// ID of the conversation that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<String>,
+    /// ID of the message that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// What changed, as it was after the event. The type says what it contains. Files have no presigned
+    /// URLs.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+}
+
+impl From<Event> for EventView {
+    fn from(Event { sequence, event }: Event) -> Self {
+        let inbox_id = match &event.scope {
+            EventScope::Inbox { inbox, .. } => Some(inbox.to_string()),
+            EventScope::Team { .. } => None,
+        };
+        Self {
+            event_id: event.id.to_string(),
+            kind: event.kind.as_str(),
+            at: event.at.to_string(),
+            organization_id: event.scope.organization().to_string(),
+            team_id: event.team.map(|team| team.to_string()),
+            inbox_id,
+            sequence,
+            conversation_id: event.conversation.map(|conversation| conversation.to_string()),
+            message_id: event.message.map(|message| message.to_string()),
+            data: serde_json::from_str(&event.data).unwrap_or_default(),
+        }
+    }
+}
+
+/// A page of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Feed {
+    /// At most `limit` events. There may be more unless the list is empty.
+    pub items: Vec<EventView>,
+    /// Send it as `cursor` to get the events after these. Never `null`.
+    pub next_cursor: String,
+    /// IDs of inboxes and teams that you joined since the cursor. Their events begin after this response.
+    pub joined: Vec<String>,
+    /// IDs of inboxes and teams that you left since the cursor.
+    pub left: Vec<String>,
+}
 
 /// Data of `lock.acquired`, `lock.released` and `lock.broken`.
 #[derive(Debug, Serialize, ToSchema)]

@@ -128,6 +128,16 @@ pub struct UnseenMessage {
     pub unseen_message: Option<MessageView>,
 }
 
+/// Some events after the cursor are no longer stored.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CursorExpired {
+    /// IDs of the inboxes and teams to load again.
+    pub resync: Vec<String>,
+    /// The cursor to continue with after that.
+    pub next_cursor: String,
+}
+
 /// The text is too long.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TextTooLong {

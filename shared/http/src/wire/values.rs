@@ -194,6 +194,35 @@ pub enum ReadState {
     Unread,
 }
 
+/// What an event reports. More types may be added: ignore those that you do not know.
+#[derive(Debug, ToSchema)]
+pub enum EventTypeName {
+    #[schema(rename = "conversation.updated")]
+    ConversationUpdated,
+    #[schema(rename = "message.created")]
+    MessageCreated,
+    #[schema(rename = "message.updated")]
+    MessageUpdated,
+    #[schema(rename = "lock.acquired")]
+    LockAcquired,
+    #[schema(rename = "lock.released")]
+    LockReleased,
+    #[schema(rename = "lock.broken")]
+    LockBroken,
+    #[schema(rename = "inbox.changed")]
+    InboxChanged,
+    #[schema(rename = "membership.changed")]
+    MembershipChanged,
+    #[schema(rename = "contact.updated")]
+    ContactUpdated,
+    #[schema(rename = "opt_out.changed")]
+    OptOutChanged,
+    #[schema(rename = "registration.changed")]
+    RegistrationChanged,
+    #[schema(rename = "import.changed")]
+    ImportChanged,
+}
+
 /// Country of a phone number.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "UPPERCASE")]

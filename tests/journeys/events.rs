@@ -1,0 +1,154 @@
+//! The feed of events: what a screen that polls gets of the changes of others.
+
+use product_tests::{
+    Client, ConversationRef, Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, client, eventually,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// A screen that polls the feed of a user.
+struct Screen {
+    user: Client,
+    cursor: String,
+}
+
+impl Screen {
+    async fn open(user: &Client) -> Self {
+        let feed = user.get("/v1/events").await.expect(200);
+        assert_eq!(feed["items"], json!([]), "the first request only returns the position");
+        Self { user: user.clone(), cursor: next(&feed) }
+    }
+
+    /// Returns the events since the last call.
+    async fn poll(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let feed = self.user.get(&format!("/v1/events?limit=5&cursor={}", self.cursor)).await.expect(200);
+            self.cursor = next(&feed);
+            match feed["items"].as_array().expect("items") {
+                items if items.is_empty() => return events,
+                items => events.extend(items.clone()),
+            }
+        }
+    }
+
+    /// Polls until all of these events of an inbox or team have come. Returns them in this order.
+    async fn wait_for(&mut self, id: &str, types: &[&str]) -> Vec<Value> {
+        let mut seen = Vec::new();
+        let belongs = |event: &Value| event.get("inboxId").unwrap_or(&event["teamId"]) == id;
+        eventually(&types.join(", "), WAIT_TIMEOUT, async || {
+            seen.extend(self.poll().await.into_iter().filter(belongs));
+            let find = |kind: &&str| seen.iter().find(|event| event["type"] == **kind).cloned();
+            types.iter().map(find).collect::<Option<Vec<_>>>()
+        })
+        .await
+    }
+}
+
+fn next(feed: &Value) -> String {
+    feed["nextCursor"].as_str().expect("a cursor").to_owned()
+}
+
+/// A registered team with an inbox. `amelia` is its admin and `ben` a member of the inbox.
+async fn team_with_inbox(stack: &Stack, name: &str) -> (TestTeam, SharedInbox) {
+    let team = TestTeam::create(stack, name, "amelia").await;
+    team.add_member("ben").await;
+    let inbox = team.create_inbox(name).await;
+    team.register(&stack.carrier()).await;
+    team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
+    (team, inbox)
+}
+
+/// Sends a message from a new phone to the inbox and returns the conversation.
+async fn conversation(stack: &Stack, team: &TestTeam, inbox: &SharedInbox, text: &str) -> ConversationRef {
+    let phone = Phone::new();
+    stack.carrier().send_inbound(&phone, &inbox.number, text).await;
+    stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await
+}
+
+#[tokio::test]
+async fn a_screen_that_polls_gets_messages_locks_replies_and_their_delivery() {
+    let stack = Stack::open();
+    let (team, inbox) = team_with_inbox(&stack, "Events of messages").await;
+    let mut screen = Screen::open(&stack.user("ben")).await;
+
+    let conversation = conversation(&stack, &team, &inbox, "Is the office open?").await;
+    let events = screen.wait_for(&inbox.id, &["message.created", "conversation.updated"]).await;
+    assert_eq!(events[0]["data"]["text"], "Is the office open?");
+    assert_eq!(events[0]["conversationId"], conversation.id.as_str());
+    assert_eq!((&events[1]["data"]["read"], &events[1]["teamId"]), (&json!(false), &json!(team.id)));
+
+    let token = conversation.acquire_lock(&team.admin).await;
+    let acquired = screen.wait_for(&inbox.id, &["lock.acquired"]).await.remove(0);
+    assert_eq!(acquired["data"]["holder"]["id"], "amelia");
+    conversation.release_lock(&team.admin, token).await;
+    screen.wait_for(&inbox.id, &["lock.released"]).await;
+
+    team.admin.lock_and_reply(&conversation, "Until five.").await.expect(202);
+    let events = screen.wait_for(&inbox.id, &["message.created", "message.updated"]).await;
+    assert_eq!(events[0]["data"]["sender"]["userId"], "amelia");
+
+    conversation.acquire_lock(&team.admin).await;
+    team.admin.delete(&format!("{}?force=true", conversation.lock())).await.expect(204);
+    let broken = screen.wait_for(&inbox.id, &["lock.broken"]).await.remove(0);
+    assert_eq!(broken["data"]["brokenBy"]["id"], "amelia");
+}
+
+#[tokio::test]
+async fn a_screen_that_polls_gets_changes_of_the_inbox_and_the_team() {
+    let stack = Stack::open();
+    let (team, inbox) = team_with_inbox(&stack, "Events of a team").await;
+    let mut screen = Screen::open(&team.admin).await;
+
+    team.admin.patch(&inbox.path(), json!({ "name": "Admissions" })).await.expect(200);
+    let changed = screen.wait_for(&inbox.id, &["inbox.changed"]).await.remove(0);
+    assert_eq!(changed["data"]["name"], "Admissions");
+
+    let contact = json!({ "firstName": "Jonas", "mobileNumber": Phone::new().number() });
+    let contact = team.admin.send(&format!("{}/contacts", team.path()), contact).await.expect(201);
+    let path = format!("{}/contacts/{}", team.path(), contact["contactId"].as_str().expect("an id"));
+    let added = screen.wait_for(&team.id, &["contact.updated"]).await.remove(0);
+    assert_eq!((&added["data"]["firstName"], &added["data"]["removed"]), (&json!("Jonas"), &json!(false)));
+    assert!(added.get("inboxId").is_none());
+
+    team.admin.put(&format!("{path}/opt-out"), json!({})).await.expect(200);
+    let opt_out = screen.wait_for(&team.id, &["opt_out.changed"]).await.remove(0);
+    assert_eq!(opt_out["data"]["status"], "opted_out");
+    team.admin.delete(&path).await.expect(204);
+    let removed = screen.wait_for(&team.id, &["contact.updated"]).await.remove(0);
+    assert_eq!(removed["data"]["removed"], true);
+
+    let file =
+        format!("ContactId,FirstName,LastName,MobileNumber\nE-1,Mia,Keller,{}\n", Phone::new().number());
+    let import = team.admin.request(Method::POST, &format!("{}/contact-imports", team.path()));
+    client::read("an import".into(), import.header("content-type", "text/csv").body(file)).await.expect(202);
+    let import = screen.wait_for(&team.id, &["import.changed"]).await.remove(0);
+    assert!(import["data"]["importId"].is_string());
+}
+
+#[tokio::test]
+async fn a_member_gets_events_from_joining_to_leaving_the_inbox() {
+    let stack = Stack::open();
+    let (team, inbox) = team_with_inbox(&stack, "Events of a member").await;
+    let (mut screen, mut of_admin) =
+        (Screen::open(&stack.user("ben")).await, Screen::open(&team.admin).await);
+    team.admin.delete(&inbox.member("ben")).await.expect(204);
+    let left = of_admin.wait_for(&inbox.id, &["membership.changed"]).await.remove(0);
+    assert_eq!(left["data"], json!({ "userId": "ben", "name": left["data"]["name"], "removed": true }));
+
+    let conversation = conversation(&stack, &team, &inbox, "Hello?").await;
+    of_admin.wait_for(&inbox.id, &["message.created"]).await;
+    let of_inbox =
+        |events: Vec<Value>| events.into_iter().filter(|event| event["inboxId"] == *inbox.id).count();
+    assert_eq!(of_inbox(screen.poll().await), 0, "nothing after the response to the removal");
+
+    team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
+    let feed = screen.user.get(&format!("/v1/events?cursor={}", screen.cursor)).await.expect(200);
+    assert!(feed["joined"].as_array().expect("joined").contains(&json!(inbox.id)), "{feed}");
+    screen.cursor = next(&feed);
+    team.admin.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
+    let events = screen.wait_for(&inbox.id, &["conversation.updated"]).await;
+    assert_eq!(events[0]["data"]["folder"], "archived");
+    let stranger = stack.user("olivia").get(&format!("/v1/events?cursor={}", screen.cursor)).await;
+    stranger.problem(400, "bad_cursor");
+}
