@@ -1,6 +1,7 @@
 import createFetchClient, { type Client as FetchClient, type MaybeOptionalInit } from "openapi-fetch";
 import type { PathsWithMethod, ResponseObjectMap, SuccessResponse } from "openapi-typescript-helpers";
 
+import { type EventOptions, type EventUpdate, pollEvents } from "./events.js";
 import { List, type Page } from "./list.js";
 import { ConversationLock } from "./lock.js";
 import type { components, operations, paths } from "./schema.js";
@@ -25,10 +26,10 @@ export type Result<P extends keyof paths, M extends Method> = paths[P][M] extend
   ? SuccessResponse<ResponseObjectMap<Operation>, "application/json">
   : never;
 
-/** Paths of lists. */
+/** Paths of lists. The feed has no last page: `events()` reads it. */
 export type ListPath = {
-  [P in PathsWith<"get">]: Result<P, "get"> extends Page<unknown> ? P : never;
-}[PathsWith<"get">];
+  [P in Exclude<PathsWith<"get">, "/v1/events">]: Result<P, "get"> extends Page<unknown> ? P : never;
+}[Exclude<PathsWith<"get">, "/v1/events">];
 
 type ItemOf<P extends ListPath> = Result<P, "get"> extends Page<infer Item> ? Item : never;
 type Query<Name extends keyof operations> = Omit<NonNullable<operations[Name]["parameters"]["query"]>, "cursor">;
@@ -94,6 +95,16 @@ export class SharedInboxClient {
       { http: this.http, transport: this.#transport, baseUrl: this.#baseUrl },
       { inboxId, conversationId },
     );
+  }
+
+  /**
+   * Iterates over what changes in the inboxes and teams of the user, until `signal` aborts. Polls the feed every few
+   * seconds, and at once while there are more events.
+   */
+  events(options: EventOptions = {}): AsyncGenerator<EventUpdate, void> {
+    const read = (cursor: string | undefined, signal: AbortSignal) =>
+      this.get("/v1/events", { params: { query: { limit: 100, ...(cursor === undefined ? {} : { cursor }) } }, signal });
+    return pollEvents(read, options);
   }
 
   get<P extends PathsWith<"get">>(path: P, ...[init]: InitArguments<P, "get">): Promise<Result<P, "get">> {

@@ -1,5 +1,6 @@
 export { SharedInboxClient } from "./client.js";
 export type { ClientOptions, Init, ListPath, PathsWith, Result } from "./client.js";
+export type { EventOptions, EventUpdate } from "./events.js";
 export { List } from "./list.js";
 export type { Page } from "./list.js";
 export { ConversationLock } from "./lock.js";
@@ -13,6 +14,7 @@ import type { components } from "./schema.js";
 
 type Schemas = components["schemas"];
 export type Config = Schemas["Config"];
+export type ChangeEvent = Schemas["Event"];
 export type Contact = Schemas["Contact"];
 export type Conversation = Schemas["Conversation"];
 export type HeldLock = Schemas["HeldLock"];
