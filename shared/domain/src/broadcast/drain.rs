@@ -252,6 +252,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_whose_turn_comes_after_its_hours_waits_for_the_next_day() {
+        let now = at("2026-11-23T19:59:59.500-05:00");
+        let drain = drain(&[group(NUMBERS[0], &[(1, 2)])], SLOW, now).unwrap();
+        assert_eq!((drain.starts_at, drain.ends_at), (now, at("2026-11-24T09:00:00-05:00")));
+    }
+
+    #[test]
     fn recipients_whose_hours_end_first_come_first() {
         let now = at("2026-11-23T19:59:00-05:00");
         let groups = [group(NUMBERS[1], &[(1, 100)]), group(NUMBERS[0], &[(1, 50)])];
