@@ -24,6 +24,8 @@ mod deliveries;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod extra_fields;
 #[cfg(test)]
 mod forgeries;
