@@ -66,8 +66,11 @@ pub(crate) async fn read(app: &App, caller: &UserCaller, page: &ListPage) -> Res
     }
     let mut items = Vec::new();
     for (id, events) in found {
-        for event in events {
-            now.by_id.insert(id.clone(), event.sequence);
+        let position = now.by_id.get(&id).copied().unwrap_or_default();
+        // A page ends before an event that is gone. The next request reports it.
+        let without_gap = (position + 1..).zip(events).take_while(|(next, event)| event.sequence == *next);
+        for (sequence, event) in without_gap {
+            now.by_id.insert(id.clone(), sequence);
             if profile.as_ref().is_some_and(|profile| may_see(profile, &event)) {
                 items.push(EventView::from(event));
             }

@@ -111,8 +111,7 @@ fn is_shown(inbox: &Inbox, teams: &[Team]) -> bool {
     inbox.may_send(registration)
 }
 
-/// Recounts one unread counter at most, so that the cost of a request does not grow with the number of
-/// inboxes.
+/// Recounts one unread counter at most: a recount reads all unread conversations of its inbox.
 async fn recount_one(
     app: &App,
     organization: &OrganizationId,
