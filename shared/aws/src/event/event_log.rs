@@ -144,6 +144,25 @@ impl EventLog {
         limit: usize,
         now: Timestamp,
     ) -> Result<Tail, StoreError> {
+        let (tail, newest_at) = self.stored_since(scope, since, limit).await?;
+        if newest_at >= Some(now - EVENT_RETENTION) {
+            return Ok(tail);
+        }
+        // TTL deletes expired events in no order, so a newer event may be gone.
+        let newest: Option<NewestRow> = self.table.get(keys::newest_event(scope), true).await?;
+        let Some(newest) = newest.filter(|newest| newest.seq > tail.newest) else { return Ok(tail) };
+        // Other writers may have stored events between the two reads.
+        let (tail, _) = self.stored_since(scope, since, limit).await?;
+        Ok(Tail { newest: tail.newest.max(newest.seq), ..tail })
+    }
+
+    /// Returns the events that were stored since a time, and when the newest event was stored.
+    async fn stored_since(
+        &self,
+        scope: &EventScope,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<(Tail, Option<Timestamp>), StoreError> {
         let range = KeyRange::all(keys::events_partition(scope));
         let query = self.table.query(&range).scan_index_forward(false).consistent_read(true);
         let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
@@ -158,12 +177,7 @@ impl EventLog {
             }
             tail.numbers.insert(row.id.clone(), row.sequence()?);
         }
-        if newest_at < Some(now - EVENT_RETENTION) {
-            // TTL deletes expired events in no order, so a newer event may be gone.
-            let newest: Option<NewestRow> = self.table.get(keys::newest_event(scope), true).await?;
-            tail.newest = tail.newest.max(newest.map_or(0, |row| row.seq));
-        }
-        Ok(tail)
+        Ok((tail, newest_at))
     }
 
     /// Sets the number of the newest event, unless it is greater already.
