@@ -15,6 +15,7 @@ The others make it as strict as AWS:
 - Records of a stream that a function reports in `batchItemFailures` are delivered again. ministack loses them.
 - A stack update creates or deletes at most one index of a table.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
+- Functions that read a stream delay neither each other nor the functions that read queues.
 
 One lets tests disturb it: while the file TABLE_FAULTS exists, that percentage of the functions' requests to
 DynamoDB answers with 500, half of them after they took effect.
@@ -24,8 +25,11 @@ The version of ministack is pinned in requirements.txt.
 
 import fnmatch
 import json
+import logging
 import os
 import random
+import threading
+import time
 
 from ministack import app
 from ministack.core import iam_evaluator
@@ -37,6 +41,7 @@ from ministack.services.cloudformation import provisioners
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
 RIGHTS_LOG = open(os.environ.pop("RIGHTS_LOG"), "wb", buffering=0)
 TABLE_FAULTS = os.environ.pop("TABLE_FAULTS")
+STREAM_POLL_SECONDS = 0.05
 
 
 class CopiedStream:
@@ -117,6 +122,37 @@ def with_stream_failures(run_function):
     return run
 
 
+def with_one_thread_for_each_stream_reader(poll_streams, event_sources):
+    """The polls of streams, each reader in a thread of its own, as in AWS. ministack runs the readers of streams and
+    of queues one after the other, so a slow reader of a stream delays all others."""
+    reader = threading.local()
+    started = set()
+
+    def sources_of_reader():
+        only = getattr(reader, "id", None)
+        return (source for source in event_sources() if only in (None, source[2]["UUID"]))
+
+    def read(source_id):
+        reader.id = source_id
+        while True:
+            try:
+                processed = poll_streams()
+            except Exception as error:
+                logging.getLogger("lambda").error("stream reader failed: %s", error)
+                processed = False
+            if not processed:
+                time.sleep(STREAM_POLL_SECONDS)
+
+    def start_readers():
+        for _, _, source in event_sources():
+            if ":dynamodb:" in source.get("EventSourceArn", "") and source["UUID"] not in started:
+                started.add(source["UUID"])
+                threading.Thread(target=read, args=(source["UUID"],), daemon=True).start()
+        return False
+
+    return start_readers, sources_of_reader
+
+
 def with_one_index_change(update_table):
     """The update of a table by CloudFormation, which refuses a second change of indexes."""
 
@@ -159,6 +195,9 @@ if __name__ == "__main__":
     apigateway._cors_response_headers = with_any_port(apigateway._cors_response_headers)
     apigateway._handle_execute_in_scope = with_cors_on_own_answers(apigateway._handle_execute_in_scope)
     lambda_svc._execute_function = with_stream_failures(lambda_svc._execute_function)
+    lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms = with_one_thread_for_each_stream_reader(
+        lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms
+    )
     tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
     tables["update"] = with_one_index_change(tables["update"])
     scheduler._SCHEDULE_TICK_INTERVAL = eventbridge._SCHEDULER_TICK_INTERVAL = 1
