@@ -234,8 +234,7 @@ async fn an_unavailable_number_is_refused_with_alternatives() {
     inbox_request["apiCode"] = json!(format!("gone-{}", team.id));
     let number = inbox_request["phoneNumber"].as_str().unwrap().to_owned();
     stack.carrier().sell_to_another_account(&number).await;
-    let refused =
-        team.admin.post(&team.inboxes(), inbox_request.clone()).await.problem(409, "number_unavailable");
+    let refused = team.try_create_inbox(&inbox_request).await.problem(409, "number_unavailable");
     let suggestions = refused["suggestions"].as_array().expect("suggestions");
     assert!(!suggestions.is_empty() && suggestions.iter().all(|other| other["phoneNumber"] != number));
     assert_eq!(team.get_registration().await["status"], "not_started", "no registration was started");

@@ -124,8 +124,13 @@ impl TestTeam {
 
     /// Creates a shared inbox from a request body. Waits until no number fault is active.
     pub async fn create_inbox_from(&self, inbox_request: &Value) -> SharedInbox {
+        SharedInbox::of(&self.try_create_inbox(inbox_request).await.expect(201))
+    }
+
+    /// Tries to create a shared inbox. Waits until no number fault is active.
+    pub async fn try_create_inbox(&self, inbox_request: &Value) -> ApiResponse {
         let _no_fault = NUMBER_FAULT_LOCK.read().await;
-        SharedInbox::of(&self.admin.post(&self.inboxes(), inbox_request.clone()).await.expect(201))
+        self.admin.post(&self.inboxes(), inbox_request.clone()).await
     }
 
     /// Retires an inbox and returns its number to the carrier. Waits until no number fault is active.
