@@ -34,7 +34,7 @@ export function TeamPage() {
   const { teamId, section, item, view } = current;
   const page = PAGES[section];
   return html`
-    <div class="page" key=${`${teamId}/${section}/${item}`}>
+    <div class="page" tabindex="0" key=${`${teamId}/${section}/${item}`}>
       <header>
         <div><h1>${texts.sections[section] ?? texts.team.unknown}</h1><p>${texts.team.hints[section] ?? texts.team.notFound}</p></div>
       </header>
