@@ -102,6 +102,8 @@ def main() -> int:
     if count > MAX_COMMANDS:
         sys.exit(f"the deployment takes {count} commands, and should take {MAX_COMMANDS} at most")
     stack = json.loads(Path(os.environ["STACK_FILE"]).read_text())
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # with them, make prints the folder before each command
+        os.environ.pop(name, None)
     variables = {
         "TWILIO_ACCOUNT_SID": stack["twilio"]["accountSid"],
         "TWILIO_AUTH_TOKEN": stack["twilio"]["authToken"],
