@@ -14,6 +14,7 @@ The others make it as strict as AWS:
   another origin is 204 without them.
 - Records of a stream that a function reports in `batchItemFailures` are delivered again. ministack loses them.
 - A stack update creates or deletes at most one index of a table.
+- A generated secret has no punctuation if the template excludes it. The signing key must not look like JSON.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
 - Functions that read a stream delay neither each other nor the functions that read queues.
 
@@ -28,6 +29,7 @@ import json
 import logging
 import os
 import random
+import string
 import threading
 import time
 
@@ -169,6 +171,19 @@ def with_one_index_change(update_table):
     return update
 
 
+def with_excluded_punctuation(secret_string):
+    """The content of a secret of a stack. ministack ignores ExcludePunctuation."""
+
+    def generate(properties):
+        rule = properties.get("GenerateSecretString") or {}
+        if str(rule.get("ExcludePunctuation")).lower() == "true":
+            excluded = rule.get("ExcludeCharacters", "") + string.punctuation
+            properties = {**properties, "GenerateSecretString": {**rule, "ExcludeCharacters": excluded}}
+        return secret_string(properties)
+
+    return generate
+
+
 def with_table_faults(handle):
     """The requests to DynamoDB, some of which fail on demand. Those of the operator never do."""
 
@@ -198,6 +213,7 @@ if __name__ == "__main__":
     lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms = with_one_thread_for_each_stream_reader(
         lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms
     )
+    provisioners._sm_secret_string = with_excluded_punctuation(provisioners._sm_secret_string)
     tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
     tables["update"] = with_one_index_change(tables["update"])
     scheduler._SCHEDULE_TICK_INTERVAL = eventbridge._SCHEDULER_TICK_INTERVAL = 1
