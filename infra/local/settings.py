@@ -58,6 +58,7 @@ class Settings:
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,
+                "NumbersPerOrganization": 5_000,  # the journeys share an organization
                 "ImportSliceSeconds": 2,  # so that some thousand rows take several slices
                 "ImportRetrySeconds": 120,
                 "ImportUnitsPerSecond": 10_000,  # the emulator's partitions have no limit

@@ -216,7 +216,7 @@ async fn an_active_inbox_is_no_longer_watched_and_keeps_its_number() {
         stage: Stage::Creating,
         ..inbox
     };
-    let reserved = test.new_inboxes().reserve(&other, None, None, now()).await.unwrap();
+    let reserved = test.new_inboxes().reserve(&other, None, 50, None, now()).await.unwrap();
     assert_eq!(reserved, Reserved::Done);
     purchase(&test, &test.new_inboxes().unresolved().await.unwrap()[0]).await;
     let active = Inbox { stage: Stage::Active, ..other };

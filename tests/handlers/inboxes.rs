@@ -3,6 +3,7 @@
 
 mod adopted;
 mod interruptions;
+mod limit;
 mod personal;
 mod rate;
 mod wizard;

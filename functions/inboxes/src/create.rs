@@ -52,7 +52,7 @@ type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
     request_body = NewInbox,
     responses((status = 201, body = CreatedInbox),
         (status = 200, description = "A dry run", body = CreatedInbox)),
-    extensions(("x-errors" = json!(["admin_required", "api_code_taken", "number_unavailable",
+    extensions(("x-errors" = json!(["admin_required", "api_code_taken", "number_limit_reached", "number_unavailable",
         "personal_inbox_exists",
         "registration_incomplete", "invalid_fields", "number_refused", "carrier_refused",
         "carrier_unavailable"]))))]
@@ -121,6 +121,9 @@ async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, e
         Some(code) => code.clone(),
         None => free_api_code(app, &access.organization, &draft.name, entropy).await?,
     };
+    if app.new_inboxes.has_reached_limit(&access.organization, app.max_numbers).await? {
+        return Err(number_limit_reached(app.max_numbers));
+    }
     if app.inboxes.is_ours(&draft.number).await? {
         return Err(numbers::unavailable(app, &draft.number).await);
     }
@@ -148,9 +151,10 @@ async fn reserve(
         };
         let inbox = inbox(access, draft, code, now, entropy);
         let owner = draft.owner.as_ref().map(|owner| &owner.id);
-        match app.new_inboxes.reserve(&inbox, owner, attempt.idempotency(), now).await? {
+        match app.new_inboxes.reserve(&inbox, owner, app.max_numbers, attempt.idempotency(), now).await? {
             Reserved::Done => return Ok(Some(inbox)),
             Reserved::KeyTaken => return Ok(None),
+            Reserved::NumberLimitReached => return Err(number_limit_reached(app.max_numbers)),
             Reserved::PersonalInboxExists => return Err(personal_inbox_exists()),
             Reserved::NumberTaken => return Err(numbers::unavailable(app, &inbox.number).await),
             Reserved::ApiCodeTaken if draft.api_code.is_some() => return Err(api_code_taken()),
@@ -227,6 +231,13 @@ async fn set_webhooks(app: &App, inbox: &Inbox, sid: &str) {
     if let Err(error) = app.carrier.set_webhooks(sid, &NumberWebhooks::of_product(&app.webhooks)).await {
         tracing::warn!(event = "webhooks_not_set", inbox = %inbox.id, %error, "webhooks of an adopted number not set");
     }
+}
+
+fn number_limit_reached(limit: u32) -> Problem {
+    let detail = format!(
+        "Your organization has reached its limit of {limit} numbers. Release a number, or ask your operator to raise the limit."
+    );
+    Problem::new(409, "number_limit_reached", detail)
 }
 
 fn personal_inbox_exists() -> Problem {

@@ -36,6 +36,8 @@ pub struct App {
     carrier: Client,
     #[from_ref(skip)]
     webhooks: String,
+    #[from_ref(skip)]
+    max_numbers: u32,
     members: Members,
     team_members: TeamMembers,
     teams: Teams,
@@ -53,21 +55,24 @@ impl App {
         let (name, webhooks) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let messaging_url = env.required("CARRIER_MESSAGING_URL");
+        let max_numbers = env.number("NUMBERS_PER_ORGANIZATION", 1);
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
         let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT, clock::now)?;
         let carrier = carrier.with_messaging_url(&messaging_url)?;
-        Ok(Self::new(&Table::of(&aws, name), claims, carrier, webhooks))
+        let app = Self::new(&Table::of(&aws, name), claims, carrier, webhooks);
+        Ok(app.with_max_numbers(max_numbers))
     }
 
-    /// Uses this table and carrier. `webhooks` is the public base URL to which new numbers send calls and
-    /// texts.
+    /// Uses this table and carrier, without a limit of numbers. `webhooks` is the public base URL to which
+    /// new numbers send calls and texts.
     pub fn new(table: &Table, claims: Claims, carrier: Client, webhooks: String) -> Self {
         Self {
             claims,
             carrier,
             webhooks,
+            max_numbers: u32::MAX,
             members: Members::new(table.clone()),
             team_members: TeamMembers::new(table.clone()),
             teams: Teams::new(table.clone()),
@@ -77,6 +82,12 @@ impl App {
             locks: Locks::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
+    }
+
+    /// Limits the numbers of each organization.
+    #[must_use]
+    pub fn with_max_numbers(self, max_numbers: u32) -> Self {
+        Self { max_numbers, ..self }
     }
 }
 

@@ -181,10 +181,14 @@ async fn reserve(operator: &Operator, request: &Request) -> Result<Inbox, Error>
             stage: Stage::Creating,
             segments_per_second: None,
         };
-        match inboxes.reserve(&inbox, None, None, operator.now).await? {
+        // The limit of an organization binds its admins, not the operator.
+        match inboxes.reserve(&inbox, None, u32::MAX, None, operator.now).await? {
             Reserved::Done => return Ok(inbox),
             Reserved::ApiCodeTaken => {}
-            Reserved::NumberTaken | Reserved::KeyTaken | Reserved::PersonalInboxExists => {
+            Reserved::NumberTaken
+            | Reserved::NumberLimitReached
+            | Reserved::KeyTaken
+            | Reserved::PersonalInboxExists => {
                 return Err(changed());
             }
         }

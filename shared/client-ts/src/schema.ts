@@ -3565,6 +3565,37 @@ export interface components {
             unknownContact: components["schemas"]["Mailing"];
         };
         /**
+         * @description Number limit reached.
+         * @example {
+         *       "code": "number_limit_reached",
+         *       "detail": "Your organization has reached its limit of {limit} numbers. Release a number, or ask your operator to raise the limit.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Number limit reached",
+         *       "type": "https://api.example.com/docs/errors#number_limit_reached"
+         *     }
+         */
+        NumberLimitReachedProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "number_limit_reached";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
          * @description Number refused.
          * @example {
          *       "code": "number_refused",
@@ -10193,13 +10224,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description The current state does not allow it: `api_code_taken`, `number_unavailable`, `personal_inbox_exists`, `registration_incomplete` */
+            /** @description The current state does not allow it: `api_code_taken`, `number_limit_reached`, `number_unavailable`, `personal_inbox_exists`, `registration_incomplete` */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["ApiCodeTakenProblem"] | components["schemas"]["NumberUnavailableProblem"] | components["schemas"]["PersonalInboxExistsProblem"] | components["schemas"]["RegistrationIncompleteProblem"];
+                    "application/problem+json": components["schemas"]["ApiCodeTakenProblem"] | components["schemas"]["NumberLimitReachedProblem"] | components["schemas"]["NumberUnavailableProblem"] | components["schemas"]["PersonalInboxExistsProblem"] | components["schemas"]["RegistrationIncompleteProblem"];
                 };
             };
             /** @description The body is too large: `too_large` */

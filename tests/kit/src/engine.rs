@@ -83,9 +83,10 @@ impl Engine {
         items.map(|item| (key_of(&item), canonical(&AttributeValue::M(item)))).collect()
     }
 
-    /// Returns the keys of all items.
+    /// Returns the keys of all items that have other attributes too. A set that became empty leaves an item
+    /// with its key alone.
     pub async fn keys(&self) -> BTreeSet<String> {
-        self.scan().await.iter().map(key_of).collect()
+        self.scan().await.iter().filter(|item| item.len() > 2).map(key_of).collect()
     }
 }
 

@@ -10,7 +10,10 @@ use shared_domain::{
 
 use crate::{
     conversation::unread::Counter,
-    inbox::rows::{InboxPointer, InboxRow},
+    inbox::{
+        owned_numbers,
+        rows::{InboxPointer, InboxRow},
+    },
     table::{
         error::StoreError,
         item::{Item, attribute, number, string_attribute, text},
@@ -203,6 +206,7 @@ impl Inboxes {
                 .expression_attribute_values(":retired", text("retired"))
         })?;
         transaction.delete(keys::inbox_number(&inbox.number))?;
+        owned_numbers::remove(&mut transaction, &inbox.organization, &inbox.number)?;
         event.write(&mut transaction, inbox.team_key())?;
         transaction.commit().await.map(drop)
     }

@@ -3,6 +3,7 @@
 pub(crate) mod inboxes;
 pub(crate) mod new_inboxes;
 pub(crate) mod out_of_office;
+pub(crate) mod owned_numbers;
 pub(crate) mod rows;
 
 pub use self::{

@@ -23,7 +23,10 @@ use shared_domain::{
 };
 
 use crate::{
-    inbox::rows::{InboxPointer, InboxRow, PurchaseRow},
+    inbox::{
+        owned_numbers,
+        rows::{InboxPointer, InboxRow, PurchaseRow},
+    },
     messaging::SweptNumbers,
     registration::registrations,
     table::{
@@ -50,6 +53,8 @@ pub enum Reserved {
     ApiCodeTaken,
     /// Another inbox has the number.
     NumberTaken,
+    /// The organization has the maximum number of numbers.
+    NumberLimitReached,
     /// The owner of the personal inbox has one in the team already.
     PersonalInboxExists,
     /// Another request used the idempotency key in the meantime.
@@ -98,12 +103,14 @@ impl NewInboxes {
         Self { table }
     }
 
-    /// Reserves the API code and number of an inbox in stage `creating`: 8 write units, 10 with an
-    /// idempotency key. `owner` is the user of a personal inbox, which costs 2 more.
+    /// Reserves the API code and number of an inbox in stage `creating`: 10 write units, 12 with an
+    /// idempotency key. `owner` is the user of a personal inbox, which costs 2 more. `limit` is the maximum
+    /// number of numbers of the organization.
     pub async fn reserve(
         &self,
         inbox: &Inbox,
         owner: Option<&UserId>,
+        limit: u32,
         key: Option<Idempotency<'_>>,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
@@ -113,6 +120,7 @@ impl NewInboxes {
         let code = transaction.put_new(keys::api_code(organization, &inbox.api_code), &pointer)?;
         let number = transaction.put_new(keys::inbox_number(&inbox.number), &pointer)?;
         transaction.put_new(keys::inbox(inbox.key()), &InboxRow::of(inbox))?;
+        let owned = owned_numbers::add(&mut transaction, organization, &inbox.number, limit)?;
         let purchase = PurchaseRow {
             org: organization.clone(),
             inbox: inbox.id.clone(),
@@ -137,6 +145,8 @@ impl NewInboxes {
             Reserved::KeyTaken
         } else if personal.is_some_and(|place| committed.refused_at(place)) {
             Reserved::PersonalInboxExists
+        } else if committed.refused_at(owned) {
+            Reserved::NumberLimitReached
         } else if committed.refused_at(code) {
             Reserved::ApiCodeTaken
         } else if committed.refused_at(number) {
@@ -146,6 +156,15 @@ impl NewInboxes {
         } else {
             return Err(StoreError::Unavailable("two inboxes got the same id".into()));
         })
+    }
+
+    /// Whether an organization has this many numbers or more.
+    pub async fn has_reached_limit(
+        &self,
+        organization: &OrganizationId,
+        limit: u32,
+    ) -> Result<bool, StoreError> {
+        owned_numbers::is_full(&self.table, organization, limit).await
     }
 
     /// Activates a reserved inbox with its first members, and begins the team's registration if `first_step`
@@ -204,6 +223,7 @@ impl NewInboxes {
                 .expression_attribute_values(":creating", text("creating"))
         })?;
         transaction.delete(keys::inbox_number(&inbox.number))?;
+        owned_numbers::remove(&mut transaction, organization, &inbox.number)?;
         transaction.delete(keys::api_code(organization, &inbox.api_code))?;
         if bought == Bought::No {
             transaction.delete(keys::purchase(inbox.key()))?;

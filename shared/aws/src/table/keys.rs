@@ -16,6 +16,7 @@
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message |
 //! | `org_#SID#carrier#id` | `CLAIM` | claim on an inbound message | the first conditional write of a webhook |
 //! | `org_#KEY#digest` | `KEY` | idempotency key; `ttl` | a repeated POST |
+//! | `org_#NUMBERS` | `NUMBERS` | set of the numbers of an organization's inboxes | every creation of an inbox, so that there is a limit |
 //! | `org_#TEAMS` | `team_` | team in the list of its organization | the owner's list of teams |
 //! | `org_#team_` | `TEAM` | team with its registration status | every send |
 //! | `org_#team_` | `REGISTRATION` | campaign: details, ids at the carrier, reasons of a rejection | registration |
@@ -342,6 +343,11 @@ pub fn held_lock(inbox: &InboxId, conversation: &ConversationId) -> String {
 /// Inbox by API code, ignoring case.
 pub fn api_code(organization: &OrganizationId, code: &str) -> Key {
     Key::new(format!("{organization}#API#{}", code.to_ascii_lowercase()), "API")
+}
+
+/// The numbers of an organization's inboxes.
+pub fn owned_numbers(organization: &OrganizationId) -> Key {
+    Key::new(format!("{organization}#NUMBERS"), "NUMBERS")
 }
 
 /// Partition of an organization's list of teams.

@@ -82,7 +82,7 @@ pub(super) async fn new_inbox(measured: &mut Measurements) {
         [("reserve an inbox", 100, None), ("reserve an inbox, with idempotency key", 101, Some(key))]
     {
         let reserve = async |stores: &TestStores| {
-            stores.new_inboxes.reserve(&reserved_inbox(index), None, key, at_second(0)).await.unwrap()
+            stores.new_inboxes.reserve(&reserved_inbox(index), None, 50, key, at_second(0)).await.unwrap()
         };
         assert_eq!(measured.measure(operation, reserve).await, Reserved::Done);
     }
