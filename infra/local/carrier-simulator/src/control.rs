@@ -78,11 +78,13 @@ pub(crate) async fn inbound_message(
 
 impl Carrier {
     /// Records an inbound message and posts it to the product. Returns its sid and the product's answer.
+    /// Refuses it if the account is suspended.
     pub(crate) async fn deliver_message(
         &self,
         site: &Site,
         fields: &Fields,
     ) -> Result<(String, Answer), Failure> {
+        self.check_not_suspended()?;
         let (message_sid, params, endpoint) = inbound_webhook(self, site, fields)?;
         let is_lost = self.faults().take(Target::InboundWebhooks).is_some();
         let answer = match endpoint.filter(|_| !is_lost) {
@@ -97,6 +99,12 @@ impl Carrier {
         );
         Ok((message_sid, answer))
     }
+
+    /// Errors if the account is suspended: it receives neither messages nor calls, and Twilio does not keep
+    /// them.
+    fn check_not_suspended(&self) -> Result<(), Failure> {
+        if self.faults().is_account_suspended() { Err(Failure::of(20005)) } else { Ok(()) }
+    }
 }
 
 /// `POST /_twilio/simulate/inbound-call`: a phone calls one of the account's numbers.
@@ -104,6 +112,7 @@ pub(crate) async fn inbound_call(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
 ) -> Result<Json<CallAnswered>, Failure> {
+    carrier.check_not_suspended()?;
     let params = inbound::call(&fields, &carrier.settings.account_sid)?;
     let call_sid =
         params.iter().find(|(name, _)| name == "CallSid").map(|(_, sid)| sid.clone()).unwrap_or_default();

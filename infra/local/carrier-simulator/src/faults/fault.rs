@@ -11,7 +11,7 @@
 //! | `undelivered:<code>` | takes effect; messages only | 201, and the final status `undelivered` with that code |
 //! | `silent` | takes effect; messages only | 201, no status callbacks, final status `sent` |
 //! | `unauthorized` | refused | 401, code 20003 |
-//! | `suspended` | refused | 403, code 20005 |
+//! | `suspended` | refused; for a time, inbound messages and calls too | 403, code 20005 |
 //! | `down` | refused | 503 without a body of Twilio |
 //! | `down-after` | takes effect | 503 without a body of Twilio |
 //! | `lost-callback` | a status callback is not sent | |
@@ -36,6 +36,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::failure::Failure;
 use crate::routes::CONTROL_PREFIX;
+
+/// The code of a suspended account.
+const SUSPENDED: u32 = 20005;
 
 /// The requests that a fault affects.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +138,7 @@ impl Fault {
             ("timeout-after", _) => (target, Self::TimeoutAfter),
             ("silent", _) if target == Target::Messages => (target, Self::Silent),
             ("unauthorized", _) => of_account(Self::Refuse(20003)),
-            ("suspended", _) => of_account(Self::Refuse(20005)),
+            ("suspended", _) => of_account(Self::Refuse(SUSPENDED)),
             ("down", _) => of_account(Self::Down),
             ("down-after", _) => (target, Self::DownAfter),
             ("lost-callback", _) => (Target::StatusCallbacks, Self::Lost),
@@ -219,6 +222,12 @@ impl Faults {
         is_active.then_some(fault)
     }
 
+    /// Whether the account is suspended for a time. A suspended account neither sends nor receives.
+    pub(crate) fn is_account_suspended(&self) -> bool {
+        let of_account = self.0.get(&Target::Account);
+        matches!(of_account, Some((Fault::Refuse(SUSPENDED), Lasts::Until(end))) if Instant::now() < *end)
+    }
+
     /// The fault of the first of these targets that has one.
     pub(crate) fn take_first(&mut self, targets: &[Target]) -> Option<Fault> {
         targets.iter().find_map(|target| self.take(*target))
@@ -287,7 +296,17 @@ mod tests {
         let now = Instant::now();
         faults.set(Target::Account, Fault::Down, Lasts::Until(now + std::time::Duration::from_hours(1)));
         assert_eq!([faults.take(Target::Account), faults.take(Target::Account)], [Some(Fault::Down); 2]);
+        assert!(!faults.is_account_suspended());
         faults.set(Target::Account, Fault::Down, Lasts::Until(now));
         assert_eq!(faults.take(Target::Account), None);
+        let suspended = Fault::Refuse(SUSPENDED);
+        for (lasts, expected) in [
+            (Lasts::Until(now + std::time::Duration::from_hours(1)), true),
+            (Lasts::Until(now), false),
+            (Lasts::Requests(1), false),
+        ] {
+            faults.set(Target::Account, suspended, lasts);
+            assert_eq!(faults.is_account_suspended(), expected, "{lasts:?}");
+        }
     }
 }

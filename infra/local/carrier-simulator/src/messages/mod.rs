@@ -83,7 +83,8 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     Ok(resource)
 }
 
-/// Refuses a sender that the account does not own and a messaging service that it does not have.
+/// Refuses a sender that the account does not own and a messaging service that it does not have. Twilio does
+/// not document how it answers if the sender is not in the messaging service, so that is accepted.
 fn check_sender(resources: &Resources, message: &Message) -> Result<(), Failure> {
     if message.from.as_deref().is_some_and(|from| !resources.owns(from)) {
         return Err(Failure::of(21606));

@@ -163,6 +163,22 @@ async fn faults_of_the_account_affect_all_of_the_api_but_no_control_route() {
 }
 
 #[tokio::test]
+async fn a_suspended_account_receives_no_messages_and_no_calls() {
+    let simulator = TestSimulator::with_number().await;
+    simulator.control("fault", &[("Kind", "suspended"), ("Seconds", "60")]).await;
+    let message = [("To", PRODUCT), ("From", PHONE), ("Body", "Hi")];
+    for (route, fields) in [("inbound-message", &message[..]), ("inbound-call", &message[..2])] {
+        let (status, failure) = simulator.control(route, fields).await;
+        assert_eq!((status, &failure["code"]), (403, &20005.into()), "{route}");
+    }
+    simulator.control("fault", &[("Kind", "none")]).await;
+    assert!(simulator.product.received().is_empty());
+    assert_eq!(simulator.list(&[]).await["messages"], serde_json::json!([]), "Twilio does not keep them");
+    assert_eq!(simulator.control("inbound-message", &message).await.0, 200);
+    assert_eq!(simulator.product.received().len(), 1);
+}
+
+#[tokio::test]
 async fn a_lost_webhook_or_callback_is_not_sent() {
     let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "lost-webhook")]).await;
