@@ -104,17 +104,17 @@ impl Conversation {
                 return Some(format!("{id} is {state}"));
             }
         }
-        // Twilio's webhooks have no time, and its list has seconds: inbound messages of one second, one of
-        // which was delivered late, may change places.
         let mut stored = self.stored(stack, &ben).await;
-        let mut received = self.received.clone();
-        stored.sort();
-        received.sort();
-        (stored != received).then(|| format!("stored {stored:?}, received {received:?}"))
+        // Twilio's webhooks have no time, and its list has whole seconds. So an inbound message that was lost
+        // and then listed may change places with one that was stored in the same second.
+        stored
+            .sort_by_key(|(second, text)| (second.clone(), self.received.iter().position(|one| one == text)));
+        let stored: Vec<String> = stored.into_iter().map(|(_, text)| text).collect();
+        (stored != self.received).then(|| format!("stored {stored:?}, received {:?}", self.received))
     }
 
-    /// The texts of the phone in the history.
-    async fn stored(&self, stack: &Stack, member: &Client) -> Vec<String> {
+    /// The texts of the phone in the history, each with the second at which it was received.
+    async fn stored(&self, stack: &Stack, member: &Client) -> Vec<(String, String)> {
         let inbox = &stack.front_desk_inbox().inbox_id;
         let conversations = format!("/v1/inboxes/{inbox}/conversations");
         let number = self.phone.number().replace('+', "%2B");
@@ -126,7 +126,11 @@ impl Conversation {
             let page = member.get(&path).await.expect(200);
             let inbound = page["items"].as_array().expect("items").iter();
             let inbound = inbound.filter(|message| message["direction"] == "inbound");
-            texts.extend(inbound.map(|message| message["text"].as_str().expect("a text").to_owned()));
+            let field = |message: &Value, name| message[name].as_str().expect("a string").to_owned();
+            texts.extend(inbound.map(|message| {
+                let at = field(message, "createdAt");
+                (at.split('.').next().unwrap_or_default().to_owned(), field(message, "text"))
+            }));
             let Some(next) = page["nextCursor"].as_str() else { break };
             cursor = format!("&cursor={next}");
         }
@@ -147,7 +151,7 @@ pub(crate) async fn settled(stack: &Stack, conversations: &[Conversation], withi
         (received + conversation.received.len(), sent + conversation.sent.len())
     });
     assert!(received > 0 && sent > 0);
-    println!("{received} inbound and {sent} outbound messages, each once, and the outbound ones in order");
+    println!("{received} inbound and {sent} outbound messages, each once and in order");
 }
 
 /// Runs the sweeps again and again, as if minutes were seconds.
