@@ -112,6 +112,25 @@ async fn an_attempt_that_stops_anywhere_is_completed_by_the_next_one() {
     }
 }
 
+/// The first writers of an inbox race: another host stores the same events between any two requests of a
+/// writer. Between its first two, the writer has found no event and then finds the number of the newest one,
+/// so it must look at the newest events again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_overtaken_at_any_request_stores_no_event_twice() {
+    // The newest events and their number are read, three events and their number are written.
+    for requests in 0..=6 {
+        let stores = TestStores::start().await;
+        let other = EventLog::new(stores.table());
+        let overtaking = async move {
+            append(&other, &events(0..3)).await;
+        };
+        let log = EventLog::new(stores.overtaken_table(requests, overtaking));
+        assert_eq!(append(&log, &events(0..3)).await, [1, 2, 3], "overtaken at request {requests}");
+        assert_eq!(append(&log, &events(0..4)).await, [1, 2, 3, 4], "overtaken at request {requests}");
+        assert_eq!(all(&log, &scope()).await.len(), 4, "overtaken at request {requests}");
+    }
+}
+
 /// Several hosts append overlapping parts of the same records in order, as a stream delivers them, and crash
 /// at random requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -138,6 +138,16 @@ impl TestStores {
         test_kit::crash::crashing_table(&self.aws, requests)
     }
 
+    /// Returns the table of a host before whose request number `nth` another host does `work`. The first
+    /// request has number 0.
+    pub(crate) fn overtaken_table(
+        &self,
+        nth: usize,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Table {
+        test_kit::contention::overtaken_table(&self.aws, nth, work)
+    }
+
     /// Returns the table through the meter, for stores that are not fields.
     pub(crate) fn metered_table(&self) -> Table {
         let config = self.aws.dynamodb_config().interceptor(self.meter.clone()).build();
