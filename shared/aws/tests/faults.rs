@@ -197,6 +197,16 @@ async fn a_transaction_with_a_conflict_is_retried() {
     assert_eq!(service.requests(), 5);
 }
 
+/// The answer of the first attempt was lost or late. Its message is accepted, so a 503 would make the user
+/// send it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_whose_first_attempt_is_in_progress_is_retried_until_it_is_done() {
+    let in_progress = || error(400, "TransactionInProgressException");
+    let service = Service::with_answers([in_progress(), in_progress(), response(200, &json!({}))]).await;
+    assert_eq!(service.accept().await.unwrap(), Accepted::Stored);
+    assert_eq!(service.requests(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_transaction_is_retried() {
     for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
@@ -220,6 +230,7 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
     let in_progress = error(400, "TransactionInProgressException");
     let service = Service::with_answers([in_progress]).await;
     assert_eq!(unavailable(service.accept().await), "TransactionInProgressException");
+    assert_eq!(service.requests(), 5);
     let throttled = canceled(&["None", "ThrottlingError", "None"]);
     let service = Service::with_answers([throttled]).await;
     unavailable(service.accept().await);
