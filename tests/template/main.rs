@@ -322,3 +322,51 @@ fn the_event_writer_receives_what_users_see_and_no_events() {
 fn prefix(text: &str) -> String {
     format!(r#"{{"prefix":"{text}"}}"#)
 }
+
+/// Lambda stops a function whose queue messages come from itself after about 16 turns.
+#[test]
+fn a_function_that_continues_itself_through_its_queue_is_allowed_to() {
+    let mut continuing = BTreeSet::new();
+    for (package, function) in functions() {
+        let events = function["Events"].as_mapping().cloned().unwrap_or_default();
+        let mut triggers = events.values().flat_map(|event| texts(&event["Properties"]["Queue"]));
+        let rights = roles::rights(&function);
+        let continues = triggers.any(|queue| rights.contains(&("sqs:SendMessage".to_owned(), queue)));
+        assert_eq!(function["RecursiveLoop"] == "Allow", continues, "{package}");
+        continuing.extend(continues.then_some(package));
+    }
+    assert_eq!(continuing, BTreeSet::from(["contact-import".to_owned()]));
+}
+
+/// Without the right to list a bucket, S3 answers 403 and not 404 for a file that does not exist.
+#[test]
+fn a_function_that_reads_uploads_learns_that_a_file_does_not_exist() {
+    let functions = functions();
+    for package in ["contact-import", "messages"] {
+        let list = ("s3:ListBucket".to_owned(), "Files.Arn".to_owned());
+        assert!(roles::rights(&functions[package]).contains(&list), "{package}");
+    }
+}
+
+/// Browsers of another origin read only these headers.
+#[test]
+fn browsers_may_read_every_header_that_the_api_describes() {
+    let template = template();
+    let Value::Tagged(cors) = &template["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"] else {
+        panic!("a condition")
+    };
+    let exposed: BTreeSet<String> = texts(&cors.value[1]["ExposeHeaders"]).into_iter().collect();
+    let document: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(format!("{ROOT}/functions/openapi/openapi.json")).unwrap())
+            .unwrap();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    let responses = operations.filter_map(|operation| operation["responses"].as_object());
+    let headers =
+        responses.flat_map(|responses| responses.values()).filter_map(|one| one["headers"].as_object());
+    let described: BTreeSet<String> =
+        headers.flat_map(|headers| headers.keys()).map(|name| name.to_ascii_lowercase()).collect();
+    assert!(described.contains("x-next-cursor"), "{described:?}");
+    let missing: Vec<_> = described.difference(&exposed).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -23,7 +23,7 @@ fn statements(function: &Value) -> Vec<Value> {
     policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap().clone()).collect()
 }
 
-fn rights(function: &Value) -> BTreeSet<Right> {
+pub(crate) fn rights(function: &Value) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for statement in statements(function) {
         for action in texts(&statement["Action"]) {

@@ -4,11 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
+    fs,
 };
 
+use serde_norway::Value;
 use shared_lambda::config::ConfigError;
 
-use crate::{functions, packages, template, texts};
+use crate::{ROOT, functions, packages, template, texts};
 
 type Names = BTreeSet<String>;
 
@@ -59,7 +61,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
     ])
 }
 
-fn names_in(function: &serde_norway::Value) -> Names {
+fn names_in(function: &Value) -> Names {
     let variables = function["Environment"]["Variables"].as_mapping().cloned().unwrap_or_default();
     variables.keys().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
@@ -109,4 +111,27 @@ fn no_variable_holds_a_secret() {
             );
         }
     }
+}
+
+/// A function whose setup is not asynchronous fetches nothing before its first request. Each webhook needs a
+/// secret, so the functions for webhooks read it when they start.
+#[test]
+fn only_functions_for_webhooks_may_read_a_secret_when_they_start() {
+    let source =
+        |package: &str| fs::read_to_string(format!("{ROOT}/functions/{package}/src/lib.rs")).unwrap();
+    let packages = packages().into_iter();
+    let may_wait: Names =
+        packages.filter(|package| source(package).contains("async fn from_environment")).collect();
+    let is_webhook = |event: &Value| {
+        event["Properties"]["Path"].as_str().is_some_and(|path| path.starts_with("/webhooks/"))
+    };
+    let has_webhook = |function: &Value| {
+        function["Events"].as_mapping().is_some_and(|events| events.values().any(is_webhook))
+    };
+    let webhooks: Names = functions()
+        .into_iter()
+        .filter(|(_, function)| has_webhook(function))
+        .map(|(package, _)| package)
+        .collect();
+    assert_eq!(may_wait, webhooks);
 }

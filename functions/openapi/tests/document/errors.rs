@@ -127,9 +127,9 @@ fn add_responses(path: &str, operation: &mut Value, known: &BTreeMap<&str, &Code
 
 /// Adds the entity tag to the response, and the response to a request with the same tag.
 fn add_tag(operation: &mut Value) {
-    let tag = json!({ "etag": header("Tag of the response. Send it as `If-None-Match`") });
-    operation["responses"]["200"]["headers"] = tag.clone();
-    operation["responses"]["304"] = json!({ "description": "The response is the one that the request names in `If-None-Match`", "headers": tag });
+    let tag = header("Tag of the response. Send it as `If-None-Match`");
+    operation["responses"]["200"]["headers"]["etag"] = tag.clone();
+    operation["responses"]["304"] = json!({ "description": "The response is the one that the request names in `If-None-Match`", "headers": { "etag": tag } });
 }
 
 /// Whether the operation requires a token.
