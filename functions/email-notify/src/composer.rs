@@ -12,6 +12,7 @@ use shared_domain::{
     ids::ContactId,
     keys::{InboxKey, TeamKey},
     notification::{Notification, NotificationKind},
+    phone::PhoneNumber,
     registration::CarrierReason,
 };
 
@@ -65,10 +66,13 @@ impl Composer {
             }
             NotificationKind::UnknownContact { contact, inbox } => {
                 let number = self.contact(notification, contact).await?.map(|contact| contact.number);
-                let inbox = self.inboxes.get(InboxKey { organization, inbox }).await?.map(|inbox| inbox.name);
+                let inbox = self.inboxes.get(InboxKey { organization, inbox }).await?;
+                let text = |number: Option<PhoneNumber>| {
+                    name_or(number.map(|number| number.as_str().to_owned()), "no longer available")
+                };
                 EmailKind::UnknownContact {
-                    number: name_or(number.map(|number| number.as_str().to_owned()), "no longer available"),
-                    inbox: name_or(inbox, "a former inbox"),
+                    number: text(number),
+                    inbox_number: text(inbox.map(|inbox| inbox.number)),
                 }
             }
             NotificationKind::ContactAdded { contact, by } => {

@@ -54,8 +54,8 @@ pub enum EmailKind {
     UnknownContact {
         /// The phone number.
         number: String,
-        /// The name of the inbox.
-        inbox: String,
+        /// The inbox's phone number. Its name is for its members only, and the recipients may be others.
+        inbox_number: String,
     },
     /// A user added a contact.
     ContactAdded {
@@ -101,7 +101,9 @@ impl Email {
             EmailKind::OptOutChanged { contact, opted_out } => {
                 Text::OptOutChanged { email, contact, opted_out: *opted_out }
             }
-            EmailKind::UnknownContact { number, inbox } => Text::UnknownContact { email, number, inbox },
+            EmailKind::UnknownContact { number, inbox_number } => {
+                Text::UnknownContact { email, number, inbox_number }
+            }
             EmailKind::ContactAdded { contact, by } => Text::ContactAdded { email, contact, by },
         };
         Ok(text.render()?)
@@ -120,7 +122,9 @@ impl Email {
             EmailKind::OptOutChanged { contact, opted_out } => {
                 Html::OptOutChanged { email, contact, opted_out: *opted_out }
             }
-            EmailKind::UnknownContact { number, inbox } => Html::UnknownContact { email, number, inbox },
+            EmailKind::UnknownContact { number, inbox_number } => {
+                Html::UnknownContact { email, number, inbox_number }
+            }
             EmailKind::ContactAdded { contact, by } => Html::ContactAdded { email, contact, by },
         };
         Ok(html.render()?)

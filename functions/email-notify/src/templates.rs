@@ -22,7 +22,7 @@ pub(crate) enum Text<'a> {
     #[template(path = "opt-out-changed.txt")]
     OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.txt")]
-    UnknownContact { email: &'a Email, number: &'a str, inbox: &'a str },
+    UnknownContact { email: &'a Email, number: &'a str, inbox_number: &'a str },
     #[template(path = "contact-added.txt")]
     ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
 }
@@ -41,7 +41,7 @@ pub(crate) enum Html<'a> {
     #[template(path = "opt-out-changed.html")]
     OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.html")]
-    UnknownContact { email: &'a Email, number: &'a str, inbox: &'a str },
+    UnknownContact { email: &'a Email, number: &'a str, inbox_number: &'a str },
     #[template(path = "contact-added.html")]
     ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
 }

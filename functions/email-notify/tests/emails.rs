@@ -38,7 +38,7 @@ fn emails() -> Vec<(&'static str, Email)> {
         ("A contact opted in again.", EmailKind::OptOutChanged { contact: jane(), opted_out: false }),
         (
             "A number that is not in the team's contacts sent a message.",
-            EmailKind::UnknownContact { number: "+12025550143".into(), inbox: "Front desk".into() },
+            EmailKind::UnknownContact { number: "+12025550143".into(), inbox_number: "+12025550100".into() },
         ),
         ("A user added a contact.", EmailKind::ContactAdded { contact: jane(), by: "Ada Lovelace".into() }),
     ];

@@ -241,7 +241,10 @@ async fn an_e_mail_contains_the_current_names() {
     let (contact, by) = (named.id, build::user_id("gone"));
     let unknown = NotificationKind::UnknownContact { contact: contact.clone(), inbox: app.inbox.id.clone() };
     assert!(notify(&function, &notification(&app, unknown, Vec::new())).await.is_empty());
-    assert!(text(&ses.mails()[0]).contains("Number: +12025550143\nInbox: Front desk\n"));
+    let mails = ses.mails();
+    let body = text(&mails[0]);
+    assert!(body.contains(&format!("From: +12025550143\nTo: {}\n", app.inbox.number.as_str())), "{body}");
+    assert!(!body.contains(&app.inbox.name), "only members of an inbox see its name");
     let added = Notification {
         id: "not_2".into(),
         ..notification(&app, NotificationKind::ContactAdded { contact, by }, Vec::new())
@@ -266,7 +269,7 @@ async fn an_e_mail_says_which_names_no_longer_exist() {
     let inbox = build::inbox_id("inb_gone");
     let unknown = NotificationKind::UnknownContact { contact: contact.clone(), inbox };
     assert!(notify(&function, &notification(&app, unknown, Vec::new())).await.is_empty());
-    let body = "Number: no longer available\nInbox: a former inbox\n";
+    let body = "From: no longer available\nTo: no longer available\n";
     assert!(text(&ses.mails()[0]).contains(body));
     let out = NotificationKind::OptOutChanged { contact, opted_out: false };
     assert!(
