@@ -1,6 +1,6 @@
 //! Opt-outs: keywords, scopes, the ledger and reviews.
 
-use product_tests::{Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
+use product_tests::{Client, Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 /// Product 7: a message that is only STOP opts out at once and is confirmed once. START opts in again. Until
@@ -228,4 +228,48 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     assert_eq!(decided["contact"]["optedOut"], false);
     team.admin.put(&other_review, out).await.problem(409, "already_decided");
     assert!(waiting().await.is_empty());
+}
+
+/// Creates a registered team with an inbox, as the owner of an organization.
+async fn registered_inbox(stack: &Stack, owner: &Client, name: &str) -> SharedInbox {
+    let created = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
+    let id = created["teamId"].as_str().expect("an id").to_owned();
+    let team = TestTeam { id, admin: owner.clone() };
+    let inbox = team.create_inbox(name).await;
+    team.register(&stack.carrier()).await;
+    inbox
+}
+
+/// Product 7: the owner decides whether a STOP to a shared inbox binds its team or the whole organization.
+/// The journey uses the second organization, in which no other journey opts out.
+#[tokio::test]
+async fn the_owner_decides_whether_a_stop_binds_the_team_or_the_organization() {
+    let stack = Stack::open();
+    let (carrier, zoe) = (stack.carrier(), stack.user("zoe"));
+    let one = registered_inbox(&stack, &zoe, "One scope").await;
+    let two = registered_inbox(&stack, &zoe, "Other scope").await;
+    let set_scope = async |scope: &str| {
+        let organization = zoe.patch("/v1/organization", json!({ "optOutScope": scope })).await.expect(200);
+        assert_eq!(organization["optOutScope"], scope);
+    };
+    let compose = async |inbox: &SharedInbox, phone: &Phone| {
+        let to = json!({ "phoneNumber": phone.number() });
+        zoe.send("/v1/messages", json!({ "from": { "inboxId": inbox.id }, "to": to, "text": "Hi" })).await
+    };
+    let (first, second) = (Phone::new(), Phone::new());
+    carrier.send_inbound(&first, &one.number, "STOP").await;
+    compose(&one, &first).await.problem(409, "opted_out");
+    compose(&two, &first).await.expect(202);
+
+    set_scope("organization").await;
+    carrier.send_inbound(&second, &one.number, "STOP").await;
+    for inbox in [&one, &two] {
+        compose(inbox, &second).await.problem(409, "opted_out");
+    }
+    carrier.send_inbound(&second, &one.number, "START").await;
+    for inbox in [&one, &two] {
+        compose(inbox, &second).await.expect(202);
+    }
+    compose(&one, &first).await.problem(409, "opted_out");
+    set_scope("team").await;
 }
