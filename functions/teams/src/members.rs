@@ -68,8 +68,9 @@ pub(crate) async fn read(
 /// Add or change a member
 ///
 /// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user
-/// who is new to the organization needs a name and an e-mail address, and gets an invitation if the stack has
-/// its own user pool. Idempotent.
+/// who is new to the team needs a name and an e-mail address; the owner can omit those of a user of another
+/// team. A user who is new to the organization gets an invitation if the stack has its own user pool.
+/// Idempotent.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}",
     tag = "teams", operation_id = "putTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),
@@ -175,8 +176,8 @@ fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
     }
 }
 
-/// The user with the name and e-mail address of the request. A user of the organization keeps the values that
-/// are absent.
+/// The user with the name and e-mail address of the request. A user whom the caller may see keeps the values
+/// that are absent. Another user does not, because the response would show them to anyone who guesses an ID.
 fn user_with(
     access: &TeamAccess,
     id: &UserId,
@@ -184,6 +185,8 @@ fn user_with(
     profile: Option<&UserProfile>,
 ) -> Result<User, Problem> {
     let known = profile.map(|profile| &profile.user);
+    let may_see = |profile: &&UserProfile| access.caller.user.owner || profile.role(access.team()).is_some();
+    let shown = profile.filter(may_see).map(|profile| &profile.user);
     let mut errors = FieldErrors::default();
     let mut field = |pointer: &str,
                      given: Option<&String>,
@@ -192,14 +195,12 @@ fn user_with(
         let value = match (given, current) {
             (Some(given), _) => parse(pointer, given),
             (None, Some(current)) => Ok(current.clone()),
-            (None, None) => {
-                Err(FieldError::new(pointer, "a value, because the user is new to the organization"))
-            }
+            (None, None) => Err(FieldError::new(pointer, "a value, because the user is new to the team")),
         };
         errors.check(value).unwrap_or_default()
     };
-    let name = field("/name", details.name.as_ref(), known.map(|user| &user.name), settings::name);
-    let email = field("/email", details.email.as_ref(), known.map(|user| &user.email), settings::email);
+    let name = field("/name", details.name.as_ref(), shown.map(|user| &user.name), settings::name);
+    let email = field("/email", details.email.as_ref(), shown.map(|user| &user.email), settings::email);
     errors.finish()?;
     let user = User { id: id.clone(), name, email, owner: known.is_some_and(|user| user.owner) };
     match profile {

@@ -914,8 +914,9 @@ export interface paths {
         /**
          * Add or change a member
          * @description For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user
-         *     who is new to the organization needs a name and an e-mail address, and gets an invitation if the stack has
-         *     its own user pool. Idempotent.
+         *     who is new to the team needs a name and an e-mail address; the owner can omit those of a user of another
+         *     team. A user who is new to the organization gets an invitation if the stack has its own user pool.
+         *     Idempotent.
          */
         put: operations["putTeamMember"];
         post?: never;
@@ -3264,7 +3265,7 @@ export interface components {
          */
         MediaState: "pending" | "stored" | "refused" | "linked";
         /**
-         * @description A member to add or change. Name and e-mail address are required for a user who is new to the organization.
+         * @description A member to add or change. Name and e-mail address are required for a user who is new to the team.
          *     Absent fields keep their values.
          */
         MemberDetails: {
@@ -9949,6 +9950,8 @@ export interface operations {
                 headers: {
                     /** @description Tag of the response. Send it as `If-None-Match` */
                     etag?: string;
+                    /** @description With `text/csv`: the cursor of the next page. Absent on the last page */
+                    "x-next-cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10811,6 +10814,8 @@ export interface operations {
                 headers: {
                     /** @description Tag of the response. Send it as `If-None-Match` */
                     etag?: string;
+                    /** @description With `text/csv`: the cursor of the next page. Absent on the last page */
+                    "x-next-cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {

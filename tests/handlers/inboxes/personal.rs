@@ -118,7 +118,8 @@ async fn a_user_who_leaves_the_team_and_returns_gets_the_personal_inbox_back() {
         async |event: Event| serve::answer(&router, now(), entropy(), event.request()).await.status();
     assert_eq!(call_teams(event("DELETE /v1/teams/{teamId}/members/{userId}")).await, 204);
     assert_eq!(members(&test, id).await, Vec::<String>::new());
-    let back = event("PUT /v1/teams/{teamId}/members/{userId}").json(&json!({ "role": "member" }));
+    let details = json!({ "role": "member", "name": "Bob", "email": "bob@clinic.example" });
+    let back = event("PUT /v1/teams/{teamId}/members/{userId}").json(&details);
     for _ in 0..2 {
         assert_eq!(call_teams(back.clone()).await, 200);
         assert_eq!(members(&test, id).await, ["bob"]);

@@ -90,8 +90,22 @@ async fn a_new_user_needs_a_name_and_an_email_address() {
     let (status, problem) = call(&app, &put("ada", "team_1", "g#s", &member_body("member", "Gus"))).await;
     assert_eq!((status, pointers(&problem)), (422, vec!["?userId"]));
     assert_eq!(test.engine.keys().await, before);
-    let (status, known) = call(&app, &put("ada", "team_1", "cyn", &json!({ "role": "member" }))).await;
-    assert_eq!((status, &known["email"]), (200, &json!("cyn@clinic.example")), "known from another team");
+}
+
+/// The admins of a team do not see the users of other teams, so an ID that they guess shows them nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guessed_user_of_another_team_is_answered_as_a_new_one_except_for_the_owner() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let role_only = json!({ "role": "member" });
+    let (status, problem) = call(&app, &put("ada", "team_1", "cyn", &role_only)).await;
+    let (status_of_new, of_new) = call(&app, &put("ada", "team_1", "gus", &role_only)).await;
+    assert_eq!((status, status_of_new), (422, 422));
+    assert_eq!(problem["errors"], of_new["errors"]);
+    let (status, known) = call(&app, &put("olga", "team_1", "cyn", &role_only)).await;
+    assert_eq!((status, &known["email"]), (200, &json!("cyn@clinic.example")));
+    let (status, known) = call(&app, &put("ada", "team_1", "cyn", &role_only)).await;
+    assert_eq!((status, &known["email"]), (200, &json!("cyn@clinic.example")), "now a member of the team");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +146,7 @@ async fn a_new_name_appears_in_all_teams_and_inboxes_and_requires_rights_in_all_
         assert_eq!((&shown["name"], &shown["email"], &shown["role"]), expected, "{of}");
     }
     assert_eq!(me(&app, "bob").await["user"]["name"], "Rob");
-    let (status, _) = call(&app, &put("ada", "team_1", "olga", &json!({ "role": "member" }))).await;
+    let (status, _) = call(&app, &put("olga", "team_1", "olga", &json!({ "role": "member" }))).await;
     assert_eq!(status, 200);
     let (status, _) = call(&app, &put("ada", "team_1", "olga", &member_body("member", "Mallory"))).await;
     assert_eq!(status, 403, "admins cannot rename the owner");

@@ -72,7 +72,7 @@ impl From<RoleName> for Role {
     }
 }
 
-/// A member to add or change. Name and e-mail address are required for a user who is new to the organization.
+/// A member to add or change. Name and e-mail address are required for a user who is new to the team.
 /// Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct MemberDetails {
