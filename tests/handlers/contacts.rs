@@ -1,23 +1,73 @@
-//! `contacts`: removals that are interrupted.
+//! `contacts`: numbers that several contacts share, and removals that are interrupted.
 
 use contacts::App;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared_aws::table::Table;
-use shared_domain::{contact::Contact, ids::ContactId, membership::Role, user::User};
+use shared_domain::{
+    contact::Contact,
+    ids::ContactId,
+    membership::Role,
+    user::{User, UserRef},
+};
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use test_kit::{
-    TestApp,
+    TestApp, build,
     gateway::{Event, status_and_json},
 };
 
 use crate::inbound_sms::keywords::{at, inbound, receive};
 
-async fn remove(table: Table, contact: &ContactId) -> (u16, Value) {
+async fn call(table: Table, event: Event) -> (u16, Value) {
     let app = App::new(&table, Claims::standard(), Cursors::fixed("secret"));
-    let parameters = [("teamId", "team_1"), ("contactId", contact.as_str())];
-    let event =
-        Event::new("DELETE /v1/teams/{teamId}/contacts/{contactId}", &parameters).user("org_1", "ada");
+    let event = event.user("org_1", "ada");
     status_and_json(&answer(&contacts::router(app), at(20), 7, event.request()).await)
+}
+
+fn event(method: &str, contact: &ContactId) -> Event {
+    let parameters = [("teamId", "team_1"), ("contactId", contact.as_str())];
+    Event::new(&format!("{method} /v1/teams/{{teamId}}/contacts/{{contactId}}"), &parameters)
+}
+
+async fn remove(table: Table, contact: &ContactId) -> (u16, Value) {
+    call(table, event("DELETE", contact)).await
+}
+
+async fn add_member(test: &TestApp) {
+    let (name, email) = ("Ada".into(), "ada@clinic.example".into());
+    let user = User { id: test.user.id.clone(), name, email, owner: false };
+    test.add_user(test.organization(), &user, &[("team_1", Role::Member)]).await;
+}
+
+/// The parent whom the conversation shows gets a phone of their own, or is removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_contact_of_a_number_takes_the_place_of_one_that_leaves_it() {
+    for leaves in [Some(json!({ "mobileNumber": "+12025550149" })), None] {
+        let test = TestApp::start().await;
+        add_member(&test).await;
+        let named = |id: &str, name: &str, assigned: &str| Contact {
+            id: ContactId::parse(id).unwrap(),
+            first_name: Some(name.into()),
+            assigned: Some(UserRef { id: build::user_id(assigned), name: assigned.to_uppercase() }),
+            provisional: false,
+            ..Contact::provisional(&test.team.id, &test.contact)
+        };
+        let (pat, kim) = (named("con_pat", "Pat", "ben"), named("con_kim", "Kim", "cy"));
+        test.add_contact(&pat).await;
+        test.add_contact(&kim).await;
+        receive(&test, at(10), inbound(1, "Hello")).await;
+        assert_eq!(test.conversation().await.unwrap().contact.id, kim.id);
+        let (status, answer) = match &leaves {
+            Some(change) => call(test.table(), event("PATCH", &kim.id).json(change)).await,
+            None => remove(test.table(), &kim.id).await,
+        };
+        assert!([200, 204].contains(&status), "{answer}");
+        let shown = test.conversation().await.unwrap().contact;
+        assert_eq!((shown.id, shown.assigned), (pat.id, pat.assigned), "{leaves:?}");
+        let search = Event::new("GET /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]);
+        let (_, found) = call(test.table(), search.query("q=2025550143")).await;
+        let names: Vec<_> = found["items"].as_array().unwrap().iter().map(|one| &one["firstName"]).collect();
+        assert_eq!(names, ["Pat"], "{leaves:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,13 +81,7 @@ async fn wherever_a_removal_of_a_contact_crashes_a_repetition_completes_it() {
             ..Contact::provisional(&test.team.id, &test.contact)
         };
         test.add_contact(&pat).await;
-        let user = User {
-            id: test.user.id.clone(),
-            name: "Ada".into(),
-            email: "ada@clinic.example".into(),
-            owner: false,
-        };
-        test.add_user(test.organization(), &user, &[("team_1", Role::Member)]).await;
+        add_member(&test).await;
         receive(&test, at(10), inbound(1, "Hello")).await;
         assert_eq!(test.conversation().await.unwrap().contact.id, pat.id);
         let (first, _) = remove(test.engine.crashing_table(requests), &pat.id).await;

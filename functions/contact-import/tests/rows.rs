@@ -226,6 +226,25 @@ async fn of_two_contacts_with_one_number_the_one_written_last_is_shown() {
     assert_eq!(shown().await, "S-1");
 }
 
+/// The parent whom the conversation showed gets a phone of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_contact_of_a_number_takes_the_place_of_one_that_an_import_gave_another_number() {
+    let team = TestTeam::start().await;
+    team.import("imp_1", "S-1,Pat,L,2025550141,,ben,\nS-2,Kim,L,2025550141,,ada,\n").await;
+    team.receive("2025550141", "Hello", 0).await;
+    let shown = async || {
+        let contact = team.conversation("2025550141").await.unwrap().contact;
+        (contact.external_id.unwrap(), contact.assigned.unwrap().id.as_str().to_owned())
+    };
+    assert_eq!(shown().await, ("S-2".to_owned(), "ada".to_owned()));
+    team.import("imp_2", "S-2,Kim,L,2025550149,,ada,\n").await;
+    assert_eq!(shown().await, ("S-1".to_owned(), "ben".to_owned()));
+    let number = team.contact("S-1").await.unwrap().contact.number;
+    let found = team.contacts().with_number(team.inbox.team_key(), &number, 10, None).await.unwrap();
+    let found: Vec<_> = found.items.into_iter().map(|entry| entry.contact.external_id.unwrap()).collect();
+    assert_eq!(found, ["S-1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_imported_opt_out_is_recorded_with_its_source_and_notifies_no_one() {
     let team = TestTeam::start().await;
