@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use shared_lambda::metric::{METRICS, Metric};
 use test_kit::docs::assert_block;
 
 use super::ROOT;
@@ -53,7 +54,7 @@ fn pages() -> Vec<String> {
             names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
         names.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
     };
-    ["", "docs/", "infra/"].into_iter().flat_map(markdown).collect()
+    ["", "docs/", "docs/operations/", "infra/"].into_iter().flat_map(markdown).collect()
 }
 
 /// Targets of the links of a page, without code blocks.
@@ -151,35 +152,43 @@ fn logged_events() -> BTreeMap<String, LoggedEvent> {
     events
 }
 
-/// Events that a metric filter of the template counts.
+/// Events that metrics count.
 fn counted_events() -> BTreeSet<String> {
-    let filters = super::resources("AWS::Logs::MetricFilter");
-    let patterns = filters.values().filter_map(|filter| filter["FilterPattern"].as_str());
-    let names = patterns.filter_map(|pattern| pattern.split("event = \"").nth(1));
-    names.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    METRICS.iter().map(|metric| metric.event.to_owned()).collect()
 }
 
 #[test]
-fn the_logging_page_lists_the_events_of_the_code() {
+fn the_events_page_lists_the_events_of_the_code() {
     let (events, counted) = (logged_events(), counted_events());
     let list =
         |words: &BTreeSet<String>, separator| words.iter().cloned().collect::<Vec<_>>().join(separator);
     let rows = events.iter().map(|(name, event)| {
-        let bell = if counted.contains(name) { " 🔔" } else { "" };
+        let mark = if counted.contains(name) { " 📈" } else { "" };
         let (levels, messages) = (list(&event.levels, ", "), list(&event.messages, "; "));
-        format!("| `{name}`{bell} | {levels} | {messages} |\n")
+        format!("| `{name}`{mark} | {levels} | {messages} |\n")
     });
-    let table = "| Event | Level | Message |\n|---|---|---|\n".to_owned() + &rows.collect::<String>();
-    assert_block("docs/logging.md", "events", &table);
-    assert!(
-        counted.iter().all(|name| events.contains_key(name)),
-        "every metric filter counts an event of the code"
-    );
+    let table = "| Event | Level | Meaning |\n|---|---|---|\n".to_owned() + &rows.collect::<String>();
+    assert_block("docs/operations/events.md", "events", &table);
+    let unknown: Vec<_> = counted.iter().filter(|name| !events.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "metrics count events that no code logs: {unknown:?}");
 }
 
 #[test]
-fn the_logging_page_explains_every_error() {
-    let page = read("docs/logging.md");
+fn the_metrics_page_lists_the_metrics_of_the_code() {
+    let rows = METRICS.iter().map(|metric| {
+        let dimension = metric.dimension.map(|(name, _)| format!(", `{name}`")).unwrap_or_default();
+        let Metric { name, event, meaning, .. } = metric;
+        format!("| `{name}` | {} | `Stack`{dimension} | {meaning} | `{event}` |\n", metric.value.unit())
+    });
+    let head = "| Name | Unit | Dimensions | Meaning | Log event |\n|---|---|---|---|---|\n";
+    assert_block("docs/operations/metrics.md", "metrics", &(head.to_owned() + &rows.collect::<String>()));
+    let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), METRICS.len(), "names are unique");
+}
+
+#[test]
+fn the_events_page_explains_every_error() {
+    let page = read("docs/operations/events.md");
     let rows = page.split("## Errors").nth(1).unwrap().lines().filter(|line| line.starts_with("| `"));
     let names = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
     let explained: BTreeSet<_> = names.map(|name| name.trim_matches(['|', ' ', '`']).to_owned()).collect();
@@ -219,15 +228,6 @@ fn the_settings_of_the_operation_page_are_the_parameters_of_the_template() {
         let shown = if shown == "empty" { "" } else { shown.trim_matches('`') };
         assert!(described || shown == default, "{name}: the page says {shown:?}, the template {default:?}");
     }
-}
-
-#[test]
-fn the_operation_page_explains_every_alarm() {
-    let page = read("infra/README.md");
-    let rows = page.split("## Alarms").nth(1).unwrap().lines().filter(|line| line.starts_with("| `"));
-    let names = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
-    let explained: BTreeSet<_> = names.map(|name| name.trim_matches(['|', ' ', '`']).to_owned()).collect();
-    assert_eq!(explained, super::resources("AWS::CloudWatch::Alarm").into_keys().collect());
 }
 
 /// Prose that repeats a constant of the code: the page, its words, the source, and the line that sets the

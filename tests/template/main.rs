@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+mod alarms;
 mod docs;
 mod roles;
 mod variables;
@@ -9,7 +10,6 @@ mod variables;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
 
 use serde_norway::Value;
@@ -75,15 +75,6 @@ fn every_queue_has_an_alarm_and_a_dead_letter_queue_unless_it_is_one() {
 }
 
 #[test]
-fn every_function_has_an_alarm() {
-    let alarms = resources("AWS::CloudWatch::Alarm");
-    for name in resources("AWS::Serverless::Function").keys() {
-        let watches = |alarm: &Value| texts(&alarm["Dimensions"]).contains(name);
-        assert!(alarms.values().any(watches), "{name}");
-    }
-}
-
-#[test]
 fn every_function_writes_json_to_a_log_group_with_a_retention() {
     let template = template();
     let logging = &template["Globals"]["Function"]["LoggingConfig"];
@@ -92,29 +83,6 @@ fn every_function_writes_json_to_a_log_group_with_a_retention() {
     assert!(groups.contains_key(&texts(&logging["LogGroup"]).concat()));
     assert!(groups.values().all(|group| !group["RetentionInDays"].is_null()));
     assert!(functions().values().all(|function| function["LoggingConfig"].is_null()));
-}
-
-#[test]
-fn every_metric_filter_matches_an_event_that_the_code_logs() {
-    let mut code = String::new();
-    for folder in ["functions", "shared"] {
-        collect_sources(Path::new(&format!("{ROOT}/{folder}")), &mut code);
-    }
-    for (name, filter) in resources("AWS::Logs::MetricFilter") {
-        let event = filter["FilterPattern"].as_str().unwrap().split('"').nth(1).unwrap();
-        assert!(code.contains(&format!("\"{event}\"")), "{name}: no code logs {event}");
-    }
-}
-
-fn collect_sources(folder: &Path, text: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("tests") {
-            collect_sources(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text.push_str(&fs::read_to_string(&path).unwrap());
-        }
-    }
 }
 
 #[test]

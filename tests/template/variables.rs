@@ -66,10 +66,10 @@ fn names_in(function: &Value) -> Names {
     variables.keys().map(|name| name.as_str().unwrap().to_owned()).collect()
 }
 
-/// Variables that the template sets for all functions, except the log level, which is read by shared-lambda.
+/// Variables that the template sets for all functions, except those that the logger of shared-lambda reads.
 fn common() -> Names {
     let mut names = names_in(&template()["Globals"]["Function"]);
-    assert!(names.remove("RUST_LOG"));
+    assert!(names.remove("RUST_LOG") && names.remove("STACK_NAME"));
     names
 }
 

@@ -124,11 +124,24 @@ async fn acquire(
 ) -> Result<Json<HeldLock>, Problem> {
     let user = &access.member.membership.user;
     match app.locks.acquire(access.key(), user, now, entropy, &app.policy).await? {
-        Acquired::Held(lease) => Ok(Json(HeldLock::of(&lease, now, &app.policy))),
-        Acquired::Denied(denied) => Err(refusal::locked(&denied)),
-        Acquired::TooMany(held) => Err(refusal::too_many_locks(&held, app.policy.per_user, now)),
+        Acquired::Held(lease) => {
+            tracing::info!(event = "lock_acquired", inbox = %access.member.membership.inbox, "lock acquired");
+            Ok(Json(HeldLock::of(&lease, now, &app.policy)))
+        }
+        Acquired::Denied(denied) => {
+            log_refused(&access, "held");
+            Err(refusal::locked(&denied))
+        }
+        Acquired::TooMany(held) => {
+            log_refused(&access, "limit");
+            Err(refusal::too_many_locks(&held, app.policy.per_user, now))
+        }
         Acquired::NoConversation => Err(Problem::not_found()),
     }
+}
+
+fn log_refused(access: &LockAccess, reason: &str) {
+    tracing::info!(event = "lock_refused", inbox = %access.member.membership.inbox, reason, "lock refused");
 }
 
 /// Renew a lock
@@ -152,7 +165,11 @@ async fn renew(
     let user = &access.member.membership.user.id;
     match app.locks.renew(access.key(), user, token, renewal.active, now, &app.policy).await? {
         Renewed::Held(lease) => Ok(Json(HeldLock::of(&lease, now, &app.policy))),
-        Renewed::Lost(lost) => Err(refusal::lock_lost(&lost)),
+        Renewed::Lost(lost) => {
+            let reason = lost.loss.code();
+            tracing::info!(event = "lock_lost", inbox = %access.member.membership.inbox, reason, "lock lost");
+            Err(refusal::lock_lost(&lost))
+        }
         Renewed::NoConversation => Err(Problem::not_found()),
     }
 }

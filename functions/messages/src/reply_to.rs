@@ -1,7 +1,7 @@
 //! Replies: under the lock of a shared inbox, or without a lock from a personal inbox.
 
 use axum::extract::State;
-use shared_aws::messaging::{Acceptance, Guard};
+use shared_aws::messaging::{Acceptance, Accepted, Guard};
 use shared_domain::{
     conversation::Conversation,
     ids::MessageId,
@@ -93,6 +93,10 @@ pub(crate) async fn reply(
         idempotency: attempt.idempotency(),
     };
     let stored = app.sends.accept(acceptance).await?;
+    if let Some(waited) = conversation.unanswered_for(now).filter(|_| stored == Accepted::Stored) {
+        let (inbox, seconds) = (&member.membership.inbox, waited.as_secs());
+        tracing::info!(event = "conversation_answered", %inbox, seconds, "conversation answered");
+    }
     outcome::answer(app, now, &attempt, &message, stored, |current| {
         let reasons = current.map(|current| reasons(&account, &current, &guard, now)).unwrap_or_default();
         reasons.first().map(refusal::refused)

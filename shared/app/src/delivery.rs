@@ -88,8 +88,15 @@ impl DeliveryWorkflow {
             detail: error_code.map(|code| error_code::sentence(code).into_owned()),
         };
         let state = delivery_state(state);
-        let reported = self.deliveries.report(organization, id, state, &report, Some(carrier_id)).await?;
-        Ok(if reported == Reported::NoMessage { Recorded::NoMessage } else { Recorded::Done })
+        match self.deliveries.report(organization, id, state, &report, Some(carrier_id)).await? {
+            Reported::NoMessage => return Ok(Recorded::NoMessage),
+            Reported::Known(_) => {}
+            Reported::Added(_) => {
+                let state = state.as_str();
+                tracing::info!(event = "delivery_reported", message_id = %id, state, "delivery state recorded");
+            }
+        }
+        Ok(Recorded::Done)
     }
 }
 

@@ -16,6 +16,8 @@
 //! assert_eq!(Folder::after(Direction::Outbound), Folder::Archived);
 //! ```
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -120,6 +122,13 @@ impl Conversation {
     pub fn unseen_by(&self, last_seen: Option<&MessageId>) -> Option<&MessageId> {
         let newest = self.last_inbound.as_ref()?;
         last_seen.filter(|seen| *seen < newest).map(|_| newest)
+    }
+
+    /// How long the newest message has waited for an answer. `None` if it is outbound.
+    pub fn unanswered_for(&self, now: Timestamp) -> Option<Duration> {
+        let is_inbound = self.last_message.direction == Direction::Inbound;
+        let millis = now.millis().saturating_sub(self.last_activity_at.millis());
+        is_inbound.then(|| Duration::from_millis(millis.try_into().unwrap_or_default()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod metric;
 pub mod queue;
 pub mod telemetry;
 

@@ -1,5 +1,6 @@
 //! Logging: one JSON line per event on standard error. `RUST_LOG` sets the level: `info`, `debug` and so on.
-//! Lines carry named fields, never phone numbers, message text, e-mail addresses or tokens.
+//! Lines carry named fields, never phone numbers, message text, e-mail addresses or tokens. A line whose
+//! event has a metric carries it too ([`crate::metric`]).
 //!
 //! Libraries cannot be held to that rule: below `info` they log whole requests. So `RUST_LOG` applies to the
 //! code of this workspace, and libraries log at `info` at most. A panic is logged with its location only,
@@ -11,25 +12,32 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{FilterFn, LevelFilter, filter_fn},
-    fmt::{self, MakeWriter},
+    fmt::{self, MakeWriter, format::JsonFields},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 
+use crate::metric::MetricFormat;
+
 /// Installs the logger. Call it first in `main`.
 pub fn start() {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok());
-    subscriber(level.unwrap_or(LevelFilter::INFO), std::io::stderr).init();
+    let stack = std::env::var("STACK_NAME").unwrap_or_default();
+    subscriber(level.unwrap_or(LevelFilter::INFO), stack, std::io::stderr).init();
     std::panic::set_hook(Box::new(log_panic));
 }
 
 /// Returns a logger that writes to `writer`: the workspace's lines up to `level`, and those of libraries up
-/// to `info`.
-pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+/// to `info`. Metrics are those of this stack.
+pub fn subscriber<W>(level: LevelFilter, stack: String, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().json().with_writer(writer).with_current_span(true).with_span_list(false);
+    let json = fmt::format().json().with_current_span(true).with_span_list(false);
+    let lines = fmt::layer()
+        .with_writer(writer)
+        .fmt_fields(JsonFields::new())
+        .event_format(MetricFormat::new(json, stack));
     Registry::default().with(lines.with_filter(filter(level)))
 }
 
@@ -111,7 +119,7 @@ mod tests {
     fn the_level_applies_to_this_workspace() {
         let lines = Lines::default();
         let writer = lines.clone();
-        with_default(subscriber(LevelFilter::DEBUG, move || writer.clone()), || {
+        with_default(subscriber(LevelFilter::DEBUG, String::new(), move || writer.clone()), || {
             tracing::debug!("detail");
             tracing::trace!("more detail");
         });
@@ -124,9 +132,10 @@ mod tests {
         let writer = lines.clone();
         let before = panic::take_hook();
         panic::set_hook(Box::new(log_panic));
-        let ended = with_default(subscriber(LevelFilter::INFO, move || writer.clone()), || {
-            panic::catch_unwind(|| panic!("canary +12025550143"))
-        });
+        let ended =
+            with_default(subscriber(LevelFilter::INFO, String::new(), move || writer.clone()), || {
+                panic::catch_unwind(|| panic!("canary +12025550143"))
+            });
         panic::set_hook(before);
         assert!(ended.is_err());
         let text = lines.text();

@@ -186,7 +186,7 @@ async fn log(level: LevelFilter, also: impl Fn()) -> (String, Vec<String>, usize
         }
         also();
     }
-    .with_subscriber(telemetry::subscriber(level, lines.clone()))
+    .with_subscriber(telemetry::subscriber(level, "simulation".to_owned(), lines.clone()))
     .await;
     assert!(succeeded >= 15 && succeeded < count, "{succeeded} of {count} succeeded");
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
