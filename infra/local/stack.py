@@ -127,6 +127,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
             "environment": emulator.operator,
             "stack": deploy.STACK,
             "outputs": deployment.outputs,
+            "eventsTopicArn": deployment.outputs["EventsTopicArn"],
             "functions": deployment.of_type(template.load(), "AWS::Serverless::Function"),
         },
     }

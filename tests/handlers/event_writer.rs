@@ -13,7 +13,7 @@ use shared_aws::{
     team::{AuditEvent, Members},
 };
 use shared_domain::{
-    event::{Event, EventScope},
+    event::{Event, EventScope, EventType},
     ids::MessageId,
     inbox::{Inbox, Stage},
     lock::{FencingToken, LockPolicy},
@@ -28,6 +28,7 @@ use test_kit::{
     build::{self, inbound_text},
     changes::Changes,
     lambda_event::{event, stream_record},
+    topic::{FakeTopic, Publication},
 };
 
 /// An app, what its stream reports, and the writer behind the stream.
@@ -35,6 +36,8 @@ struct Stream {
     app: TestApp,
     changes: Changes,
     writer: App,
+    topic: FakeTopic,
+    published: Vec<Publication>,
     last: Vec<Value>,
 }
 
@@ -42,8 +45,9 @@ impl Stream {
     async fn start() -> Self {
         let app = TestApp::start().await;
         let changes = Changes::from_now(&app.engine).await;
-        let writer = App::new(&app.table());
-        Self { app, changes, writer, last: Vec::new() }
+        let topic = FakeTopic::start().await;
+        let writer = App::new(&app.table(), topic.client());
+        Self { app, changes, writer, topic, published: Vec::new(), last: Vec::new() }
     }
 
     /// Writes the events of what changed and returns `type` and `data` of those of the inbox.
@@ -65,6 +69,12 @@ impl Stream {
         self.last = self.changes.take(&self.app.engine).await;
         let response = handle(&self.writer, event(self.last.clone()), now()).await;
         assert!(response.batch_item_failures.is_empty());
+        self.published = self.topic.drain();
+        for Publication { body, .. } in &self.published {
+            let body = body.to_string();
+            let private = private_texts(self).into_iter().find(|text| body.contains(text));
+            assert_eq!(private, None, "{body}");
+        }
     }
 
     async fn stored(&self, scope: &EventScope) -> Vec<Event> {
@@ -319,7 +329,7 @@ async fn the_first_record_without_its_events_is_delivered_again() {
     stream.receive("SM1").await;
     let mut records = stream.changes.take(&stream.app.engine).await;
     records.retain(|record| !record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap().starts_with("con_"));
-    let unreachable = App::new(&TestApp::unreachable_table());
+    let unreachable = App::new(&TestApp::unreachable_table(), stream.topic.client());
     let response = handle(&unreachable, event(records.clone()), now()).await;
     let reported = response.batch_item_failures[0].item_identifier.clone().unwrap();
     let visible = |record: &&Value| {
@@ -330,10 +340,83 @@ async fn the_first_record_without_its_events_is_delivered_again() {
     assert_eq!(first["dynamodb"]["SequenceNumber"], reported);
 
     for requests in 0..8 {
-        let host = App::new(&stream.app.engine.crashing_table(requests));
+        let host = App::new(&stream.app.engine.crashing_table(requests), stream.topic.client());
         handle(&host, event(records.clone()), now()).await;
     }
     handle(&stream.writer, event(records), now()).await;
     let events: Vec<_> = stream.stored(&stream.inbox_scope()).await.into_iter().map(parts).collect();
     assert_eq!(types(&events), ["conversation.updated", "message.created"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_published_with_its_ids_and_facts_and_without_texts_numbers_and_names() {
+    let mut stream = Stream::start().await;
+    let message = stream.receive("SM1").await;
+    stream.events().await;
+    let published = stream.published.clone();
+    let created = published.iter().find(|one| one.attributes["type"] == "message.created").unwrap();
+    let stored = stream.stored(&stream.inbox_scope()).await;
+    let event = stored.iter().find(|event| event.event.kind == EventType::MessageCreated).unwrap();
+    let conversation = stream.app.conversation_id();
+    assert_eq!(created.group, conversation.as_str());
+    assert_eq!(created.deduplication_id, event.event.id.as_str());
+    assert_eq!(
+        created.body,
+        json!({
+            "eventId": event.event.id, "type": "message.created", "at": event.event.at.to_string(),
+            "organizationId": "org_1", "teamId": "team_1", "inboxId": stream.app.inbox.id,
+            "sequence": event.sequence, "conversationId": conversation, "messageId": message,
+            "data": { "direction": "inbound", "channel": "sms", "segments": 1, "state": "received",
+                "createdAt": created.body["data"]["createdAt"] },
+        })
+    );
+    let attributes = ["organizationId", "teamId", "inboxId"];
+    assert!(attributes.iter().all(|name| created.body[*name] == created.attributes[*name]));
+    let of_team = published.iter().find(|one| one.attributes["type"] == "contact.updated").unwrap();
+    assert_eq!((of_team.group.as_str(), of_team.attributes.get("inboxId")), ("team_1", None));
+
+    let event = shared_aws::event::PublishedEvent::parse(&created.body.to_string()).unwrap();
+    let log = EventLog::new(stream.app.table());
+    let read = log.get(&event.scope().unwrap(), event.sequence).await.unwrap().unwrap();
+    assert_eq!((read.event.id, read.sequence), (event.event_id, event.sequence));
+}
+
+/// What a subscriber must not get.
+fn private_texts(stream: &Stream) -> Vec<String> {
+    let (contact, inbox) = (build::contact(), &stream.app.inbox);
+    let texts = ["Is the office open?", "Until five.", "We are closed.", "Bob", "BOB", "Ada"];
+    let names = [contact.first_name, contact.last_name, contact.external_id].into_iter().flatten();
+    let numbers = [contact.number.as_str(), stream.app.contact.as_str(), inbox.number.as_str()];
+    let of_inbox = [inbox.name.clone(), inbox.api_code.clone()];
+    texts
+        .map(str::to_owned)
+        .into_iter()
+        .chain(names)
+        .chain(numbers.map(str::to_owned))
+        .chain(of_inbox)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_stored_and_not_published_is_published_when_its_record_comes_again() {
+    let mut stream = Stream::start().await;
+    stream.receive("SM1").await;
+    let records = stream.changes.take(&stream.app.engine).await;
+    stream.topic.refuse(true);
+    let response = handle(&stream.writer, event(records.clone()), now()).await;
+    assert_eq!(response.batch_item_failures.len(), 1);
+    let stored = stream.stored(&stream.inbox_scope()).await;
+    assert_eq!(stored.len(), 2);
+    assert_eq!(stream.topic.drain(), []);
+
+    stream.topic.refuse(false);
+    for _ in 0..2 {
+        let response = handle(&stream.writer, event(records.clone()), now()).await;
+        assert!(response.batch_item_failures.is_empty());
+        let published = stream.topic.drain();
+        let of_inbox = published.iter().filter(|one| one.attributes.contains_key("inboxId"));
+        let ids: Vec<_> = of_inbox.map(|one| one.deduplication_id.as_str()).collect();
+        assert_eq!(ids, stored.iter().map(|event| event.event.id.as_str()).collect::<Vec<_>>());
+    }
+    assert_eq!(stream.stored(&stream.inbox_scope()).await, stored);
 }

@@ -37,4 +37,5 @@ mod registration;
 mod retries;
 mod teams;
 mod templates;
+mod topic;
 mod wizard;

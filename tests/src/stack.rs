@@ -57,6 +57,8 @@ struct StackFile {
 struct AwsSettings {
     environment: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
+    #[serde(rename = "eventsTopicArn")]
+    events_topic_arn: String,
     functions: BTreeMap<String, String>,
 }
 
@@ -133,6 +135,11 @@ impl Stack {
     /// Returns an output of the template.
     pub fn output(&self, name: &str) -> &str {
         self.document.aws.outputs.get(name).unwrap_or_else(|| panic!("no output {name}"))
+    }
+
+    /// Returns the ARN of the topic of events.
+    pub fn events_topic_arn(&self) -> &str {
+        &self.document.aws.events_topic_arn
     }
 
     pub(crate) fn endpoint(&self) -> &str {

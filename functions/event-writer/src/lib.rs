@@ -1,11 +1,12 @@
-//! Events: table stream → numbered events of inboxes and teams.
+//! Events: table stream → numbered events of inboxes and teams → topic.
 //!
 //! The stream has every accepted write, so each change has its event, and an event is derived from a stream
 //! record alone, so there is no event without a change. Idempotent by the event's id, which is derived from
 //! the id of the stream record, see [`EventLog`].
 //!
-//! If an event is not stored, the function reports its record. The stream then delivers that record and the
-//! later ones again, for as long as it has them (24 hours).
+//! If an event is not stored or not published, the function reports its record. The stream then delivers that
+//! record and the later ones again, for as long as it has them (24 hours). An event that an earlier attempt
+//! stored is published again, because that attempt may have died before it published the event.
 
 mod derive;
 
@@ -21,13 +22,13 @@ use aws_lambda_events::event::{
 use futures_util::{StreamExt, stream};
 use shared_aws::{
     clients::Aws,
-    event::{Change, EventLog},
+    event::{Change, EventLog, EventsTopic},
     inbox::Inboxes,
     table::{StoreError, Table},
 };
 use shared_domain::{
-    event::{EventScope, NewEvent},
-    ids::{EventId, TeamId},
+    event::{Event as StoredEvent, EventScope, NewEvent},
+    ids::{ConversationId, EventId, TeamId},
     keys::InboxKey,
     time::Timestamp,
 };
@@ -46,6 +47,7 @@ const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 #[derive(Debug)]
 pub struct App {
     log: EventLog,
+    topic: EventsTopic,
     inboxes: Inboxes,
     /// The teams of inboxes, which never change.
     teams: Mutex<HashMap<EventScope, TeamId>>,
@@ -58,22 +60,24 @@ impl App {
     /// Reads settings and creates clients.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
-        let name = env.required("TABLE_NAME");
+        let (name, topic) = (env.required("TABLE_NAME"), env.required("EVENTS_TOPIC_ARN"));
         env.finish()?;
-        Ok(Self::new(&Table::of(&Aws::from_environment()?, name)))
+        let aws = Aws::from_environment()?;
+        Ok(Self::new(&Table::of(&aws, name), EventsTopic::new(&aws, topic)))
     }
 
     #[expect(missing_docs, reason = "the name says it all")]
-    pub fn new(table: &Table) -> Self {
+    pub fn new(table: &Table, topic: EventsTopic) -> Self {
         Self {
             log: EventLog::new(table.clone()),
+            topic,
             inboxes: Inboxes::new(table.clone()),
             teams: Mutex::default(),
         }
     }
 
-    /// Stores the events of one inbox or team. Returns the index of the first record that must be delivered
-    /// again.
+    /// Stores and publishes the events of one inbox or team. Returns the index of the first record that must
+    /// be delivered again.
     async fn write(&self, scope: EventScope, batch: Batch, now: Timestamp) -> Result<(), usize> {
         let (records, events): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let failed = |index: usize, error: StoreError| {
@@ -82,10 +86,30 @@ impl App {
         };
         let events = self.with_team(&scope, events).await.map_err(|error| failed(0, error))?;
         let appended = self.log.append(&scope, &events, now).await;
-        match appended.failure {
-            None => Ok(()),
-            Some(error) => Err(failed(appended.stored.len(), error)),
+        let unpublished = self.publish(&appended.stored).await.map(|index| records[index]);
+        let unstored = appended.failure.map(|error| failed(appended.stored.len(), error));
+        unpublished.into_iter().chain(unstored).min().map_or(Ok(()), Err)
+    }
+
+    /// Publishes the events of each conversation in their order. Returns the index of the first event that
+    /// was not published.
+    async fn publish(&self, events: &[StoredEvent]) -> Option<usize> {
+        let mut groups = BTreeMap::<Option<&ConversationId>, Vec<usize>>::new();
+        for (index, stored) in events.iter().enumerate() {
+            groups.entry(stored.event.conversation.as_ref()).or_default().push(index);
         }
+        let publish_group = async |indices: Vec<usize>| {
+            for index in indices {
+                if let Err(error) = self.topic.publish(&events[index]).await {
+                    tracing::error!(event = "event_not_published", %error, "event not published");
+                    return Some(index);
+                }
+            }
+            None
+        };
+        let groups = groups.into_values().map(|indices| Box::pin(publish_group(indices)));
+        let outcomes: Vec<_> = stream::iter(groups).buffer_unordered(MAX_CONCURRENCY).collect().await;
+        outcomes.into_iter().flatten().min()
     }
 
     /// Sets the team of events whose changed item does not have it.

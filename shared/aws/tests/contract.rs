@@ -59,4 +59,6 @@ mod teams;
 #[cfg(test)]
 mod templates;
 #[cfg(test)]
+mod topic;
+#[cfg(test)]
 mod unread;

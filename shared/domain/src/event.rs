@@ -91,6 +91,48 @@ impl EventType {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
+    /// The fields of the data that the stack's topic has, as JSON pointers: ids and facts, and no text, phone
+    /// number, e-mail address or name.
+    pub fn public_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ConversationUpdated => &[
+                "/contact/contactId",
+                "/contact/provisional",
+                "/contact/optedOut",
+                "/contact/blocked",
+                "/folder",
+                "/read",
+                "/lastMessage/messageId",
+                "/lastMessage/direction",
+                "/lastActivityAt",
+                "/deliveryFailed",
+            ],
+            Self::MessageCreated | Self::MessageUpdated => {
+                &["/direction", "/channel", "/segments", "/state", "/createdAt"]
+            }
+            Self::LockAcquired | Self::LockReleased | Self::LockBroken => {
+                &["/holder/id", "/expiresAt", "/brokenBy/id"]
+            }
+            Self::InboxChanged => &["/kind", "/retired", "/outOfOffice/mode"],
+            Self::MembershipChanged => &["/userId", "/role", "/removed"],
+            Self::ContactUpdated => &["/contactId", "/assignedUserId", "/provisional", "/removed"],
+            Self::OptOutChanged => &["/at", "/contactId", "/status", "/scope", "/source"],
+            Self::RegistrationChanged => &["/status", "/submitted"],
+            Self::ImportChanged => &[
+                "/importId",
+                "/status",
+                "/dryRun",
+                "/rows",
+                "/created",
+                "/updated",
+                "/unchanged",
+                "/refused",
+                "/totalRows",
+                "/finishedAt",
+            ],
+        }
+    }
+
     /// Whether only admins of the team and the owner see the event.
     pub fn is_for_managers(self) -> bool {
         self == Self::ImportChanged

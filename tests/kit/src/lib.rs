@@ -1,8 +1,8 @@
 //! Fixtures for tests that run without the local cloud.
 //!
 //! [`build`] makes domain values with defaults, and [`TestApp`] starts every service that a function talks
-//! to: a DynamoDB engine with the table of `template.yaml`, the carrier simulator, an object store and a
-//! queue. [`gateway::Event`] makes the events of the HTTP API. [`faults`], [`crash`] and [`meter`] come
+//! to: a DynamoDB engine with the table of `template.yaml`, the carrier simulator, an object store, a queue
+//! and a topic. [`gateway::Event`] makes the events of the HTTP API. [`faults`], [`crash`] and [`meter`] come
 //! between a client and its service: they make requests fail, stop a host, and count capacity units.
 
 #![allow(
@@ -32,6 +32,7 @@ pub mod s3;
 pub mod secrets;
 pub mod snapshot;
 pub mod template;
+pub mod topic;
 pub mod twilio;
 pub mod user_directory;
 pub mod user_pool;

@@ -3,7 +3,7 @@
 //! write.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,7 @@ use test_kit::{
     engine::Engine,
     faults::Faults,
     gateway::{self, Event},
+    topic::FakeTopic,
 };
 use tokio::task::JoinSet;
 
@@ -60,7 +61,7 @@ impl Shard {
     }
 
     /// Delivers all records in order, as Lambda does: a batch comes again from the first record that failed.
-    async fn deliver(mut self, engine: Engine, faults: Faults, seed: u64) {
+    async fn deliver(mut self, engine: Engine, faults: Faults, topic: FakeTopic, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed * 1_000 + self.number as u64);
         let mut zombies = JoinSet::new();
         let mut position = 0;
@@ -75,7 +76,7 @@ impl Shard {
             }
             let batch: StreamEvent =
                 serde_json::from_value(json!({ "Records": self.records[position..end] })).unwrap();
-            let writer = event_writer::App::new(&faults.table(&engine));
+            let writer = event_writer::App::new(&faults.table(&engine), topic.client());
             match random.u8(0..8) {
                 // The host dies at one of its waits.
                 0 => {
@@ -155,13 +156,13 @@ async fn run(seed: u64, changes: usize) {
         let inbox = shared_domain::inbox::Inbox { id: build::inbox_id(id), ..app.inbox.clone() };
         app.add_member(&inbox, &app.user).await;
     }
-    let faults = Faults::seeded(seed);
+    let (faults, topic) = (Faults::seeded(seed), FakeTopic::start().await);
     faults.set_percent(5);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut shards = JoinSet::new();
     for number in 0..SHARDS {
         let shard = Shard::new(number, changes / SHARDS, &mut random);
-        shards.spawn(shard.deliver(app.engine.clone(), faults.clone(), seed));
+        shards.spawn(shard.deliver(app.engine.clone(), faults.clone(), topic.clone(), seed));
     }
     let reader = tokio::spawn(read_all(app, changes / SHARDS * SHARDS));
     shards.join_all().await;
@@ -180,11 +181,26 @@ async fn run(seed: u64, changes: usize) {
     }
     assert_eq!(times.len(), changes / SHARDS * SHARDS, "each change has its event");
     assert!(times.values().all(|count| *count == 1), "each change has one event");
+    assert_published(&topic, &seen);
     eprintln!(
         "events: seed {seed}, {changes} changes, {:?}, faults {:?}",
         started.elapsed(),
         faults.injected()
     );
+}
+
+/// Requires that each event was published at least once.
+fn assert_published(topic: &FakeTopic, seen: &Seen) {
+    let mut published = HashMap::<String, BTreeSet<u64>>::new();
+    for message in topic.drain() {
+        let inbox = message.body["inboxId"].as_str().unwrap().to_owned();
+        published.entry(inbox).or_default().insert(message.body["sequence"].as_u64().unwrap());
+    }
+    for (inbox, users) in &seen.0 {
+        let missing: Vec<_> =
+            (1..=users.len() as u64).filter(|sequence| !published[inbox].contains(sequence)).collect();
+        assert!(missing.is_empty(), "{inbox}: {missing:?} were not published");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -86,6 +86,10 @@ impl Aws {
         aws_sdk_sqs::Client::new(&self.sdk_config().build())
     }
 
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.sdk_config().build())
+    }
+
     /// Does not retry: SES has no idempotency keys, so a second attempt could send the e-mail twice.
     pub fn mail(&self) -> aws_sdk_sesv2::Client {
         aws_sdk_sesv2::Client::new(&self.sdk_config().retry_config(RetryConfig::disabled()).build())

@@ -208,6 +208,12 @@ impl EventLog {
         Ok(newest)
     }
 
+    /// Returns an event, read consistently. `None` if it is expired or was never stored.
+    pub async fn get(&self, scope: &EventScope, sequence: u64) -> Result<Option<Event>, StoreError> {
+        let row: Option<EventRow> = self.table.get(event_key(scope, sequence), true).await?;
+        row.map(|row| row.event(scope)).transpose()
+    }
+
     /// Returns at most `limit` events after a number, read consistently, in their order. The first has
     /// another number than the next one if the events in between are expired.
     pub async fn after(

@@ -1,9 +1,12 @@
-//! Events: the changes that the table's stream reports, and the numbered events of inboxes and teams.
+//! Events: the changes that the table's stream reports, the numbered events of inboxes and teams, and the
+//! topic to which they are published.
 
 pub(crate) mod changes;
 pub(crate) mod event_log;
+pub(crate) mod topic;
 
 pub use self::{
     changes::{Change, Images, Subject},
     event_log::{Appended, EventLog},
+    topic::{EventsTopic, PublishedEvent, TopicError},
 };
