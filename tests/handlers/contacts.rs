@@ -1,11 +1,17 @@
 //! `contacts`: numbers that several contacts share, and removals that are interrupted.
 
+use std::collections::BTreeMap;
+
 use contacts::App;
 use serde_json::{Value, json};
-use shared_aws::table::Table;
+use shared_aws::{
+    contact::{ContactEntry, ContactWrite, Contacts},
+    table::Table,
+};
 use shared_domain::{
     contact::Contact,
     ids::ContactId,
+    keys::TeamKey,
     membership::Role,
     user::{User, UserRef},
 };
@@ -68,6 +74,40 @@ async fn the_other_contact_of_a_number_takes_the_place_of_one_that_leaves_it() {
         let names: Vec<_> = found["items"].as_array().unwrap().iter().map(|one| &one["firstName"]).collect();
         assert_eq!(names, ["Pat"], "{leaves:?}");
     }
+}
+
+/// An ID of one contact can be the beginning of another's name, or its number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_an_external_id_also_finds_the_contacts_of_that_name_or_number() {
+    let test = TestApp::start().await;
+    add_member(&test).await;
+    let contact = |id: &str, name: &str, external_id: Option<&str>, number: &str| Contact {
+        id: ContactId::parse(id).unwrap(),
+        first_name: Some(name.into()),
+        external_id: external_id.map(str::to_owned),
+        provisional: false,
+        ..Contact::provisional(&test.team.id, &build::number(number))
+    };
+    for added in [
+        contact("con_1", "Pat", Some("max"), "+12025550141"),
+        contact("con_2", "Max", None, "+12025550142"),
+        contact("con_3", "Maxine", None, "+12025550143"),
+        contact("con_4", "Kim", Some("2025550142"), "+12025550144"),
+    ] {
+        let team = TeamKey { organization: test.organization(), team: &test.team.id };
+        let entry = ContactEntry { contact: added, custom: BTreeMap::new(), version: 1 };
+        let written = Contacts::new(test.table()).write(team, None, &entry, None).await.unwrap();
+        assert_eq!(written, ContactWrite::Done);
+    }
+    let names = async |query: &str| {
+        let search = Event::new("GET /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]);
+        let (_, found) = call(test.table(), search.query(query)).await;
+        let items = found["items"].as_array().unwrap().iter();
+        items.map(|one| one["firstName"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("q=max").await, ["Pat", "Max", "Maxine"]);
+    assert_eq!(names("q=max&limit=2").await, ["Pat", "Max"]);
+    assert_eq!(names("q=2025550142").await, ["Kim", "Max"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -191,6 +191,8 @@ async fn media_are_stored_and_unknown_fields_ignored() {
     assert_eq!(answer.status(), 200);
     let media = &test.history().await[0].media;
     assert!(!media.is_empty() && media[0].content_type.as_deref().unwrap().starts_with("image/"));
+    let last = test.conversation().await.unwrap().last_message;
+    assert_eq!(last.media, media.len(), "a list shows that a message without words has files");
 }
 
 #[tokio::test(flavor = "multi_thread")]

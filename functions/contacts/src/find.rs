@@ -1,4 +1,5 @@
-//! Searching contacts by external ID, phone number or the start of a name, and listing all of them.
+//! Searching contacts by external ID, phone number or the start of a name or of a word of it, and listing all
+//! of them.
 
 use axum::extract::{FromRequestParts, State};
 use lambda_http::http::request::Parts;
@@ -25,7 +26,7 @@ use crate::App;
 /// List contacts
 ///
 /// For the team's members. `q` finds an exact external ID, all contacts with a phone number in any common
-/// format, or the start of a name (`jo`, `smith`, `jo smith`, `smith jo`).
+/// format, and names of which a word begins like this (`jo`, `smith`, `jo smith`, `smith jo`).
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts", operation_id = "listContacts",
     params(("teamId" = String, Path), ("q" = Option<String>, Query, description = "An external ID, a phone number, or the beginning of a name"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
@@ -44,37 +45,51 @@ pub(crate) async fn list(
     let found = match term {
         None => app.contacts.page(TeamKey { organization, team }, page.limit, page.after()).await?,
         Some(term) => {
-            let exact = exact_match(&app, &access, term, &page).await?;
-            if exact.items.is_empty() {
-                app.contacts.by_name(access.team_key(), term, page.limit, page.after()).await?
-            } else {
-                exact
+            let with_id = with_external_id(&app, &access, term, &page).await?;
+            let mut found = others(&app, &access, term, &page, with_id.is_some()).await?;
+            if let Some(first) = with_id {
+                found.items.retain(|entry| entry.contact.id != first.contact.id);
+                found.items.insert(0, first);
             }
+            found
         }
     };
     Ok(Json(page.response(found.items.iter().map(ContactView::of), found.next.as_deref())))
 }
 
-/// Returns the contact with this external ID, or the contacts with this phone number.
-async fn exact_match(
+/// Returns the contact with this external ID, which is the first of the first page.
+async fn with_external_id(
     app: &App,
     access: &TeamAccess,
     term: &str,
     page: &ListPage,
+) -> Result<Option<ContactEntry>, Problem> {
+    match page.after() {
+        None => Ok(app.contacts.by_external_id(access.team_key(), term).await?),
+        Some(_) => Ok(None),
+    }
+}
+
+/// Returns the contacts with this phone number, or else with a name that begins like this.
+async fn others(
+    app: &App,
+    access: &TeamAccess,
+    term: &str,
+    page: &ListPage,
+    follows_another: bool,
 ) -> Result<table::Page<ContactEntry>, Problem> {
-    let team = access.team_key();
-    if page.after().is_none()
-        && let Some(entry) = app.contacts.by_external_id(team, term).await?
+    let (team, after) = (access.team_key(), page.after());
+    let limit = page.limit.saturating_sub(u16::from(follows_another)).max(1);
+    let is_page_of_names = after.is_some_and(|after| !after.starts_with(keys::NUMBERS));
+    if let Ok(number) = PhoneNumber::parse(term)
+        && !is_page_of_names
     {
-        return Ok(table::Page { items: vec![entry], next: None });
-    }
-    let is_page_of_names = page.after().is_some_and(|after| !after.starts_with(keys::NUMBERS));
-    match PhoneNumber::parse(term) {
-        Ok(number) if !is_page_of_names => {
-            Ok(app.contacts.with_number(team, &number, page.limit, page.after()).await?)
+        let found = app.contacts.with_number(team, &number, limit, after).await?;
+        if !found.items.is_empty() {
+            return Ok(found);
         }
-        _ => Ok(table::Page { items: Vec::new(), next: None }),
     }
+    Ok(app.contacts.by_name(team, term, limit, after).await?)
 }
 
 /// Read a contact

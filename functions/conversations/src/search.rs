@@ -59,19 +59,18 @@ async fn numbers(
     after: Option<&str>,
 ) -> Result<Found, Problem> {
     let team = TeamKey { organization: &member.organization, team: &member.membership.team };
+    let mut numbers = Vec::new();
     if after.is_none() {
-        if let Some(entry) = app.contacts.by_external_id(team, term).await? {
-            return Ok(Found { numbers: vec![entry.contact.number], next: None });
-        }
+        numbers.extend(app.contacts.by_external_id(team, term).await?.map(|entry| entry.contact.number));
         if let Ok(number) = PhoneNumber::parse(term) {
-            return Ok(Found { numbers: vec![number], next: None });
+            numbers.push(number);
+            return Ok(Found { numbers, next: None });
         }
+        numbers.extend(short_code(term));
     }
-    let short_code = short_code(term).filter(|_| after.is_none());
-    let limit = if short_code.is_some() { limit.saturating_sub(1).max(1) } else { limit };
+    let limit = limit.saturating_sub(u16::try_from(numbers.len()).unwrap_or(limit)).max(1);
     let found = app.contacts.by_name(team, term, limit, after).await?;
-    let mut numbers: Vec<_> = found.items.into_iter().map(|entry| entry.contact.number).collect();
-    numbers.extend(short_code);
+    numbers.extend(found.items.into_iter().map(|entry| entry.contact.number));
     numbers.sort();
     numbers.dedup();
     Ok(Found { numbers, next: found.next })

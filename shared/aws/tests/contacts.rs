@@ -176,7 +176,7 @@ async fn of_sixteen_concurrent_changes_one_is_written_and_a_stale_entry_removes_
     for index in 0..16 {
         let (contacts, inbox, before) = (Contacts::new(stores.table()), stores.inbox.clone(), before.clone());
         tasks.spawn(async move {
-            let after = changed(&before, |contact| contact.last_name = Some(format!("Name {index}")));
+            let after = changed(&before, |contact| contact.last_name = Some(format!("Name{index}")));
             let written = contacts.write(inbox.team_key(), Some(&before), &after, None).await.unwrap();
             (after, written)
         });
@@ -216,7 +216,9 @@ async fn names_are_found_by_prefix_in_both_orders_and_any_case() {
         ("MÜLLER smith jo", vec![&jo]),
         ("är", vec![&joan]),
         ("ärger#joan", vec![&joan]),
-        ("smith", vec![]),
+        ("smith", vec![&jo]),
+        ("smith jo", vec![&jo]),
+        ("mith", vec![]),
         ("x", vec![]),
     ] {
         let mut names = find_by_name(&stores, prefix).await;
@@ -293,6 +295,37 @@ async fn names_are_found_without_accents_and_apostrophes_and_with_others() {
     assert!(find_by_name(&stores, "brien").await.is_empty());
     assert!(remove(&stores, &brien).await);
     assert!(find_by_name(&stores, "zoe").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_found_by_the_beginning_of_each_of_its_words() {
+    let stores = TestStores::start().await;
+    let named = |index: usize, first: &str, last: &str| Contact {
+        first_name: Some(first.into()),
+        last_name: Some(last.into()),
+        ..contact(index)
+    };
+    let cruz = create(&stores, named(1, "Ana María", "de la Cruz")).await;
+    let jones = create(&stores, named(2, "Kim", "Smith-Jones")).await;
+    for (term, wanted) in [
+        ("cruz", &cruz),
+        ("cru", &cruz),
+        ("la cruz ana", &cruz),
+        ("cruz ana maria", &cruz),
+        ("maria de la", &cruz),
+        ("jones", &jones),
+        ("jones kim", &jones),
+        ("smith-jones", &jones),
+    ] {
+        let found = find_by_name(&stores, term).await;
+        assert_eq!(found, std::slice::from_ref(&wanted.contact.id), "{term:?}");
+    }
+    let stored = get(&stores, &cruz.contact.id).await.unwrap();
+    let renamed = changed(&stored, |contact| contact.last_name = Some("Cruz".into()));
+    assert_eq!(write(&stores, Some(&stored), &renamed).await, ContactWrite::Done);
+    assert!(find_by_name(&stores, "la cruz").await.is_empty());
+    assert!(remove(&stores, &jones).await);
+    assert!(find_by_name(&stores, "jones").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

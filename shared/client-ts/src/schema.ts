@@ -760,7 +760,7 @@ export interface paths {
         /**
          * List contacts
          * @description For the team's members. `q` finds an exact external ID, all contacts with a phone number in any common
-         *     format, or the start of a name (`jo`, `smith`, `jo smith`, `smith jo`).
+         *     format, and names of which a word begins like this (`jo`, `smith`, `jo smith`, `smith jo`).
          */
         get: operations["listContacts"];
         put?: never;

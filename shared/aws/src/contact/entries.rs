@@ -7,7 +7,7 @@
 //! | `NUMBER#+1…` | inbound messages; of several contacts with one number, the one written last is shown |
 //! | `NUMBER#+1…#con_` | search by number; the contact that is shown when the one before it goes |
 //! | `EXT#id` | the customer's own id, which is unique in the team |
-//! | `FIND#first last#con_`, `FIND#last first#con_` | search by the beginning of a name, in either order |
+//! | `FIND#first last#con_`, `FIND#last first#con_`, and one for each further word | search by the beginning of a name or of a word of it, in either order |
 //!
 //! All of them are written in one transaction with the contact. The copies on conversations follow
 //! ([`Contacts::sync_conversations`]). Opt-out and block belong to the number and are read from there.
@@ -423,6 +423,9 @@ fn is_at_version(version: u64) -> &'static str {
     }
 }
 
+/// The number of words after the first, in a first or last name, by which a contact is found.
+const MAX_FURTHER_WORDS: usize = 4;
+
 /// Parses a stored item, without the status of its number.
 pub(crate) fn entry_of(item: Item) -> Result<ContactEntry, StoreError> {
     Ok(from_item::<EntryRow>(item)?.entry())
@@ -463,10 +466,26 @@ fn searched_forms(name: &str) -> Vec<String> {
     forms
 }
 
-/// Returns the names by which a contact is found, in the order first name, last name and the reverse. Empty
-/// if the contact has no name.
+/// Returns the names by which a contact is found: in the order first name, last name and the reverse, and
+/// from each further word of a name on (`cruz maria` for Maria de la Cruz). Empty if the contact has no name.
 pub(crate) fn search_names(contact: &Contact) -> Vec<String> {
-    names_in(contact, folded)
+    let mut names = names_in(contact, folded);
+    let first = contact.first_name.as_deref().unwrap_or_default();
+    let last = contact.last_name.as_deref().unwrap_or_default();
+    for (name, other) in [(first, last), (last, first)] {
+        names.extend(further_words(name).map(|rest| folded(&format!("{rest} {other}"))));
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    names
+}
+
+/// Returns the rest of a name from its second word on, from its third word on, and so forth.
+fn further_words(name: &str) -> impl Iterator<Item = &str> {
+    let is_break = |c: char| c.is_whitespace() || c == '-';
+    let breaks = name.trim().match_indices(is_break);
+    let rests = breaks.map(move |(at, found)| &name.trim()[at + found.len()..]);
+    rests.filter(move |rest| !rest.starts_with(is_break) && !rest.is_empty()).take(MAX_FURTHER_WORDS)
 }
 
 /// Returns all names under which a contact may be found, also those that were stored before accents were
