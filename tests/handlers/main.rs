@@ -5,6 +5,7 @@
 
 mod console;
 mod contacts;
+mod conversations;
 mod delivery_status;
 mod event_writer;
 mod events;

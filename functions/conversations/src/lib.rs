@@ -4,6 +4,7 @@
 //! `PATCH` is idempotent: it sets the fields of the request.
 
 mod list;
+mod names;
 mod search;
 
 use axum::{
@@ -40,6 +41,8 @@ use shared_http::{
     },
 };
 use shared_lambda::config::Environment;
+
+use self::names::set_current_names;
 
 const MAX_BULK_CONVERSATIONS: usize = 100;
 
@@ -102,10 +105,12 @@ pub fn router(app: App) -> Router {
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = ConversationView)))]
 async fn read(
-    ConversationAccess { conversation, .. }: ConversationAccess,
+    State(app): State<App>,
+    ConversationAccess { member, mut conversation }: ConversationAccess,
     Now(now): Now,
-) -> Json<ConversationView> {
-    Json(ConversationView::of(&conversation, now))
+) -> Result<Json<ConversationView>, Problem> {
+    set_current_names(&app, &member, std::slice::from_mut(&mut conversation)).await?;
+    Ok(Json(ConversationView::of(&conversation, now)))
 }
 
 /// Archive or mark a conversation
@@ -124,7 +129,9 @@ async fn update(
 ) -> Result<Json<ConversationView>, Problem> {
     let change = ConversationUpdate { folder: change.folder.map(Folder::from), read: change.read };
     let changed = app.conversations.change(&member.organization, conversation, change, now).await?;
-    Ok(Json(ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now)))
+    let mut changed = changed.ok_or_else(Problem::not_found)?;
+    set_current_names(&app, &member, std::slice::from_mut(&mut changed)).await?;
+    Ok(Json(ConversationView::of(&changed, now)))
 }
 
 /// Archive or mark many conversations
@@ -158,6 +165,7 @@ async fn update_many(
     let (organization, inbox) = (&member.organization, &member.membership.inbox);
     let mut changed =
         app.conversations.change_many(InboxKey { organization, inbox }, &ids, change, now).await?;
+    set_current_names(&app, &member, &mut changed).await?;
     let mut items = Vec::new();
     for id in ids {
         match changed.iter().position(|conversation| conversation.id == id) {

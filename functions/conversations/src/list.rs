@@ -21,7 +21,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, search};
+use crate::{App, names::set_current_names, search};
 
 /// List conversations
 ///
@@ -57,7 +57,8 @@ pub(crate) async fn list(
         .of(&member.principal, format!("conversations {} {} {filter:?}", inbox.inbox, folder.as_str()))
         .await?;
     let listing = Listing { inbox, folder, filter: &filter };
-    let found = app.conversations.list(listing, page.limit, page.after()).await?;
+    let mut found = app.conversations.list(listing, page.limit, page.after()).await?;
+    set_current_names(&app, &member, &mut found.items).await?;
     let items = found.items.iter().map(|conversation| ConversationView::of(conversation, now));
     Ok(Json(page.response(items, found.next.as_deref())))
 }

@@ -19,7 +19,7 @@ use shared_http::{
     wire::{Page, conversation::ConversationView},
 };
 
-use crate::App;
+use crate::{App, names::set_current_names};
 
 /// One page of the conversations that match the search term and the filter, latest activity first within the
 /// page. Without a folder, searches both.
@@ -42,6 +42,7 @@ pub(crate) async fn search(
         folder.is_none_or(|folder| conversation.folder == folder) && filter.matches(conversation)
     });
     conversations.sort_by_key(|conversation: &Conversation| std::cmp::Reverse(conversation.last_activity_at));
+    set_current_names(app, member, &mut conversations).await?;
     let items = conversations.iter().map(|conversation| ConversationView::of(conversation, now));
     Ok(page.response(items, found.next.as_deref()))
 }
