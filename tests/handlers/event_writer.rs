@@ -95,6 +95,7 @@ impl Stream {
         let text = inbound_text(&self.app.contact, carrier_id, "Is the office open?");
         match Inbound::new(self.app.table()).receive(&self.app.inbox, &text, now()).await.unwrap() {
             Receipt::Stored(id) | Receipt::Duplicate(id) => id,
+            Receipt::Erased => panic!("the message was erased"),
         }
     }
 

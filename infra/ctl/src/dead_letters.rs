@@ -6,6 +6,7 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use shared_aws::clients::{Aws, DeadLetter, DeadLetterQueue, Stack};
+use shared_domain::ids::{ConversationId, MessageId};
 
 use crate::{Error, Operator};
 
@@ -196,6 +197,29 @@ pub async fn discard(
         return Err(Error::Conflict(detail.into()));
     }
     handle(operator, queues, selection, Action::Discard).await
+}
+
+/// Deletes the queue messages about messages of these conversations. Returns how many there were. They
+/// contain only IDs, and a worker ignores a message that does not exist.
+pub(crate) async fn discard_of(
+    queues: &[NamedQueue],
+    conversations: &[ConversationId],
+) -> Result<usize, Error> {
+    let mut discarded = 0;
+    for NamedQueue { name, queue } in queues {
+        let failed = Error::of_queue(name.as_str());
+        for letter in queue.receive().await.map_err(&failed)? {
+            let message = letter.message.as_deref().and_then(|id| MessageId::parse(id).ok());
+            let conversation = message.and_then(|message| message.conversation());
+            if conversation.is_some_and(|conversation| conversations.contains(&conversation)) {
+                queue.discard(&letter).await.map_err(&failed)?;
+                discarded += 1;
+            } else {
+                queue.release(&letter).await.map_err(&failed)?;
+            }
+        }
+    }
+    Ok(discarded)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{DirectoryError, QueueError, SecretError, StackError},
+    clients::{BucketError, DirectoryError, QueueError, SecretError, StackError},
     table::StoreError,
 };
 use shared_domain::field::FieldError;
@@ -32,6 +32,8 @@ pub enum Error {
     Table(StoreError),
     #[error("The dead-letter queue {queue} cannot be used: {error}. Run the command again.")]
     Queue { queue: &'static str, error: QueueError },
+    #[error("The bucket of the stack cannot be used: {0}. Run the command again.")]
+    Bucket(BucketError),
     #[error("The user pool of the stack cannot be used: {0}. Run the command again.")]
     Pool(DirectoryError),
 }
@@ -60,6 +62,7 @@ impl Error {
             Self::Secret(_) => "secret",
             Self::Table(_) => "table",
             Self::Queue { .. } => "dead_letters",
+            Self::Bucket(_) => "bucket",
             Self::Pool(_) => "user_pool",
         };
         json!({ "findings": [{ "code": code, "level": "error", "detail": self.to_string() }] })

@@ -1,11 +1,12 @@
 //! The operator's tool for a deployed stack. It does what the API cannot: it creates organizations with their
 //! owners, users with their sign-in, machine clients and the carrier's secret. It takes over numbers,
-//! examines a stack, and handles dead-letter queues.
+//! examines a stack, handles dead-letter queues, and exports and erases contacts.
 //!
 //! Every command can be repeated. A command that stopped halfway is completed by running it again.
 
 #![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 
+pub mod contact;
 pub mod dead_letters;
 pub mod doctor;
 pub mod error;

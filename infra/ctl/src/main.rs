@@ -5,6 +5,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 use inboxctl::{
     Error, Operator,
+    contact::{self, ContactSelection, ErasureRequest},
     dead_letters::{self, NamedQueue, Selection},
     doctor, machine,
     number::{self, Adoption, Carrier},
@@ -17,7 +18,7 @@ use inboxctl::{
     user::{self, NewUser},
 };
 use serde_json::{Value, json};
-use shared_aws::clients::Stack;
+use shared_aws::clients::{Bucket, Stack};
 use shared_lambda::clock;
 
 /// Sets up and operates a shared-inbox stack. Prints one JSON document
@@ -54,6 +55,9 @@ enum Command {
     /// Queue messages that could not be processed
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Personal data of one contact
+    #[command(subcommand)]
+    Contact(ContactCommand),
     /// The carrier's credentials and the signing keys
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -124,6 +128,14 @@ enum DeadLettersCommand {
 }
 
 #[derive(Subcommand)]
+enum ContactCommand {
+    /// Prints everything that the stack holds about a number
+    Export(ContactSelection),
+    /// Erases everything that the stack holds about a number. Only a hashed opt-out stays
+    Erase(ErasureRequest),
+}
+
+#[derive(Subcommand)]
 enum SecretCommand {
     /// Stores the carrier's credentials, or rotates the auth token
     Create(NewSecret),
@@ -175,10 +187,25 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
             let queues = dead_letters::queues(&aws, &stack)?;
             dead_letters(&operator, &queues, command).await?
         }
+        Command::Contact(command) => {
+            let bucket = Bucket::new(&aws, stack.output("FilesBucket")?);
+            match command {
+                ContactCommand::Export(contact) => {
+                    json!(contact::export(&operator, &bucket, contact).await?)
+                }
+                ContactCommand::Erase(request) => {
+                    let queues = dead_letters::queues(&aws, &stack)?;
+                    let confirm = || confirm("Erase the contact? This cannot be undone.");
+                    let pause = async || tokio::time::sleep(contact::EVENT_DELAY).await;
+                    json!(contact::erase(&operator, &bucket, &queues, request, confirm, pause).await?)
+                }
+            }
+        }
         Command::Secret(SecretCommand::Create(new)) => {
             json!(secret::create(&aws, &stack, new, clock::entropy).await?)
         }
         Command::Secret(SecretCommand::Rotate(rotation)) => {
+            let confirm = || confirm("Rotate the signing keys?");
             json!(secret::rotate(&aws, &stack, &operator, rotation, confirm, clock::entropy).await?)
         }
         Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
@@ -207,8 +234,8 @@ async fn dead_letters(
 }
 
 /// Asks on the terminal. No answer is a no.
-fn confirm() -> bool {
-    eprint!("Rotate the signing keys? Type yes: ");
+fn confirm(question: &str) -> bool {
+    eprint!("{question} Type yes: ");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

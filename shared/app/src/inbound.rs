@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use shared_aws::{
-    messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
+    messaging::{CARRIER, Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
     opt_out::OptOutReviews,
     table::{StoreError, Table},
 };
@@ -52,7 +52,7 @@ pub fn inbound_text(sid: &str, from: ChannelAddress, text: String, media: &[Carr
     });
     let ChannelAddress { channel, number } = from;
     InboundText {
-        carrier: "twilio",
+        carrier: CARRIER,
         carrier_id: sid.to_owned(),
         from: number,
         channel,
@@ -94,7 +94,7 @@ impl InboundWorkflow {
         text: &InboundText,
         opt_out_type: Option<&OptOutType>,
     ) -> Result<(), InboundError> {
-        let message = self.store(inbox, text, received_at).await?;
+        let Some(message) = self.store(inbox, text, received_at).await? else { return Ok(()) };
         self.request_media(inbox, &message, text.media.len(), received_at).await?;
         let at = message.made_at().unwrap_or(received_at);
         let is_late = now > at + MAX_REPLY_DELAY;
@@ -117,18 +117,20 @@ impl InboundWorkflow {
         Ok(())
     }
 
+    /// Returns the id of the stored message. `None` if it was erased.
     async fn store(
         &self,
         inbox: &Inbox,
         text: &InboundText,
         now: Timestamp,
-    ) -> Result<MessageId, StoreError> {
+    ) -> Result<Option<MessageId>, StoreError> {
         let (message, repeated) = match self.inbound.receive(inbox, text, now).await? {
             Receipt::Stored(message) => (message, false),
             Receipt::Duplicate(message) => (message, true),
+            Receipt::Erased => return Ok(None),
         };
         tracing::info!(event = "message_received", inbox = %inbox.id, message_id = %message, repeated, "message stored");
-        Ok(message)
+        Ok(Some(message))
     }
 
     async fn request_media(

@@ -8,6 +8,7 @@
 
 pub mod callbacks;
 pub mod carrier;
+pub mod contact_erasure;
 pub mod delivery;
 pub mod delivery_check;
 pub mod import;

@@ -36,6 +36,7 @@ async fn text_with_files(stores: &TestStores) -> MessageId {
     };
     match stores.inbound.receive(&stores.inbox, &text, at_second(0)).await.unwrap() {
         Receipt::Stored(id) | Receipt::Duplicate(id) => id,
+        Receipt::Erased => panic!("the message was erased"),
     }
 }
 

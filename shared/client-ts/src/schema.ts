@@ -2289,7 +2289,7 @@ export interface components {
             conversationId?: string | null;
             /**
              * @description What changed, as it was after the event. The type says what it contains. Files have no presigned
-             *     URLs.
+             *     URLs. Empty if the contact was erased since.
              */
             data: Record<string, never>;
             /** @description ID of the event. Ignore an event whose ID you know. */

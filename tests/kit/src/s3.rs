@@ -65,7 +65,15 @@ impl FakeS3 {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut objects = self.objects.lock().unwrap();
         let answer = Response::builder();
-        let answer = if *method == Method::PUT {
+        let answer = if let Some(prefix) = uri.query().and_then(listed_prefix) {
+            let keys = objects.keys().filter(|key| key.starts_with(&prefix));
+            let versions =
+                keys.map(|key| format!("<Version><Key>{key}</Key><VersionId>null</VersionId></Version>"));
+            answer.body(Body::from(versions.collect::<String>()))
+        } else if *method == Method::DELETE {
+            objects.remove(&key);
+            answer.status(StatusCode::NO_CONTENT).body(Body::empty())
+        } else if *method == Method::PUT {
             *self.writes.lock().unwrap() += 1;
             if let Some(source) = header("x-amz-copy-source") {
                 let source = objects.get(source.trim_start_matches("files/")).cloned();
@@ -92,6 +100,12 @@ impl FakeS3 {
         };
         answer.unwrap()
     }
+}
+
+/// Returns the prefix in the query of a list of versions. Every object has one version.
+fn listed_prefix(query: &str) -> Option<String> {
+    let prefix = query.strip_suffix("&versions=")?.split("prefix=").nth(1)?;
+    Some(prefix.replace("%2F", "/"))
 }
 
 /// An `ETag` by length. No two objects of a test have the same length.

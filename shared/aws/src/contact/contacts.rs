@@ -2,6 +2,8 @@
 //! files of this folder add entries with custom fields, batches for imports, copies on conversations, and
 //! numbers that contacts give up.
 
+use std::collections::BTreeSet;
+
 use shared_domain::{
     contact::Contact,
     ids::ContactId,
@@ -14,7 +16,10 @@ use shared_domain::{
 };
 
 use crate::{
-    contact::rows::{ContactCopyRow, ContactPointer, ContactRow},
+    contact::{
+        entries::ContactEntry,
+        rows::{ContactCopyRow, ContactPointer, ContactRow},
+    },
     notification::rows::NotificationRow,
     opt_out::{
         numbers::{NumberStatus, status_key, status_keys},
@@ -22,8 +27,9 @@ use crate::{
     },
     table::{
         error::StoreError,
-        item::{Item, from_item, string_attribute},
+        item::{Item, by_key, from_item, string_attribute},
         keys,
+        query::KeyRange,
         requests::{Conditional, Table},
         transaction::Transaction,
     },
@@ -228,6 +234,39 @@ impl Contacts {
             }
         }
         Ok(items.shown(row))
+    }
+
+    /// Returns all contacts of a team that have a number, the provisional one included, read consistently.
+    pub async fn all_with_number(
+        &self,
+        team: TeamKey<'_>,
+        number: &PhoneNumber,
+    ) -> Result<Vec<ContactEntry>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::contacts_with_number(number));
+        let pointers: Vec<ContactPointer> = self.table.all(&range).await?;
+        let shown = self.number_items(team, number, true).await?.shown_id(team, number);
+        let provisional = ContactId::provisional(team.team, number);
+        let ids = pointers.into_iter().map(|pointer| pointer.contact).chain([shown, provisional]);
+        let mut found = Vec::new();
+        for id in ids.collect::<BTreeSet<_>>() {
+            let entry = self.get_entry(team, &id).await?;
+            found.extend(entry.filter(|entry| entry.contact.number == *number));
+        }
+        Ok(found)
+    }
+
+    /// Deletes the items of a team that find contacts by a number and that an interrupted change left.
+    pub async fn erase_number(&self, team: TeamKey<'_>, number: &PhoneNumber) -> Result<(), StoreError> {
+        let partition = keys::team_partition(team);
+        let pointers = KeyRange::prefix(&partition, keys::contacts_with_number(number));
+        let removals = KeyRange::prefix(&partition, keys::REMOVED_CONTACTS);
+        let mut left = self.table.all_items(&pointers).await?;
+        let removals = self.table.all_items(&removals).await?.into_iter();
+        left.extend(removals.filter(|item| string_attribute(item, "number") == Some(number.as_str())));
+        for key in by_key(left).into_keys().chain([keys::contact_number(team, number)]) {
+            self.table.delete(key).await?;
+        }
+        Ok(())
     }
 
     /// Writes a contact, points its number at it, and opts out or blocks the number as the contact says. For

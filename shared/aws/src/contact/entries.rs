@@ -13,7 +13,7 @@
 //! ([`Contacts::sync_conversations`]). Opt-out and block belong to the number and are read from there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -27,14 +27,11 @@ use crate::{
         contacts::Contacts,
         rows::{ContactPointer, ContactRow, is_zero},
     },
-    opt_out::{
-        numbers::{NumberStatus, number_of, status_keys},
-        opt_outs::StateRow,
-    },
+    opt_out::numbers::{NumberStatus, status_in, status_keys},
     table::{
         error::StoreError,
         idempotency::Idempotency,
-        item::{Item, from_item, item, number, text},
+        item::{Item, by_key, from_item, item, number, text},
         keys,
         query::{KeyRange, Order, Page},
         transaction::Transaction,
@@ -351,16 +348,12 @@ impl Contacts {
     ) -> Result<Vec<ContactEntry>, StoreError> {
         let numbers: BTreeSet<&PhoneNumber> = rows.iter().map(|row| &row.contact.number).collect();
         let keys: Vec<_> = numbers.into_iter().flat_map(|number| status_keys(team, number)).collect();
-        let mut statuses: HashMap<PhoneNumber, NumberStatus> = HashMap::new();
-        for item in self.table.batch_get(keys, false).await? {
-            let status = statuses.entry(number_of(&item)?).or_default();
-            *status = status.and(from_item::<StateRow>(item)?.status());
-        }
+        let items = by_key(self.table.batch_get(keys, false).await?);
         let entry = |row: EntryRow| {
-            let status = statuses.get(&row.contact.number).copied().unwrap_or_default();
-            row.entry_with(status)
+            let status = status_in(&items, team, &row.contact.number)?;
+            Ok(row.entry_with(status))
         };
-        Ok(rows.into_iter().map(entry).collect())
+        rows.into_iter().map(entry).collect()
     }
 
     /// Returns a page of the contacts of a team.

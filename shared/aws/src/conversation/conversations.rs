@@ -13,8 +13,9 @@ use crate::{
     conversation::{rows::ConversationRow, unread::Unread},
     table::{
         error::StoreError,
-        item::{Item, from_item, text},
+        item::{Item, by_key, from_item, text},
         keys,
+        query::KeyRange,
         requests::{Conditional, EXISTS, Table},
     },
 };
@@ -58,6 +59,25 @@ impl Conversations {
         let keys = conversations.iter().map(|id| keys::conversation(inbox.conversation(id))).collect();
         let rows: Vec<ConversationRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         rows.into_iter().map(ConversationRow::conversation).collect()
+    }
+
+    /// Deletes a conversation with its lock, and the claims of automatic replies to its contact. Returns
+    /// whether it existed.
+    pub async fn erase(&self, key: ConversationKey<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let inbox = key.inbox_key();
+        let replies =
+            KeyRange::prefix(keys::inbox_partition(inbox), keys::automatic_replies(key.conversation));
+        for reply in by_key(self.table.all_items(&replies).await?).into_keys() {
+            self.table.delete(reply).await?;
+        }
+        let deleted = self.table.delete_if(keys::conversation(key), |delete| {
+            delete.condition_expression(EXISTS).return_values(ReturnValue::AllOld)
+        });
+        let Conditional::Done(before) = deleted.await? else { return Ok(false) };
+        if before.contains_key("unreadIn") {
+            self.unread.add(inbox, -1, now).await?;
+        }
+        Ok(true)
     }
 
     /// Moves or marks a conversation. `None` if it does not exist.

@@ -16,10 +16,10 @@ use shared_domain::{
 
 use crate::table::{
     error::StoreError,
-    item::{from_item, number, string_attribute},
+    item::{from_item, number, string_attribute, text},
     keys::{self, Key},
     query::KeyRange,
-    requests::{Conditional, Table},
+    requests::{Conditional, EXISTS, Table},
 };
 
 /// How much earlier than a record's time its events may have been stored, by another host's clock. DynamoDB
@@ -27,6 +27,8 @@ use crate::table::{
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 /// How much longer than [`EVENT_RETENTION`] an event is stored.
 const TTL_SLACK: Duration = Duration::from_hours(1);
+/// The data of an event whose contact was erased.
+const ERASED: &str = "{}";
 /// The least number of events in a request for the newest ones: those of one read unit.
 const MIN_TAIL_PAGE: usize = 4;
 
@@ -178,6 +180,34 @@ impl EventLog {
             tail.numbers.insert(row.id.clone(), row.sequence()?);
         }
         Ok((tail, newest_at))
+    }
+
+    /// Replaces the data of all events about a conversation, or whose data contains one of these texts, with
+    /// an empty object. The events keep their numbers, ids and types. Returns how many there were. Reads all
+    /// events of the inbox or team.
+    pub async fn erase(
+        &self,
+        scope: &EventScope,
+        conversation: Option<&ConversationId>,
+        texts: &[&str],
+    ) -> Result<usize, StoreError> {
+        let rows: Vec<EventRow> = self.table.all(&KeyRange::all(keys::events_partition(scope))).await?;
+        let mut erased = 0;
+        for row in rows {
+            let is_about = row.conversation.as_ref().is_some_and(|about| Some(about) == conversation);
+            let has_text = texts.iter().any(|text| row.data.contains(text));
+            if row.data == ERASED || !(is_about || has_text) {
+                continue;
+            }
+            let update = self.table.update_if(event_key(scope, row.sequence()?), |update| {
+                update
+                    .update_expression("SET d = :erased")
+                    .condition_expression(EXISTS)
+                    .expression_attribute_values(":erased", text(ERASED))
+            });
+            erased += usize::from(update.await?.is_done());
+        }
+        Ok(erased)
     }
 
     /// Sets the number of the newest event, unless it is greater already.

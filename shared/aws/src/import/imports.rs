@@ -38,9 +38,14 @@ const MAX_UNATTENDED: usize = 100;
 /// The prefix of import files in the bucket. The template names it in rights and events.
 pub const OBJECTS: &str = "imports/";
 
+/// Returns the prefix of an organization's import files in the bucket.
+pub fn objects_of(organization: &OrganizationId) -> String {
+    format!("{OBJECTS}{organization}/")
+}
+
 /// Returns the bucket key of an import's file.
 pub fn object_key(import: &Import) -> String {
-    format!("{OBJECTS}{}/{}/{}.csv", import.organization, import.team, import.id)
+    format!("{}{}/{}.csv", objects_of(&import.organization), import.team, import.id)
 }
 
 /// Which import has the turn of a team.
@@ -208,6 +213,13 @@ impl Imports {
         let written = transaction.commit().await?.is_done();
         import.version += u64::from(written);
         Ok(written)
+    }
+
+    /// Whether an import of the organization is not complete.
+    pub async fn any_open(&self, organization: &OrganizationId, now: Timestamp) -> Result<bool, StoreError> {
+        let range = KeyRange::prefix(keys::OPEN_IMPORTS, keys::open_imports(organization));
+        let open: Vec<OpenImport> = self.table.all(&range).await?;
+        Ok(open.iter().any(|import| import.ttl > now.seconds()))
     }
 
     /// Returns the imports that are not complete and whose check is due: one query, read by size.

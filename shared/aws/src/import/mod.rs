@@ -2,4 +2,4 @@
 
 pub(crate) mod imports;
 
-pub use self::imports::{ImportTurn, Imports, OBJECTS, OpenImport, object_key};
+pub use self::imports::{ImportTurn, Imports, OBJECTS, OpenImport, object_key, objects_of};

@@ -48,6 +48,9 @@ use crate::{
 /// Maximum number of attempts to update the conversation while other writes change it.
 const CONVERSATION_ATTEMPTS: usize = 4;
 
+/// The name of the carrier in claims.
+pub const CARRIER: &str = "twilio";
+
 /// An inbound message as a carrier reports it.
 #[derive(Debug, Clone)]
 pub struct InboundText {
@@ -68,6 +71,8 @@ pub enum Receipt {
     Stored(MessageId),
     /// Stored by an earlier delivery. This delivery completed the missing steps.
     Duplicate(MessageId),
+    /// Erased since an earlier delivery. Nothing is stored again.
+    Erased,
 }
 
 /// Stores inbound messages.
@@ -101,34 +106,41 @@ impl Inbound {
                 self.update_conversation(inbox, &message, Seen::NOTHING, true).await?;
                 Ok(Receipt::Stored(id))
             }
-            Some(claim) => {
-                let message = message(inbox, text, conversation, claim.message.clone(), claim.at);
+            Some(ClaimRow { message: None, .. }) => Ok(Receipt::Erased),
+            Some(ClaimRow { message: Some(id), at }) => {
+                let message = message(inbox, text, conversation, id.clone(), at);
                 self.resume(inbox, &message).await?;
-                Ok(Receipt::Duplicate(claim.message))
+                Ok(Receipt::Duplicate(id))
             }
         }
     }
 
     /// Returns which of these messages need no further delivery: they are stored, their conversation shows
-    /// them, and their media is copied. 1.5 read units for each message, in two requests for each hundred.
+    /// them, and their media is copied; or they were erased. 1.5 read units for each message, in two requests
+    /// for each hundred.
     pub async fn complete(&self, inbox: &Inbox, texts: &[&InboundText]) -> Result<Vec<bool>, StoreError> {
         let claim =
             |text: &InboundText| keys::inbound_claim(&inbox.organization, text.carrier, &text.carrier_id);
         let claims = self.items(texts.iter().copied().map(claim)).await?;
-        let stored = |text: &&InboundText| {
-            let Some(row) = claims.get(&claim(text)) else { return Ok(None) };
-            let ClaimRow { message, .. } = from_item(row.clone())?;
+        let progress = |text: &&InboundText| {
+            let Some(row) = claims.get(&claim(text)) else { return Ok(Progress::Unknown) };
+            let ClaimRow { message: Some(message), .. } = from_item(row.clone())? else {
+                return Ok(Progress::Erased);
+            };
             let conversation = ConversationId::of(&inbox.id, &text.from);
             let message = keys::message(&inbox.organization, &conversation, &message);
-            Ok(Some([message, keys::conversation(inbox.key().conversation(&conversation))]))
+            Ok(Progress::Claimed([message, keys::conversation(inbox.key().conversation(&conversation))]))
         };
-        let stored = texts.iter().map(stored).collect::<Result<Vec<_>, StoreError>>()?;
-        let items = self.items(stored.iter().flatten().flatten().cloned()).await?;
-        let is_complete = |keys: &Option<[Key; 2]>| match keys.as_ref().map(<[Key; 2]>::each_ref) {
-            Some([message, conversation]) => is_complete(items.get(message), items.get(conversation)),
-            None => Ok(false),
+        let progress = texts.iter().map(progress).collect::<Result<Vec<_>, StoreError>>()?;
+        let items = self.items(progress.iter().flat_map(Progress::keys).cloned()).await?;
+        let is_complete = |progress: &Progress| match progress {
+            Progress::Claimed([message, conversation]) => {
+                is_complete(items.get(message), items.get(conversation))
+            }
+            Progress::Unknown => Ok(false),
+            Progress::Erased => Ok(true),
         };
-        stored.iter().map(is_complete).collect()
+        progress.iter().map(is_complete).collect()
     }
 
     async fn items(&self, keys: impl Iterator<Item = Key>) -> Result<HashMap<Key, Item>, StoreError> {
@@ -145,7 +157,7 @@ impl Inbound {
         now: Timestamp,
     ) -> Result<Option<ClaimRow>, StoreError> {
         let key = keys::inbound_claim(&inbox.organization, text.carrier, &text.carrier_id);
-        match self.table.put_new(key, &ClaimRow { message: id.clone(), at: now }).await? {
+        match self.table.put_new(key, &ClaimRow { message: Some(id.clone()), at: now }).await? {
             Conditional::Done(_) => Ok(None),
             Conditional::Failed(claim) => Ok(Some(from_item(claim.unwrap_or_default())?)),
         }
@@ -299,6 +311,24 @@ impl Inbound {
             self.unread.add(inbox.key(), 1, message.created_at).await?;
         }
         Ok(written)
+    }
+}
+
+/// What the claim of a message says.
+enum Progress {
+    /// There is no claim.
+    Unknown,
+    Erased,
+    /// The keys of the message and of its conversation.
+    Claimed([Key; 2]),
+}
+
+impl Progress {
+    fn keys(&self) -> &[Key] {
+        match self {
+            Self::Claimed(keys) => keys,
+            Self::Unknown | Self::Erased => &[],
+        }
     }
 }
 

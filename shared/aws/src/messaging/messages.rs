@@ -11,18 +11,22 @@
 use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
-    message::{DeliveryState, Message, Report},
+    message::{DeliveryState, Direction, Message, Report},
     time::Timestamp,
 };
 
 use crate::{
-    messaging::rows::MessageRow,
+    messaging::{
+        inbound::CARRIER,
+        rows::{ClaimRow, MessageRow},
+    },
     table::{
         error::StoreError,
         item::{Item, attribute, from_item, number, text},
         keys,
         query::{KeyRange, Order, Page},
         requests::{Conditional, Table},
+        transaction::Transaction,
     },
 };
 
@@ -91,6 +95,39 @@ impl Messages {
     ) -> Result<Page<Message>, StoreError> {
         let range = KeyRange::all(keys::messages_partition(organization, conversation));
         self.table.page(range, Order::Descending, limit, after).await?.try_map(MessageRow::message)
+    }
+
+    /// Returns all messages of a conversation, oldest first, read consistently.
+    pub async fn all(
+        &self,
+        organization: &OrganizationId,
+        conversation: &ConversationId,
+    ) -> Result<Vec<Message>, StoreError> {
+        let range = KeyRange::all(keys::messages_partition(organization, conversation));
+        let rows: Vec<MessageRow> = self.table.all(&range).await?;
+        rows.into_iter().map(MessageRow::message).collect()
+    }
+
+    /// Deletes a message with everything that refers to it, in one transaction. The claim of an inbound
+    /// message stays without its id, so that neither a repeated webhook nor the sweep stores it again.
+    pub async fn erase(
+        &self,
+        organization: &OrganizationId,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (id, conversation) = (&message.id, &message.conversation);
+        let mut transaction = Transaction::new(&self.table);
+        let carrier_id = message.carrier_id.as_deref().filter(|_| message.direction == Direction::Inbound);
+        if let Some(carrier_id) = carrier_id {
+            let key = keys::inbound_claim(organization, CARRIER, carrier_id);
+            transaction.put(key, &ClaimRow { message: None, at: now })?;
+        }
+        transaction.delete(keys::outbox(conversation, id))?;
+        transaction.delete(keys::media(id))?;
+        transaction.delete(keys::reconcile(id))?;
+        transaction.delete(keys::message(organization, conversation, id))?;
+        transaction.commit().await.map(drop)
     }
 
     /// Returns a page of the messages that are newer than `after`, oldest first.

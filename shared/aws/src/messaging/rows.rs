@@ -169,7 +169,9 @@ impl MessageRow {
 /// The message id and time under which an inbound message is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClaimRow {
-    pub message: MessageId,
+    /// `None` if the message was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
     pub at: Timestamp,
 }
 

@@ -102,6 +102,28 @@ impl OptOuts {
         self.ledger_page(partition, all, limit, after).await
     }
 
+    /// Returns the entries of a team about a number or one of these contacts, read consistently. Reads the
+    /// whole ledger of the team.
+    pub async fn about(
+        &self,
+        team: TeamKey<'_>,
+        number: &PhoneNumber,
+        contacts: &[&ContactId],
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::OPT_OUTS);
+        let rows: Vec<LedgerRow> = self.table.all(&range).await?;
+        let entries = rows.into_iter().map(LedgerRow::entry);
+        Ok(entries.filter(|entry| entry.number == *number || contacts.contains(&&entry.contact)).collect())
+    }
+
+    /// Deletes an entry from the ledgers of the team and of the contact.
+    pub async fn erase_entry(&self, team: TeamKey<'_>, entry: &LedgerEntry) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete(keys::opt_out_of_team(team, entry.at, &entry.contact))?;
+        transaction.delete(keys::opt_out_of_contact(team.organization, &entry.contact, entry.at))?;
+        transaction.commit().await.map(drop)
+    }
+
     async fn ledger_page(
         &self,
         partition: String,

@@ -1,14 +1,16 @@
 //! The status of a number in a team: whether it is opted out or blocked. It belongs to the number, so that
 //! every contact with the number has it, and no change of a contact lifts it.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{keys::TeamKey, opt_out::OptOutSubject, phone::PhoneNumber};
 
 use crate::{
-    opt_out::opt_outs::{OptOuts, state_key},
+    opt_out::opt_outs::{OptOuts, StateRow, state_key},
     table::{
         error::StoreError,
-        item::{Item, number, string_attribute},
+        item::{Item, from_item, number},
         keys::Key,
     },
 };
@@ -45,11 +47,17 @@ pub(crate) fn status_keys(team: TeamKey<'_>, number: &PhoneNumber) -> [Key; 2] {
     [status_key(team, number), state_key(&OptOutSubject::of_organization(team.organization, number))]
 }
 
-/// Returns the number whose status an item is.
-pub(crate) fn number_of(item: &Item) -> Result<PhoneNumber, StoreError> {
-    let number = string_attribute(item, "pk").and_then(|pk| pk.rsplit('#').next());
-    PhoneNumber::from_stored(number.unwrap_or_default())
-        .map_err(|_| StoreError::Corrupt("a number in a key".into()))
+/// Returns the status of a number, given the items that [`status_keys`] names.
+pub(crate) fn status_in(
+    items: &HashMap<Key, Item>,
+    team: TeamKey<'_>,
+    number: &PhoneNumber,
+) -> Result<NumberStatus, StoreError> {
+    let mut status = NumberStatus::default();
+    for item in status_keys(team, number).iter().filter_map(|key| items.get(key)) {
+        status = status.and(from_item::<StateRow>(item.clone())?.status());
+    }
+    Ok(status)
 }
 
 impl OptOuts {

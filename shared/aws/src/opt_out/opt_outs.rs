@@ -24,11 +24,11 @@ use crate::{
     notification::rows::NotificationRow,
     opt_out::{
         ledger,
-        numbers::{NumberStatus, number_of},
+        numbers::{NumberStatus, status_key},
     },
     table::{
         error::StoreError,
-        item::{Item, from_item, number},
+        item::{by_key, from_item, number},
         keys::{self, Key},
         requests::Table,
         transaction::Transaction,
@@ -135,13 +135,14 @@ impl OptOuts {
         team: TeamKey<'_>,
         numbers: &[PhoneNumber],
     ) -> Result<HashMap<PhoneNumber, OptOutRecord>, StoreError> {
-        let subject = |number| OptOutSubject::of_team(team.organization, team.team, number);
-        let keys = numbers.iter().map(|number| state_key(&subject(number))).collect();
-        let record = |item: Item| {
-            let number = number_of(&item)?;
-            Ok((number, from_item::<StateRow>(item)?.record()))
+        let items = by_key(
+            self.table.get_many(numbers.iter().map(|number| status_key(team, number)).collect()).await?,
+        );
+        let record = |number: &PhoneNumber| {
+            let item = items.get(&status_key(team, number))?.clone();
+            Some(from_item::<StateRow>(item).map(|row| (number.clone(), row.record())))
         };
-        self.table.get_many(keys).await?.into_iter().map(record).collect()
+        numbers.iter().filter_map(record).collect()
     }
 
     /// Whether any of these numbers is opted out in its scope: one request, 1 read unit each.
@@ -243,6 +244,29 @@ impl OptOuts {
         let mut row = StateRow::after(before);
         row.starts.insert(inbox.clone(), message.clone());
         self.replace(subject, before, &row).await
+    }
+
+    /// Deletes the state of a number, unless it is opted out: then only the opt-out stays. Returns whether
+    /// the number is opted out.
+    pub async fn erase(&self, subject: &OptOutSubject) -> Result<bool, StoreError> {
+        loop {
+            let before = self.get(subject).await?;
+            if before.state.is_out() {
+                let row = StateRow { blocked: false, ..StateRow::after(&before) };
+                if !before.blocked || self.replace(subject, &before, &row).await? {
+                    return Ok(true);
+                }
+            } else {
+                let deleted = self.table.delete_if(state_key(subject), |delete| {
+                    delete
+                        .condition_expression("attribute_not_exists(pk) OR version = :version")
+                        .expression_attribute_values(":version", number(before.version))
+                });
+                if deleted.await?.is_done() {
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     async fn replace(

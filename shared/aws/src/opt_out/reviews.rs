@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId, ReviewId},
-    keys::TeamInboxKey,
+    keys::{InboxKey, TeamInboxKey},
     opt_out::{OptOutChange, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
     phone::PhoneNumber,
     time::Timestamp,
@@ -122,6 +122,26 @@ impl OptOutReviews {
         let keys = conversations.into_iter().map(|id| keys::conversation(inbox.inbox_key().conversation(id)));
         let contacts = contacts(self.table.batch_get(keys.collect(), false).await?)?;
         Ok(page.map(|review| entry(inbox, review, &contacts)))
+    }
+
+    /// Returns the open and resolved reviews of a number in an inbox, read consistently. Reads all reviews of
+    /// the inbox.
+    pub async fn of_number(
+        &self,
+        inbox: InboxKey<'_>,
+        number: &PhoneNumber,
+    ) -> Result<Vec<OptOutReview>, StoreError> {
+        let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::REVIEWS);
+        let rows: Vec<ReviewRow> = self.table.all(&range).await?;
+        rows.into_iter().filter(|row| row.number == *number).map(ReviewRow::review).collect()
+    }
+
+    /// Deletes a review. A repeated delivery of an erased message opens no other.
+    pub async fn erase(&self, inbox: InboxKey<'_>, review: &OptOutReview) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete(keys::open_review(inbox, &review.id))?;
+        transaction.delete(keys::resolved_review(inbox, &review.id))?;
+        transaction.commit().await.map(drop)
     }
 
     /// Resolves a review without an opt-out. `false` if it was resolved in the meantime.

@@ -14,7 +14,7 @@
 //! | `org_#inb_`, `org_#team_` | `EVENTS` | number of the newest event of an inbox or team | every poll of the feed (0.5 RCU) |
 //! | `org_#inb_#EVENTS`, `org_#team_#EVENTS` | `EV#number` | event; `ttl` | the feed, if there are new events |
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message |
-//! | `org_#SID#carrier#id` | `CLAIM` | claim on an inbound message | the first conditional write of a webhook |
+//! | `org_#SID#carrier#digest` | `CLAIM` | claim on an inbound message, also of an erased one | the first conditional write of a webhook |
 //! | `org_#KEY#digest` | `KEY` | idempotency key; `ttl` | a repeated POST |
 //! | `org_#NUMBERS` | `NUMBERS` | set of the numbers of an organization's inboxes | every creation of an inbox, so that there is a limit |
 //! | `org_#TEAMS` | `team_` | team in the list of its organization | the owner's list of teams |
@@ -33,7 +33,7 @@
 //! | `org_#team_` | `FIND#name#con_` | contact by name | search by the beginning of a name |
 //! | `org_#team_` | `OUT#millis#con_` | opt-out change | the team's ledger, newest first |
 //! | `org_#con_` | `OUT#millis` | opt-out change | the contact's ledger |
-//! | `org_#OPTOUT#scope#+1…` | `STATE` | opt-out and block of a number, within a team, the organization or all personal inboxes | every keyword, every send, contacts |
+//! | `org_#OPTOUT#scope#digest` | `STATE` | opt-out and block of a number, within a team, the organization or all personal inboxes | every keyword, every send, contacts |
 //! | `org_#team_` | `imp_` | import: file, progress, counts; `ttl` | report, worker, latest imports |
 //! | `org_#team_` | `IMPORTING` | the team's running import | worker |
 //! | `org_#imp_` | `ERRORS#row#part` | errors of an import, a few hundred rows per item; `ttl` | report |
@@ -64,6 +64,9 @@
 //! A key that contains input of a request starts with the organization of the caller. The other keys are used
 //! only with a number or messaging service of the carrier, a verified token, by scheduled functions, or by
 //! the operator's tool.
+//!
+//! Claims of inbound messages and opt-out states outlive the erasure of a contact. Their keys therefore have
+//! a SHA-256 digest in place of the carrier's message id or the number.
 //!
 //! | index | partition | order | lists |
 //! |---|---|---|---|
@@ -173,20 +176,24 @@ pub fn message(organization: &OrganizationId, conversation: &ConversationId, mes
     Key::new(messages_partition(organization, conversation), message.as_str())
 }
 
-/// Claim on an inbound message by the carrier's id. It makes the webhook idempotent.
+/// Claim on an inbound message by a digest of the carrier's id. It makes the webhook idempotent.
 pub fn inbound_claim(organization: &OrganizationId, carrier: &str, carrier_id: &str) -> Key {
-    Key::new(format!("{organization}#SID#{carrier}#{carrier_id}"), "CLAIM")
+    Key::new(format!("{organization}#SID#{carrier}#{}", digest([carrier_id])), "CLAIM")
+}
+
+/// Returns the SHA-256 digest of these parts. Different parts give different digests.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    data_encoding::HEXLOWER.encode(&digest.finalize())
 }
 
 /// Idempotency key of a principal on a route.
 pub fn idempotency(organization: &OrganizationId, principal: &str, route: &str, key: &str) -> Key {
-    let mut digest = Sha256::new();
-    for part in [principal, route, key] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    let digest = data_encoding::HEXLOWER.encode(&digest.finalize());
-    Key::new(format!("{organization}#KEY#{digest}"), "KEY")
+    Key::new(format!("{organization}#KEY#{}", digest([principal, route, key])), "KEY")
 }
 
 /// Partition of a team: the team, its contacts, their numbers.
@@ -258,9 +265,11 @@ pub fn import_errors(organization: &OrganizationId, import: &ImportId, row: u64,
     Key::new(import_partition(organization, import), place)
 }
 
-/// Opt-out state of a number. `scope` is a team's id, `ORGANIZATION` or `PERSONAL`.
+/// Opt-out state of a number. `scope` is a team's id, `ORGANIZATION` or `PERSONAL`. The digest differs in
+/// each organization and scope.
 pub fn opt_out(organization: &OrganizationId, scope: &str, number: &PhoneNumber) -> Key {
-    Key::new(format!("{organization}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
+    let digest = digest([organization.as_str(), scope, number.as_str()]);
+    Key::new(format!("{organization}#OPTOUT#{scope}#{digest}"), "STATE")
 }
 
 /// Partition of a contact's ledger.
@@ -268,9 +277,12 @@ pub fn contact_partition(organization: &OrganizationId, contact: &ContactId) -> 
     format!("{organization}#{contact}")
 }
 
+/// Prefix of the opt-out changes in the partitions of a team and of a contact.
+pub const OPT_OUTS: &str = "OUT#";
+
 /// Prefix of the opt-out changes at a time.
 pub fn opt_outs_at(at: Timestamp) -> String {
-    format!("OUT#{:013}", at.millis())
+    format!("{OPT_OUTS}{:013}", at.millis())
 }
 
 /// Sort key after all opt-out changes.
@@ -288,9 +300,12 @@ pub fn opt_out_of_contact(organization: &OrganizationId, contact: &ContactId, at
     Key::new(contact_partition(organization, contact), opt_outs_at(at))
 }
 
+/// Prefix of the contacts whose removal is not finished.
+pub const REMOVED_CONTACTS: &str = "REMOVED#";
+
 /// Number of a contact that is removed and may still be shown on conversations.
 pub fn removed_contact(team: TeamKey<'_>, contact: &ContactId) -> Key {
-    Key::new(team_partition(team), format!("REMOVED#{contact}"))
+    Key::new(team_partition(team), format!("{REMOVED_CONTACTS}{contact}"))
 }
 
 /// Prefix of the pointers from numbers to contacts.
@@ -439,6 +454,11 @@ pub fn pending_registration(team: TeamKey<'_>) -> Key {
 /// Partition of the imports that are not complete.
 pub const OPEN_IMPORTS: &str = "IMPORTS";
 
+/// Prefix of an organization's imports in [`OPEN_IMPORTS`].
+pub fn open_imports(organization: &OrganizationId) -> String {
+    format!("{organization}#")
+}
+
 pub fn open_import(team: TeamKey<'_>, import: &ImportId) -> Key {
     Key::new(OPEN_IMPORTS, format!("{}#{}#{import}", team.organization, team.team))
 }
@@ -508,6 +528,9 @@ pub fn machines_partition(organization: &OrganizationId) -> String {
 pub fn machine(organization: &OrganizationId, client: &str) -> Key {
     Key::new(machines_partition(organization), client)
 }
+
+/// Prefix of all reviews in an inbox's partition.
+pub const REVIEWS: &str = "REVIEW#";
 
 /// Prefix of the open reviews in an inbox's partition.
 pub const OPEN_REVIEWS: &str = "REVIEW#OPEN#";

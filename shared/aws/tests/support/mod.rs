@@ -194,6 +194,7 @@ impl TestStores {
         match self.inbound.receive(&self.inbox, &text, at).await.unwrap() {
             Receipt::Stored(id) => id,
             Receipt::Duplicate(id) => panic!("{id} was received before"),
+            Receipt::Erased => panic!("the message was erased"),
         }
     }
 

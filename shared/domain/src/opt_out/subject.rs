@@ -94,6 +94,11 @@ impl OptOutSubject {
         Self { organization: organization.clone(), scope: OptOutScope::Organization, number: number.clone() }
     }
 
+    /// The subject of a STOP to a personal inbox.
+    pub fn of_personal_inboxes(organization: &OrganizationId, number: &PhoneNumber) -> Self {
+        Self { organization: organization.clone(), scope: OptOutScope::Personal, number: number.clone() }
+    }
+
     /// All subjects whose opt-out stops messages to this number from inboxes of this team and kind. Those of
     /// the organization count whatever its [`SharedOptOutScope`] is now.
     pub fn all_that_stop(team: TeamKey<'_>, kind: InboxKind, number: &PhoneNumber) -> Vec<Self> {

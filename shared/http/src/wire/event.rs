@@ -53,7 +53,7 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// What changed, as it was after the event. The type says what it contains. Files have no presigned
-    /// URLs.
+    /// URLs. Empty if the contact was erased since.
     #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }

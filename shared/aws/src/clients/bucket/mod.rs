@@ -25,7 +25,7 @@ use percent_encoding::utf8_percent_encode;
 use shared_domain::time::Timestamp;
 
 use crate::clients::client::{Aws, BodyError, connector, read_body};
-use signer::{Headers, KEY, Signer};
+use signer::{Headers, KEY, QUERY, Signer};
 
 mod signer;
 
@@ -33,6 +33,10 @@ mod signer;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// The longest response to a copy that is read.
 const MAX_COPY_RESPONSE: usize = 4096;
+/// Versions in one list. A list of them has less than 200 KB.
+const VERSIONS_PER_LIST: usize = 200;
+/// The longest list that is read.
+const MAX_LIST_RESPONSE: usize = 1024 * 1024;
 
 /// The bucket. Cheap to clone.
 #[derive(Clone)]
@@ -125,6 +129,25 @@ impl Bucket {
         if copied { Ok(()) } else { Err(BucketError::Unavailable("the copy was interrupted".into())) }
     }
 
+    /// Deletes all versions of all files whose key starts with `prefix`. Returns how many there were.
+    pub async fn erase(&self, prefix: &str, now: Timestamp) -> Result<usize, BucketError> {
+        let prefix = utf8_percent_encode(prefix, QUERY);
+        let list = format!("{}?max-keys={VERSIONS_PER_LIST}&prefix={prefix}&versions=", self.base_url);
+        let mut erased = 0;
+        loop {
+            let (_, body) = self.send("GET", &list, &[], Vec::new(), MAX_LIST_RESPONSE, now).await?;
+            let versions = versions_in(&String::from_utf8_lossy(&body));
+            if versions.is_empty() {
+                return Ok(erased);
+            }
+            for Version { key, id } in &versions {
+                let url = format!("{}?versionId={}", self.url(key), utf8_percent_encode(id, QUERY));
+                self.send("DELETE", &url, &[], Vec::new(), 0, now).await?;
+            }
+            erased += versions.len();
+        }
+    }
+
     /// Returns the properties of a file. `None` if it does not exist.
     pub async fn head(&self, key: &str, now: Timestamp) -> Result<Option<Head>, BucketError> {
         let response = match self.call("HEAD", key, &[], Vec::new(), 0, now).await {
@@ -201,7 +224,7 @@ impl Bucket {
         format!("{}/{}", self.base_url, utf8_percent_encode(key, KEY))
     }
 
-    /// Sends a request. Returns a successful response and at most `max_bytes` of its body.
+    /// Sends a request about a file.
     async fn call(
         &self,
         method: &str,
@@ -211,7 +234,20 @@ impl Bucket {
         max_bytes: usize,
         now: Timestamp,
     ) -> Result<(HttpResponse, Vec<u8>), BucketError> {
-        let request = self.signer.request(method, &self.url(key), headers, content, now)?;
+        self.send(method, &self.url(key), headers, content, max_bytes, now).await
+    }
+
+    /// Sends a request. Returns a successful response and at most `max_bytes` of its body.
+    async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &Headers<'_>,
+        content: Vec<u8>,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Result<(HttpResponse, Vec<u8>), BucketError> {
+        let request = self.signer.request(method, url, headers, content, now)?;
         let exchange = async {
             let mut response = self.http.call(request).await.map_err(|error| connection_error(&error))?;
             match response.status().as_u16() {
@@ -230,6 +266,25 @@ impl Bucket {
         let timeout = |_| BucketError::Unavailable("timed out".into());
         tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(timeout)?
     }
+}
+
+/// A version of a file, or the marker of its deletion.
+struct Version {
+    key: String,
+    id: String,
+}
+
+/// Returns the versions in a list. Keys of files contain no characters that XML escapes.
+fn versions_in(list: &str) -> Vec<Version> {
+    let mut versions = Vec::new();
+    for part in list.split("<Key>").skip(1) {
+        let key = part.split("</Key>").next().unwrap_or_default();
+        let id = part.split("<VersionId>").nth(1).and_then(|rest| rest.split("</VersionId>").next());
+        if let Some(id) = id {
+            versions.push(Version { key: key.to_owned(), id: id.to_owned() });
+        }
+    }
+    versions
 }
 
 fn body_error(error: BodyError) -> BucketError {

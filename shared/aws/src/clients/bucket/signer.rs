@@ -21,7 +21,7 @@ use super::BucketError;
 pub(super) const KEY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// What S3 encodes in a query.
-const QUERY: &AsciiSet = &KEY.add(b'/');
+pub(super) const QUERY: &AsciiSet = &KEY.add(b'/');
 
 /// Names and values of headers.
 pub(super) type Headers<'a> = [(&'a str, &'a str)];

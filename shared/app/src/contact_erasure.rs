@@ -1,0 +1,219 @@
+//! Erasing everything that a stack holds about one number of a contact.
+//!
+//! A pass deletes from the outside inwards: what refers to a thing goes before the thing by which it is found.
+//! So a pass that was interrupted is completed by the next one. Ids of conversations are derived from inbox and
+//! number, so they are found without an item.
+//!
+//! Deletions are changes, and the writer of events may still report them, and what happened just before, with
+//! the data of the contact. Passes are therefore repeated, with pauses, until one finds nothing.
+//!
+//! What stays: an opt-out under a digest of the number, and the claims of inbound messages under digests of
+//! the carrier's ids, so that the sweep does not take erased messages in again.
+
+use shared_aws::{
+    clients::{Bucket, BucketError},
+    contact::Contacts,
+    conversation::Conversations,
+    event::EventLog,
+    import::{self, Imports},
+    inbox::Inboxes,
+    messaging::{Messages, stored_at, uploaded_at},
+    opt_out::{OptOutReviews, OptOuts},
+    table::{StoreError, Table},
+    team::Teams,
+};
+use shared_domain::{
+    event::EventScope,
+    ids::{ConversationId, OrganizationId},
+    inbox::Inbox,
+    keys::TeamKey,
+    opt_out::OptOutSubject,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+/// Passes before the erasure is reported as incomplete. The last one has to find nothing.
+const MAX_PASSES: usize = 12;
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Erased {
+    pub contacts: usize,
+    pub conversations: usize,
+    pub messages: usize,
+    /// Versions of media and of import files.
+    pub files: usize,
+    pub reviews: usize,
+    /// Entries of the opt-out ledger.
+    pub opt_out_changes: usize,
+    /// Events of which only the data was erased.
+    pub events: usize,
+    /// Whether an opt-out of the number stays.
+    pub opted_out: bool,
+}
+
+impl Erased {
+    /// Whether nothing was found.
+    pub fn is_nothing(self) -> bool {
+        self == Self { opted_out: self.opted_out, ..Self::default() }
+    }
+
+    fn add(&mut self, pass: Self) {
+        self.contacts += pass.contacts;
+        self.conversations += pass.conversations;
+        self.messages += pass.messages;
+        self.files += pass.files;
+        self.reviews += pass.reviews;
+        self.opt_out_changes += pass.opt_out_changes;
+        self.events += pass.events;
+        self.opted_out = pass.opted_out;
+    }
+}
+
+/// Why a contact was not erased completely. The erasure can be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ErasureError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// The file of an import may contain the contact.
+    #[error("an import of the organization is not complete")]
+    ImportOpen,
+    /// Every pass found something, because the contact is writing or events are delayed.
+    #[error("new data of the contact was stored during the erasure")]
+    Changing,
+}
+
+/// The workflow of erasures.
+#[derive(Debug, Clone)]
+pub struct ContactErasure {
+    teams: Teams,
+    inboxes: Inboxes,
+    contacts: Contacts,
+    conversations: Conversations,
+    messages: Messages,
+    reviews: OptOutReviews,
+    opt_outs: OptOuts,
+    events: EventLog,
+    imports: Imports,
+    bucket: Bucket,
+}
+
+impl ContactErasure {
+    pub fn new(table: &Table, bucket: Bucket) -> Self {
+        Self {
+            teams: Teams::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            reviews: OptOutReviews::new(table.clone()),
+            opt_outs: OptOuts::new(table.clone()),
+            events: EventLog::new(table.clone()),
+            imports: Imports::new(table.clone()),
+            bucket,
+        }
+    }
+
+    /// Erases all contacts of an organization that have this number, with everything that belongs to them.
+    /// `pause` waits until events of changes are stored.
+    pub async fn erase(
+        &self,
+        organization: &OrganizationId,
+        number: &PhoneNumber,
+        now: Timestamp,
+        pause: impl AsyncFn(),
+    ) -> Result<Erased, ErasureError> {
+        if self.imports.any_open(organization, now).await? {
+            return Err(ErasureError::ImportOpen);
+        }
+        let mut erased = Erased::default();
+        for _ in 0..MAX_PASSES {
+            let pass = self.pass(organization, number, now).await?;
+            erased.add(pass);
+            if pass.is_nothing() {
+                return Ok(erased);
+            }
+            pause().await;
+        }
+        Err(ErasureError::Changing)
+    }
+
+    async fn pass(
+        &self,
+        organization: &OrganizationId,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Erased, ErasureError> {
+        let mut erased = Erased::default();
+        for team in self.teams.ids(organization).await? {
+            let team = TeamKey { organization, team: &team };
+            for inbox in self.inboxes.of_team(team).await? {
+                self.erase_in_inbox(&inbox, number, now, &mut erased).await?;
+            }
+            self.erase_in_team(team, number, &mut erased).await?;
+            let of_team = OptOutSubject::of_team(organization, team.team, number);
+            erased.opted_out |= self.opt_outs.erase(&of_team).await?;
+        }
+        let of_organization = OptOutSubject::of_organization(organization, number);
+        erased.opted_out |= self.opt_outs.erase(&of_organization).await?;
+        let of_personal_inboxes = OptOutSubject::of_personal_inboxes(organization, number);
+        erased.opted_out |= self.opt_outs.erase(&of_personal_inboxes).await?;
+        erased.files += self.bucket.erase(&import::objects_of(organization), now).await?;
+        Ok(erased)
+    }
+
+    async fn erase_in_inbox(
+        &self,
+        inbox: &Inbox,
+        number: &PhoneNumber,
+        now: Timestamp,
+        erased: &mut Erased,
+    ) -> Result<(), ErasureError> {
+        let organization = &inbox.organization;
+        let conversation = ConversationId::of(&inbox.id, number);
+        for message in self.messages.all(organization, &conversation).await? {
+            for media in &message.media {
+                for file in [stored_at(inbox.key(), &media.id), uploaded_at(inbox.key(), &media.id)] {
+                    erased.files += self.bucket.erase(&file, now).await?;
+                }
+            }
+            self.messages.erase(organization, &message, now).await?;
+            erased.messages += 1;
+        }
+        for review in self.reviews.of_number(inbox.key(), number).await? {
+            self.reviews.erase(inbox.key(), &review).await?;
+            erased.reviews += 1;
+        }
+        let key = inbox.key().conversation(&conversation);
+        erased.conversations += usize::from(self.conversations.erase(key, now).await?);
+        let scope = EventScope::Inbox { organization: organization.clone(), inbox: inbox.id.clone() };
+        erased.events += self.events.erase(&scope, Some(&conversation), &[number.as_str()]).await?;
+        Ok(())
+    }
+
+    async fn erase_in_team(
+        &self,
+        team: TeamKey<'_>,
+        number: &PhoneNumber,
+        erased: &mut Erased,
+    ) -> Result<(), ErasureError> {
+        let contacts = self.contacts.all_with_number(team, number).await?;
+        let ids: Vec<_> = contacts.iter().map(|entry| &entry.contact.id).collect();
+        for entry in self.opt_outs.about(team, number, &ids).await? {
+            self.opt_outs.erase_entry(team, &entry).await?;
+            erased.opt_out_changes += 1;
+        }
+        let texts: Vec<_> = ids.iter().map(|id| id.as_str()).chain([number.as_str()]).collect();
+        let scope = EventScope::Team { organization: team.organization.clone(), team: team.team.clone() };
+        erased.events += self.events.erase(&scope, None, &texts).await?;
+        for entry in &contacts {
+            // A contact that changed since it was read is left to the next pass.
+            self.contacts.remove(team, entry).await?;
+            erased.contacts += 1;
+        }
+        self.contacts.erase_number(team, number).await?;
+        Ok(())
+    }
+}
