@@ -1,5 +1,5 @@
-//! Export and erasure of one contact, for requests under privacy laws. `docs/operations/privacy.md` lists what
-//! both include.
+//! Export and erasure of one contact, for requests under privacy laws. `docs/operations/privacy.md` lists
+//! what both include.
 
 use std::time::Duration;
 

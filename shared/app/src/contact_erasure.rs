@@ -1,8 +1,8 @@
 //! Erasing everything that a stack holds about one number of a contact.
 //!
-//! A pass deletes from the outside inwards: what refers to a thing goes before the thing by which it is found.
-//! So a pass that was interrupted is completed by the next one. Ids of conversations are derived from inbox and
-//! number, so they are found without an item.
+//! A pass deletes from the outside inwards: what refers to a thing goes before the thing by which it is
+//! found. So a pass that was interrupted is completed by the next one. Ids of conversations are derived from
+//! inbox and number, so they are found without an item.
 //!
 //! Deletions are changes, and the writer of events may still report them, and what happened just before, with
 //! the data of the contact. Passes are therefore repeated, with pauses, until one finds nothing.
