@@ -29,3 +29,4 @@ mod registrations;
 mod send_reconcile;
 mod teams;
 mod templates;
+mod webhooks;

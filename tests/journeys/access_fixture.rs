@@ -63,7 +63,16 @@ impl AccessFixture {
         let request =
             team.admin.request(Method::POST, &imports).header("content-type", "text/csv").body(file);
         let import = text(&client::read("an import".to_owned(), request).await.expect(202)["importId"]);
+        let endpoint = json!({
+            "url": "https://receiver.example/hook", "types": ["message.*"], "inboxIds": [inbox.id],
+        });
+        let endpoint =
+            text(&team.admin.post("/v1/webhook-endpoints", endpoint).await.expect(201)["endpointId"]);
+        let test = format!("/v1/webhook-endpoints/{endpoint}/test");
+        let delivery = text(&team.admin.post(&test, Value::Null).await.expect(202)["deliveryId"]);
         let ids = vec![
+            ("endpointId", endpoint),
+            ("deliveryId", delivery),
             ("templateId", template),
             ("importId", import),
             ("inboxId", inbox.id),

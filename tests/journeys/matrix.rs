@@ -26,11 +26,18 @@ enum Access {
     Team,
     /// Admins of the team.
     TeamManagers,
+    /// Admins of the teams of the webhook endpoint.
+    EndpointManagers,
+    /// The owner, and admins of any team. They see only what they manage.
+    AnyManager,
     /// The owner of the caller's organization.
     Owner,
 }
 
-use Access::{Carrier, Inbox, InboxManagers, InboxSettings, Open, Owner, SignedIn, Team, TeamManagers};
+use Access::{
+    AnyManager, Carrier, EndpointManagers, Inbox, InboxManagers, InboxSettings, Open, Owner, SignedIn, Team,
+    TeamManagers,
+};
 
 const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
@@ -105,6 +112,16 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("PATCH", "/v1/teams/{teamId}/templates/{templateId}", TeamManagers),
     ("DELETE", "/v1/teams/{teamId}/templates/{templateId}", TeamManagers),
     ("POST", "/v1/teams/{teamId}/templates/{templateId}/render", Team),
+    ("GET", "/v1/webhook-endpoints", AnyManager),
+    ("POST", "/v1/webhook-endpoints", AnyManager),
+    ("GET", "/v1/webhook-endpoints/{endpointId}", EndpointManagers),
+    ("PATCH", "/v1/webhook-endpoints/{endpointId}", EndpointManagers),
+    ("DELETE", "/v1/webhook-endpoints/{endpointId}", EndpointManagers),
+    ("GET", "/v1/webhook-endpoints/{endpointId}/deliveries", EndpointManagers),
+    ("POST", "/v1/webhook-endpoints/{endpointId}/deliveries/{deliveryId}/replay", EndpointManagers),
+    ("POST", "/v1/webhook-endpoints/{endpointId}/recover", EndpointManagers),
+    ("POST", "/v1/webhook-endpoints/{endpointId}/rotate-secret", EndpointManagers),
+    ("POST", "/v1/webhook-endpoints/{endpointId}/test", EndpointManagers),
     ("POST", "/webhooks/twilio/messages", Carrier),
     ("POST", "/webhooks/twilio/registrations", Carrier),
     ("POST", "/webhooks/twilio/status", Carrier),
@@ -126,11 +143,11 @@ impl Caller {
                 "/v1/messages/{messageId}" => Some(404),
                 _ => Some(403),
             },
-            SignedIn => None,
+            SignedIn | AnyManager => None,
             Owner => (!self.owner).then_some(403),
             InboxSettings => (!self.team_admin && !self.inbox_member).then_some(404),
             InboxManagers if self.inbox_member => (!self.team_admin).then_some(403),
-            InboxManagers => (!self.team_admin).then_some(404),
+            InboxManagers | EndpointManagers => (!self.team_admin).then_some(404),
             Team => (!self.team_member).then_some(404),
             TeamManagers if self.team_member => (!self.team_admin).then_some(403),
             Inbox => (!self.inbox_member).then_some(404),
@@ -200,13 +217,16 @@ async fn check_allowed_callers(fixture: &AccessFixture) -> usize {
     };
     for (method, template, access) in ROUTES.iter().copied() {
         let takes_a_body = matches!(method, "PATCH")
-            || (method == "POST" && !template.ends_with("/lock"))
+            || (method == "POST"
+                && !["/lock", "/replay", "/rotate-secret", "/test"]
+                    .iter()
+                    .any(|end| template.ends_with(end)))
             || (method == "PUT"
                 && !template.ends_with("/opt-out")
                 && !template.starts_with("/v1/inboxes/{inboxId}/members"));
         for caller in fixture.callers.iter().chain([&admin]) {
             let is_allowed = caller.refusal(access, template).is_none() && !caller.machine;
-            if !is_allowed || matches!(access, Open | Carrier | SignedIn | Owner) {
+            if !is_allowed || matches!(access, Open | Carrier | SignedIn | AnyManager | Owner) {
                 continue;
             }
             if method == "GET" {

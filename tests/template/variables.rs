@@ -58,6 +58,10 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("send-reconcile", names(send_reconcile::App::from_environment())),
         ("teams", names(teams::App::from_environment())),
         ("templates", names(templates::App::from_environment())),
+        ("webhook-deliver", names(webhook_deliver::App::from_environment())),
+        ("webhook-endpoints", names(webhook_endpoints::App::from_environment())),
+        ("webhook-fanout", names(webhook_fanout::App::from_environment())),
+        ("webhook-sweep", names(webhook_sweep::App::from_environment())),
     ])
 }
 

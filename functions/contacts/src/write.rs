@@ -134,7 +134,7 @@ async fn notify_team(
     let notice = Notification {
         id: format!("contact-added-{}", contact.id),
         organization: access.organization.clone(),
-        team: access.team().clone(),
+        team: Some(access.team().clone()),
         subject,
         at: now,
         admins: Vec::new(),

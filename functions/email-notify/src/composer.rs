@@ -40,8 +40,10 @@ impl Composer {
     /// Returns the e-mail for a notification. Reads one to three items.
     pub(crate) async fn compose(&self, notification: &Notification) -> Result<Email, StoreError> {
         let organization = &notification.organization;
-        let team =
-            self.teams.get(TeamKey { organization, team: &notification.team }).await?.map(|team| team.name);
+        let team = match &notification.team {
+            Some(team) => self.teams.get(TeamKey { organization, team }).await?.map(|team| team.name),
+            None => Some("your organization".into()),
+        };
         let kind = match &notification.subject {
             NotificationKind::RegistrationApproved => EmailKind::RegistrationApproved,
             NotificationKind::RegistrationRejected(reasons) => {
@@ -83,6 +85,12 @@ impl Composer {
                     by: name_or(by, "a former user"),
                 }
             }
+            NotificationKind::WebhookFailing { receiver } => {
+                EmailKind::WebhookFailing { receiver: one_line(receiver) }
+            }
+            NotificationKind::WebhookDisabled { receiver, gone } => {
+                EmailKind::WebhookDisabled { receiver: one_line(receiver), gone: *gone }
+            }
         };
         Ok(Email { team: name_or(team, "your team"), at: notification.at, kind })
     }
@@ -92,9 +100,8 @@ impl Composer {
         notification: &Notification,
         contact: &ContactId,
     ) -> Result<Option<Contact>, StoreError> {
-        self.contacts
-            .get(TeamKey { organization: &notification.organization, team: &notification.team }, contact)
-            .await
+        let Some(team) = &notification.team else { return Ok(None) };
+        self.contacts.get(TeamKey { organization: &notification.organization, team }, contact).await
     }
 }
 

@@ -64,6 +64,18 @@ pub enum EmailKind {
         /// The name of the user.
         by: String,
     },
+    /// Deliveries to a webhook endpoint fail.
+    WebhookFailing {
+        /// Host of its URL.
+        receiver: String,
+    },
+    /// A webhook endpoint was disabled.
+    WebhookDisabled {
+        /// Host of its URL.
+        receiver: String,
+        /// Whether the receiver asked for it.
+        gone: bool,
+    },
 }
 
 /// A template could not be rendered.
@@ -84,6 +96,8 @@ impl Email {
             EmailKind::OptOutChanged { opted_out: false, .. } => "Contact opted in again",
             EmailKind::UnknownContact { .. } => "Message from an unknown number",
             EmailKind::ContactAdded { .. } => "Contact added",
+            EmailKind::WebhookFailing { .. } => "Webhook endpoint fails",
+            EmailKind::WebhookDisabled { .. } => "Webhook endpoint disabled",
         };
         truncate(&one_line(&format!("{event}: {}", self.team)), MAX_SUBJECT_LENGTH)
     }
@@ -105,6 +119,10 @@ impl Email {
                 Text::UnknownContact { email, number, inbox_number }
             }
             EmailKind::ContactAdded { contact, by } => Text::ContactAdded { email, contact, by },
+            EmailKind::WebhookFailing { receiver } => Text::WebhookFailing { email, receiver },
+            EmailKind::WebhookDisabled { receiver, gone } => {
+                Text::WebhookDisabled { email, receiver, gone: *gone }
+            }
         };
         Ok(text.render()?)
     }
@@ -126,6 +144,10 @@ impl Email {
                 Html::UnknownContact { email, number, inbox_number }
             }
             EmailKind::ContactAdded { contact, by } => Html::ContactAdded { email, contact, by },
+            EmailKind::WebhookFailing { receiver } => Html::WebhookFailing { email, receiver },
+            EmailKind::WebhookDisabled { receiver, gone } => {
+                Html::WebhookDisabled { email, receiver, gone: *gone }
+            }
         };
         Ok(html.render()?)
     }
@@ -151,6 +173,9 @@ impl Email {
             | EmailKind::UnknownContact { .. }
             | EmailKind::ContactAdded { .. } => {
                 "You received this e-mail because your address is in the team's notification settings."
+            }
+            EmailKind::WebhookFailing { .. } | EmailKind::WebhookDisabled { .. } => {
+                "You received this e-mail because you manage the webhook endpoint."
             }
         }
     }

@@ -117,6 +117,8 @@ fn kind(subject: &NotificationKind) -> &'static str {
         NotificationKind::OptOutChanged { .. } => "optOutChanged",
         NotificationKind::UnknownContact { .. } => "unknownContact",
         NotificationKind::ContactAdded { .. } => "contactAdded",
+        NotificationKind::WebhookFailing { .. } => "webhookFailing",
+        NotificationKind::WebhookDisabled { .. } => "webhookDisabled",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The addresses that receive a notification: the team's admins if it is about the registration or a number
-//! that is missing in it, otherwise the addresses in the team's notification settings.
+//! that is missing in it, the managers of a webhook endpoint if it is about the endpoint, otherwise the
+//! addresses in the team's notification settings.
 
 use std::collections::HashSet;
 
@@ -30,11 +31,14 @@ impl Recipients {
             NotificationKind::RegistrationApproved
             | NotificationKind::RegistrationRejected(_)
             | NotificationKind::RegistrationSuspended(_)
-            | NotificationKind::NumberNotRegistered(_) => self.addresses_of_admins(notification).await?,
+            | NotificationKind::NumberNotRegistered(_)
+            | NotificationKind::WebhookFailing { .. }
+            | NotificationKind::WebhookDisabled { .. } => self.addresses_of_users(notification).await?,
             subject @ (NotificationKind::OptOutChanged { .. }
             | NotificationKind::UnknownContact { .. }
             | NotificationKind::ContactAdded { .. }) => {
-                let team = TeamKey { organization: &notification.organization, team: &notification.team };
+                let Some(team) = &notification.team else { return Ok(Vec::new()) };
+                let team = TeamKey { organization: &notification.organization, team };
                 self.teams.notification_settings(team).await?.recipients(subject).to_vec()
             }
         };
@@ -43,8 +47,8 @@ impl Recipients {
         Ok(addresses)
     }
 
-    /// Returns the current addresses of the admins listed in the notification. Former users are skipped.
-    async fn addresses_of_admins(&self, notification: &Notification) -> Result<Vec<String>, StoreError> {
+    /// Returns the current addresses of the users listed in the notification. Former users are skipped.
+    async fn addresses_of_users(&self, notification: &Notification) -> Result<Vec<String>, StoreError> {
         let mut addresses = Vec::with_capacity(notification.admins.len());
         for admin in &notification.admins {
             let user = self.members.user(&notification.organization, admin).await?;

@@ -25,6 +25,10 @@ pub(crate) enum Text<'a> {
     UnknownContact { email: &'a Email, number: &'a str, inbox_number: &'a str },
     #[template(path = "contact-added.txt")]
     ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
+    #[template(path = "webhook-failing.txt")]
+    WebhookFailing { email: &'a Email, receiver: &'a str },
+    #[template(path = "webhook-disabled.txt")]
+    WebhookDisabled { email: &'a Email, receiver: &'a str, gone: bool },
 }
 
 /// The HTML pages. Values are escaped.
@@ -44,4 +48,8 @@ pub(crate) enum Html<'a> {
     UnknownContact { email: &'a Email, number: &'a str, inbox_number: &'a str },
     #[template(path = "contact-added.html")]
     ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
+    #[template(path = "webhook-failing.html")]
+    WebhookFailing { email: &'a Email, receiver: &'a str },
+    #[template(path = "webhook-disabled.html")]
+    WebhookDisabled { email: &'a Email, receiver: &'a str, gone: bool },
 }

@@ -41,6 +41,18 @@ fn emails() -> Vec<(&'static str, Email)> {
             EmailKind::UnknownContact { number: "+12025550143".into(), inbox_number: "+12025550100".into() },
         ),
         ("A user added a contact.", EmailKind::ContactAdded { contact: jane(), by: "Ada Lovelace".into() }),
+        (
+            "Four deliveries to a webhook endpoint failed in a row.",
+            EmailKind::WebhookFailing { receiver: "receiver.example".into() },
+        ),
+        (
+            "No delivery to a webhook endpoint succeeded for five days.",
+            EmailKind::WebhookDisabled { receiver: "receiver.example".into(), gone: false },
+        ),
+        (
+            "The receiver of webhooks answered with the status 410.",
+            EmailKind::WebhookDisabled { receiver: "receiver.example".into(), gone: true },
+        ),
     ];
     let email = |kind| Email { team: "Front".into(), at: now(), kind };
     kinds.into_iter().map(|(event, kind)| (event, email(kind))).collect()

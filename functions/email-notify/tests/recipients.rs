@@ -38,7 +38,7 @@ fn notification(app: &TestApp, subject: NotificationKind, admins: Vec<UserId>) -
     Notification {
         id: "not_1".into(),
         organization: app.organization().clone(),
-        team: app.team.id.clone(),
+        team: Some(app.team.id.clone()),
         subject,
         at: now(),
         admins,
@@ -280,7 +280,7 @@ async fn an_e_mail_says_which_names_no_longer_exist() {
     assert!(text(&ses.mails()[1]).contains("\nContact: a former contact\n"));
     let gone = Notification {
         id: "not_3".into(),
-        team: build::team_id("team_gone"),
+        team: Some(build::team_id("team_gone")),
         ..notification(&app, NotificationKind::RegistrationApproved, add_users(&app, &["ada"]).await)
     };
     assert!(notify(&function, &gone).await.is_empty());

@@ -180,7 +180,7 @@ async fn notify_of_refused_numbers(
         let notification = Notification {
             id: format!("{inbox}-{}-not-registered", held_since.millis()),
             organization: job.organization.clone(),
-            team: job.team.clone(),
+            team: Some(job.team.clone()),
             subject: NotificationKind::NumberNotRegistered(inbox.clone()),
             at: *held_since,
             admins: admins.iter().map(|admin| admin.user.id.clone()).collect(),

@@ -25,6 +25,10 @@ pub enum QueueName {
     Media,
     /// Contact imports
     Import,
+    /// Attempts of outgoing webhooks
+    Webhook,
+    /// Events for outgoing webhooks
+    WebhookEvent,
 }
 
 impl QueueName {
@@ -36,6 +40,8 @@ impl QueueName {
             Self::Mail => "mail",
             Self::Media => "media",
             Self::Import => "import",
+            Self::Webhook => "webhook",
+            Self::WebhookEvent => "webhook-event",
         }
     }
 
@@ -48,6 +54,8 @@ impl QueueName {
             Self::Mail => "MailDeadLettersUrl",
             Self::Media => "MediaDeadLettersUrl",
             Self::Import => "ImportDeadLettersUrl",
+            Self::Webhook => "WebhookDeadLettersUrl",
+            Self::WebhookEvent => "WebhookEventDeadLettersUrl",
         }
     }
 
@@ -61,6 +69,8 @@ impl QueueName {
             Self::Mail => "The notification could not be sent by e-mail.",
             Self::Media => "The media file could not be copied from the carrier.",
             Self::Import => "The contact import could not be continued.",
+            Self::Webhook => "The attempt of an outgoing webhook could not be made.",
+            Self::WebhookEvent => "The event could not be handed to the outgoing webhooks.",
         }
     }
 }

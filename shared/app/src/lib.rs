@@ -20,6 +20,7 @@ pub mod reconcile;
 pub mod retry;
 pub mod send;
 pub mod sweep;
+pub mod webhook;
 
 mod automatic;
 mod check_error;

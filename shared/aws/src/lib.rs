@@ -22,3 +22,4 @@ pub mod sending;
 pub mod table;
 pub mod team;
 pub mod template;
+pub mod webhook;

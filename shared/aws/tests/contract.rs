@@ -62,3 +62,5 @@ mod templates;
 mod topic;
 #[cfg(test)]
 mod unread;
+#[cfg(test)]
+mod webhooks;

@@ -22,7 +22,7 @@ const ADDRESS: &str = "Front.Desk@college.example";
 fn notification(stores: &TestStores, id: &str, subject: NotificationKind) -> Notification {
     let (organization, team) = (stores.organization().clone(), stores.inbox.team.clone());
     let admins = vec![ada().id, ben().id];
-    Notification { id: id.to_owned(), organization, team, subject, at: at_second(0), admins }
+    Notification { id: id.to_owned(), organization, team: Some(team), subject, at: at_second(0), admins }
 }
 
 fn every_kind() -> [NotificationKind; 8] {

@@ -284,7 +284,7 @@ async fn of_sixteen_concurrent_transitions_one_is_stored_with_one_notification()
         (&notification.subject, &notification.admins[..]),
         (&NotificationKind::RegistrationApproved, &[ada().id][..])
     );
-    assert_eq!((&notification.team, notification.at), (team.id(), at_second(2)));
+    assert_eq!((notification.team.as_ref(), notification.at), (Some(team.id()), at_second(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -188,6 +188,10 @@ pub type BroadcastId = Id<kind::Broadcast>;
 pub type ImportId = Id<kind::Import>;
 /// The id of an event: `evt_…`, derived from the change that the event reports.
 pub type EventId = Id<kind::Event>;
+/// The id of an endpoint of outgoing webhooks: `wep_…`.
+pub type WebhookEndpointId = Id<kind::WebhookEndpoint>;
+/// The id of a delivery: `del_…`, then its time, then entropy from its endpoint and event.
+pub type WebhookDeliveryId = Id<kind::WebhookDelivery>;
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,8 @@
 //! | [`keyword_reply`] | texts that answer a keyword |
 //! | [`template`] | texts with merge fields |
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
+//! | [`webhook`] | outgoing webhooks: endpoints, signatures, attempts |
+//! | [`address`] | which IP addresses are on the public internet |
 //! | [`sweep`] | which messages of the carrier's list are checked for lost webhooks |
 //! | [`notification`] | which events are sent by e-mail, and to whom |
 //! | [`automatic`] | reactions and automatic replies of phones |
@@ -52,6 +54,7 @@
 //! assert_eq!(holder, ada);
 //! ```
 
+pub mod address;
 pub mod audience;
 pub mod automatic;
 pub mod broadcast;
@@ -89,4 +92,5 @@ pub mod template;
 pub mod text;
 pub mod time;
 pub mod user;
+pub mod webhook;
 pub mod weekly_hours;

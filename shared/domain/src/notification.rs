@@ -1,7 +1,8 @@
 //! Notifications: e-mails to users about events of a team.
 //!
-//! Changes of the team's registration, and numbers that are missing in it, go to all of its admins. All other
-//! notifications go to the addresses in the team's settings, and are off by default.
+//! Changes of the team's registration, and numbers that are missing in it, go to all of its admins. Failures
+//! of a webhook endpoint go to those who manage it. All other notifications go to the addresses in the team's
+//! settings, and are off by default.
 //!
 //! ```
 //! use shared_domain::notification::NotificationKind;
@@ -43,6 +44,18 @@ pub enum NotificationKind {
     /// A user added a contact by hand.
     #[expect(missing_docs, reason = "the names say it all")]
     ContactAdded { contact: ContactId, by: UserId },
+    /// Deliveries to a webhook endpoint fail.
+    WebhookFailing {
+        /// Host of its URL. The path can contain a secret.
+        receiver: String,
+    },
+    /// A webhook endpoint was disabled.
+    #[expect(missing_docs, reason = "the other names say it all")]
+    WebhookDisabled {
+        receiver: String,
+        /// Whether the receiver asked for it with the status 410.
+        gone: bool,
+    },
 }
 
 impl NotificationKind {
@@ -65,12 +78,13 @@ pub struct Notification {
     /// Each recipient gets at most one e-mail per id.
     pub id: String,
     pub organization: OrganizationId,
-    pub team: TeamId,
+    /// `None` if it is about the whole organization.
+    pub team: Option<TeamId>,
     pub subject: NotificationKind,
     /// When the event happened.
     pub at: Timestamp,
-    /// The team's admins at that time, if admins are the recipients. Empty if the addresses are in the
-    /// settings.
+    /// The users who get it: the team's admins at that time, or the managers of a webhook endpoint. Empty if
+    /// the addresses are in the settings.
     pub admins: Vec<UserId>,
 }
 
@@ -99,7 +113,7 @@ impl NotificationSettings {
     /// The maximum number of addresses of one kind of notification.
     pub const MAX_RECIPIENTS: usize = 20;
 
-    /// The addresses that get this notification. Empty if it is disabled, or is about the registration.
+    /// The addresses that get this notification. Empty if it is disabled, or goes to users.
     pub fn recipients(&self, subject: &NotificationKind) -> &[String] {
         let mailing = match subject {
             NotificationKind::OptOutChanged { .. } => &self.opt_out_changed,
@@ -108,7 +122,9 @@ impl NotificationSettings {
             NotificationKind::RegistrationApproved
             | NotificationKind::RegistrationRejected(_)
             | NotificationKind::RegistrationSuspended(_)
-            | NotificationKind::NumberNotRegistered(_) => return &[],
+            | NotificationKind::NumberNotRegistered(_)
+            | NotificationKind::WebhookFailing { .. }
+            | NotificationKind::WebhookDisabled { .. } => return &[],
         };
         if mailing.enabled { &mailing.recipients } else { &[] }
     }
@@ -161,6 +177,7 @@ mod tests {
             ),
             (NotificationKind::ContactAdded { contact, by }, Some("added@clinic.example")),
             (NotificationKind::NumberNotRegistered(InboxId::parse("inb_1").unwrap()), None),
+            (NotificationKind::WebhookFailing { receiver: "receiver.example".into() }, None),
             (NotificationKind::RegistrationApproved, None),
             (NotificationKind::RegistrationRejected(Vec::new()), None),
             (NotificationKind::RegistrationSuspended(Vec::new()), None),

@@ -28,6 +28,8 @@ pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
     ("POST /v1/teams/{teamId}/inboxes", &["dryRun"]),
     ("GET /v1/teams/{teamId}/opt-outs", &["from", "to", "limit", "cursor"]),
     ("GET /v1/teams/{teamId}/templates", &["limit", "cursor"]),
+    ("GET /v1/webhook-endpoints", &["limit", "cursor"]),
+    ("GET /v1/webhook-endpoints/{endpointId}/deliveries", &["limit", "cursor"]),
 ];
 
 /// The query parameters of a request that its route does not have.

@@ -75,6 +75,12 @@ impl PathParameter for ids::kind::Import {
 impl PathParameter for ids::kind::Review {
     const NAME: &'static str = "reviewId";
 }
+impl PathParameter for ids::kind::WebhookEndpoint {
+    const NAME: &'static str = "endpointId";
+}
+impl PathParameter for ids::kind::WebhookDelivery {
+    const NAME: &'static str = "deliveryId";
+}
 
 /// An ID in the path. A malformed ID is a `404`, because nothing has it.
 pub struct PathId<K>(pub Id<K>);

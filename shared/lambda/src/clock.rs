@@ -11,6 +11,16 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Returns random bytes of a secret from the operating system.
+///
+/// # Panics
+/// As [`entropy`].
+pub fn secret_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
+    bytes
+}
+
 /// Returns 64 random bits from the operating system.
 ///
 /// # Panics

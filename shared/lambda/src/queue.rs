@@ -82,6 +82,23 @@ pub async fn each_record(
     response
 }
 
+/// Handles the records of a standard queue at the same time and reports those that failed.
+pub async fn each_record_at_once(
+    event: SqsEvent,
+    handle: impl AsyncFn(Record<'_>) -> Result<(), RecordError>,
+) -> SqsBatchResponse {
+    let outcomes = event.records.iter().map(|message| Box::pin(handle(Record::of(message))));
+    let outcomes = futures_util::future::join_all(outcomes).await;
+    let mut response = SqsBatchResponse::default();
+    for (message, outcome) in event.records.into_iter().zip(outcomes) {
+        if let Err(error) = outcome {
+            log(&message, &error);
+            report(&mut response, message);
+        }
+    }
+    response
+}
+
 /// Handles the records of a FIFO queue. After a failure the rest of its message group is reported without
 /// being handled, so that the group keeps its order. Other groups continue.
 pub async fn each_record_in_order(
@@ -191,6 +208,19 @@ mod tests {
         });
         assert_eq!(failures(response.await), ["a", "c"]);
         assert_eq!(handled, ["a", "b", "d"]);
+    }
+
+    #[tokio::test]
+    async fn records_are_handled_at_the_same_time_and_fail_alone() {
+        let arrived = std::cell::Cell::new(0);
+        let response = each_record_at_once(batch(&[("a", "1"), ("b", "1"), ("c", "2")]), async |record| {
+            arrived.set(arrived.get() + 1);
+            while arrived.get() < 3 {
+                tokio::task::yield_now().await;
+            }
+            if record.body == "b" { Err(fmt::Error.into()) } else { Ok(()) }
+        });
+        assert_eq!(failures(response.await), ["b"]);
     }
 
     #[tokio::test]

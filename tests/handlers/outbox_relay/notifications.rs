@@ -49,7 +49,7 @@ fn notification(test: &TestApp, id: &str, subject: NotificationKind, at: Timesta
     Notification {
         id: id.into(),
         organization: test.organization().clone(),
-        team: test.team.id.clone(),
+        team: Some(test.team.id.clone()),
         subject,
         at,
         admins: vec![build::user_id("ada")],

@@ -36,5 +36,6 @@ pub mod topic;
 pub mod twilio;
 pub mod user_directory;
 pub mod user_pool;
+pub mod webhook_receiver;
 
 pub use app::TestApp;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 use shared_aws::clients::{
-    Aws, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue,
+    Aws, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue, WebhookQueue,
 };
 
 /// Accepts every entry of a `SendMessageBatch` except those that a test refuses. Clones share its messages.
@@ -16,6 +16,7 @@ pub struct FakeQueue {
     refused: Arc<Mutex<Vec<&'static str>>>,
     bodies: Arc<Mutex<Vec<String>>>,
     delays: Arc<Mutex<Vec<u64>>>,
+    send_delays: Arc<Mutex<Vec<u64>>>,
 }
 
 impl FakeQueue {
@@ -23,7 +24,13 @@ impl FakeQueue {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let queue = Self { url, refused: Arc::default(), bodies: Arc::default(), delays: Arc::default() };
+        let queue = Self {
+            url,
+            refused: Arc::default(),
+            bodies: Arc::default(),
+            delays: Arc::default(),
+            send_delays: Arc::default(),
+        };
         let call = async |State(queue): State<Self>, headers: HeaderMap, body: String| {
             let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
             match target {
@@ -45,6 +52,7 @@ impl FakeQueue {
                 failed.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
             } else {
                 self.push(entry["MessageBody"].as_str().unwrap().to_owned());
+                self.send_delays.lock().unwrap().push(entry["DelaySeconds"].as_u64().unwrap_or(0));
                 successful.push(json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
             }
         }
@@ -60,6 +68,11 @@ impl FakeQueue {
     /// Removes and returns the delays of received messages, in seconds and in the order of the requests.
     pub fn drain_delays(&self) -> Vec<u64> {
         std::mem::take(&mut self.delays.lock().unwrap())
+    }
+
+    /// Removes and returns the delays of sent messages, in seconds and in the order of their arrival.
+    pub fn drain_send_delays(&self) -> Vec<u64> {
+        std::mem::take(&mut self.send_delays.lock().unwrap())
     }
 
     /// Refuses entries with these ids from now on.
@@ -106,6 +119,11 @@ pub fn import_queue(url: &str) -> ImportQueue {
 /// Returns a client of the queue of registrations to check at this endpoint.
 pub fn registration_queue(url: &str) -> RegistrationQueue {
     RegistrationQueue::new(&Aws::loopback(url), format!("{url}/registration"))
+}
+
+/// Returns a client of the queue of outgoing webhooks at this endpoint.
+pub fn webhook_queue(url: &str) -> WebhookQueue {
+    WebhookQueue::new(&Aws::loopback(url), format!("{url}/webhooks"))
 }
 
 /// Returns a client for messages that were received from the queue of outbound messages. Dead letters go to

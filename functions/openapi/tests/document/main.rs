@@ -56,6 +56,7 @@ mod schemas;
         (name = "lock", description = "Locks on conversations"),
         (name = "messages", description = "Sending messages"),
         (name = "events", description = "What changed, for front ends and integrations"),
+        (name = "webhooks", description = "Endpoints that get events as signed requests (Standard Webhooks)"),
         (name = "carriers", description = "Webhooks of the carrier, each verified by its signature"),
         (name = "service", description = "The configuration of the stack, the OpenAPI document and the health check. No token is required"),
     )
@@ -90,6 +91,7 @@ fn document() -> Value {
         conversation_lock::Api::openapi(),
         messages::Api::openapi(),
         events::Api::openapi(),
+        webhook_endpoints::Api::openapi(),
         inbound_sms::Api::openapi(),
         delivery_status::Api::openapi(),
         registration_status::Api::openapi(),

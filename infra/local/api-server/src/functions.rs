@@ -17,7 +17,7 @@ use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock::{entropy, now};
 use test_kit::{
     carrier::{TOKEN, client_at},
-    queue::registration_queue,
+    queue::{registration_queue, webhook_queue},
     twilio::fixed_account,
 };
 use utoipa::OpenApi;
@@ -122,7 +122,8 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let out_of_office = out_of_office::App::new(table, claims());
     let registrations = registrations::App::new(table, claims(), services.carrier(), brand);
     let teams = teams::App::new(table, claims(), cursors.clone());
-    let templates = templates::App::new(table, claims(), cursors);
+    let templates = templates::App::new(table, claims(), cursors.clone());
+    let webhooks = webhook_endpoints::App::new(table, webhook_queue(&services.queue_url), claims(), cursors);
 
     let callbacks = SignedCallbacks::fixed(public_url.as_str(), SIGNING_SECRET);
     let delivery_status = Arc::new(delivery_status::App::new(table.clone(), webhook_accounts(), callbacks));
@@ -146,6 +147,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),
         Function::of_router(templates::Api::openapi(), templates::router(templates)),
+        Function::of_router(webhook_endpoints::Api::openapi(), webhook_endpoints::router(webhooks)),
         Function::new(delivery_status::Api::openapi(), move |request| {
             let app = delivery_status.clone();
             async move { delivery_status::handle(&app, now(), request).await }

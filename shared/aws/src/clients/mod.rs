@@ -21,7 +21,8 @@ pub use self::{
     mail_identity::is_verified_sender,
     queue::{
         DeadLetter, DeadLetterQueue, ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue,
-        QueueError, ReceivedSends, RegistrationJob, RegistrationQueue, SendJob, SendQueue,
+        QueueError, ReceivedSends, RegistrationJob, RegistrationQueue, SendJob, SendQueue, WebhookJob,
+        WebhookQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
     signing_secret::SigningSecret,

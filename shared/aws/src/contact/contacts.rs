@@ -203,7 +203,7 @@ impl Contacts {
         let notification = Notification {
             id: format!("unknown-contact-{}", message.id),
             organization: inbox.organization.clone(),
-            team: inbox.team.clone(),
+            team: Some(inbox.team.clone()),
             subject,
             at: message.created_at,
             admins: Vec::new(),

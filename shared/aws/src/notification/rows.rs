@@ -14,7 +14,8 @@ pub(crate) struct NotificationRow {
     #[serde(rename = "notification")]
     pub id: String,
     pub org: OrganizationId,
-    pub team: TeamId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
     pub subject: SubjectRow,
     pub at: Timestamp,
     #[serde(default)]
@@ -31,6 +32,8 @@ pub(crate) enum SubjectRow {
     OptOutChanged { contact: ContactId, opted_out: bool },
     UnknownContact { contact: ContactId, inbox: InboxId },
     ContactAdded { contact: ContactId, by: UserId },
+    WebhookFailing { receiver: String },
+    WebhookDisabled { receiver: String, gone: bool },
 }
 
 impl From<NotificationKind> for SubjectRow {
@@ -45,6 +48,8 @@ impl From<NotificationKind> for SubjectRow {
             }
             NotificationKind::UnknownContact { contact, inbox } => Self::UnknownContact { contact, inbox },
             NotificationKind::ContactAdded { contact, by } => Self::ContactAdded { contact, by },
+            NotificationKind::WebhookFailing { receiver } => Self::WebhookFailing { receiver },
+            NotificationKind::WebhookDisabled { receiver, gone } => Self::WebhookDisabled { receiver, gone },
         }
     }
 }
@@ -59,6 +64,8 @@ impl From<SubjectRow> for NotificationKind {
             SubjectRow::OptOutChanged { contact, opted_out } => Self::OptOutChanged { contact, opted_out },
             SubjectRow::UnknownContact { contact, inbox } => Self::UnknownContact { contact, inbox },
             SubjectRow::ContactAdded { contact, by } => Self::ContactAdded { contact, by },
+            SubjectRow::WebhookFailing { receiver } => Self::WebhookFailing { receiver },
+            SubjectRow::WebhookDisabled { receiver, gone } => Self::WebhookDisabled { receiver, gone },
         }
     }
 }

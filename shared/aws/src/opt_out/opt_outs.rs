@@ -206,7 +206,7 @@ impl OptOuts {
             let notification = Notification {
                 id: format!("opt-out-{}-{}", contact.id, with.entry.at.millis()),
                 organization: organization.clone(),
-                team: with.team.clone(),
+                team: Some(with.team.clone()),
                 subject: NotificationKind::OptOutChanged {
                     contact: contact.id.clone(),
                     opted_out: change.state.is_out(),

@@ -203,7 +203,7 @@ impl Registrations {
             let notification = Notification {
                 id: format!("{}-{}-{}", team.team, step.at.millis(), step.id),
                 organization: team.organization.clone(),
-                team: team.team.clone(),
+                team: Some(team.team.clone()),
                 subject,
                 at: step.at,
                 admins: transition.admins,

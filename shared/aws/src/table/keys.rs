@@ -43,6 +43,8 @@
 //! | `org_#AUDIT` | `millis#id` | audit event of the organization | audit trail, newest first |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#LOCKS#user` | `LOCKS` | set of the locks that a user holds | every acquire; the removal of a member |
+//! | `org_#WEBHOOKS` | `wep_` | webhook endpoint with its secrets and failures | every event of the organization, every delivery, settings |
+//! | `org_#wep_` | `del_` | delivery of an event to a webhook endpoint; `ttl` | every attempt; deliveries, newest first |
 //! | `org_#API#code` | `API` | inbox by API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox by its number | webhooks |
 //! | `ORGANIZATIONS` | `org_` | organization with its first owner | the operator's list |
@@ -74,6 +76,8 @@
 //! | `inbox-unread` | `unreadIn`: `pk`, only while unread | `place` | unread conversations |
 //! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only if the contact is assigned | `place` | conversations of a user's contacts |
 //! | `delivery-checks` | `checkIn`: `CHECK#shard`, only while the message is `sent` | `checkAt` | messages whose delivery is not reported |
+//! | `delivery-checks` | `checkIn`: `WEBHOOKS#shard`, only if it may have deliveries that wait | `checkAt` | webhook endpoints |
+//! | `delivery-checks` | `checkIn`: `org_#wep_`, only while the delivery waits | `checkAt` | webhook deliveries of an endpoint |
 //! | `delivery-checks` | `checkIn`: `inb_`, only if the message failed and is not sent again | `checkAt`: the failure | failed messages of an inbox |
 //!
 //! The partition of a conversation in an index does not depend on its activity, and its `place` does not
@@ -86,7 +90,7 @@ use shared_domain::{
     event::EventScope,
     ids::{
         ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, TeamId,
-        TemplateId, UserId,
+        TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
     },
     keys::{ConversationKey, InboxKey, TeamKey},
     phone::PhoneNumber,
@@ -444,6 +448,39 @@ pub fn messaging_service(sid: &str) -> Key {
     Key::new(format!("SERVICE#{sid}"), "SERVICE")
 }
 
+/// Partition of an organization's webhook endpoints.
+pub fn webhooks_partition(organization: &OrganizationId) -> String {
+    format!("{organization}#WEBHOOKS")
+}
+
+pub fn webhook_endpoint(organization: &OrganizationId, endpoint: &WebhookEndpointId) -> Key {
+    Key::new(webhooks_partition(organization), endpoint.as_str())
+}
+
+/// Partition of the webhook endpoints with deliveries that wait, in the index `delivery-checks`.
+pub fn webhook_checks_partition(shard: u64) -> String {
+    format!("WEBHOOKS#{shard}")
+}
+
+/// The partition of a webhook endpoint among the [`webhook_checks_partition`]s.
+pub fn webhook_checks(endpoint: &WebhookEndpointId) -> String {
+    webhook_checks_partition(shard_of(endpoint.as_str()))
+}
+
+/// Partition of the deliveries to a webhook endpoint. Those that wait have it in the index `delivery-checks`
+/// as well.
+pub fn webhook_deliveries(organization: &OrganizationId, endpoint: &WebhookEndpointId) -> String {
+    format!("{organization}#{endpoint}")
+}
+
+pub fn webhook_delivery(
+    organization: &OrganizationId,
+    endpoint: &WebhookEndpointId,
+    delivery: &WebhookDeliveryId,
+) -> Key {
+    Key::new(webhook_deliveries(organization, endpoint), delivery.as_str())
+}
+
 /// Partition of the registrations that wait for the carrier.
 pub const PENDING: &str = "PENDING";
 
@@ -554,8 +591,11 @@ pub fn outbox(conversation: &ConversationId, message: &MessageId) -> Key {
 }
 
 fn shard(conversation: &ConversationId) -> u64 {
-    let spread: u64 = conversation.as_str().bytes().map(u64::from).sum();
-    spread % OUTBOX_SHARDS
+    shard_of(conversation.as_str())
+}
+
+fn shard_of(id: &str) -> u64 {
+    id.bytes().map(u64::from).sum::<u64>() % OUTBOX_SHARDS
 }
 
 /// Partition of a shard in [`DELIVERY_CHECKS`]. There are as many as of the outbox.

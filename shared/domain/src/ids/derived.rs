@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ALPHABET, BODY_LENGTH, ContactId, ConversationId, EventId, IdKind, ImportId, InboxId, MediaId, MessageId,
-    ReviewId, TIME_LENGTH, TeamId, body, kind,
+    ReviewId, TIME_LENGTH, TeamId, WebhookDeliveryId, WebhookEndpointId, body, kind,
 };
 use crate::{keys::RecipientKey, phone::PhoneNumber, time::Timestamp};
 
@@ -97,6 +97,18 @@ impl EventId {
     /// The event with this index among those of a stream record.
     pub fn of_record(record: &str, index: usize) -> Self {
         Self::from_digest(&Sha256::digest(format!("event {record} {index}")))
+    }
+}
+
+impl WebhookDeliveryId {
+    /// The delivery of this event, which happened at `at`, to this endpoint. Deliveries sort by time.
+    pub fn of(endpoint: &WebhookEndpointId, event: &EventId, at: Timestamp) -> Self {
+        Self::new(at, entropy_of(&format!("delivery {endpoint} {event}")))
+    }
+
+    /// The first id of a time, in the order of ids.
+    pub fn first_at(at: Timestamp) -> Self {
+        Self::new(at, 0)
     }
 }
 

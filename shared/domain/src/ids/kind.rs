@@ -96,3 +96,17 @@ pub enum Event {}
 impl IdKind for Event {
     const PREFIX: &'static str = "evt_";
 }
+
+/// An endpoint of outgoing webhooks.
+pub enum WebhookEndpoint {}
+
+impl IdKind for WebhookEndpoint {
+    const PREFIX: &'static str = "wep_";
+}
+
+/// A delivery of an event to a webhook endpoint.
+pub enum WebhookDelivery {}
+
+impl IdKind for WebhookDelivery {
+    const PREFIX: &'static str = "del_";
+}

@@ -21,6 +21,7 @@ pub mod registration;
 pub mod team;
 pub mod template;
 pub mod values;
+pub mod webhook;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -230,3 +230,42 @@ pub enum Country {
     Us,
     Ca,
 }
+
+/// Whether a webhook endpoint gets events.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum WebhookEndpointStatus {
+    Enabled,
+    Disabled,
+}
+
+/// Why a webhook endpoint is disabled: by a user, after five days without a success, or because the receiver
+/// answered `410`.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum DisabledReasonName {
+    ByUser,
+    NoSuccess,
+    Gone,
+}
+
+/// State of a delivery to a webhook endpoint.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum WebhookDeliveryState {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// Why an attempt had no response, or one that is not accepted. Redirects are not followed.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum DeliveryError {
+    TimedOut,
+    NotResolved,
+    UrlNotAllowed,
+    ConnectionFailed,
+    Redirected,
+    EndpointDisabled,
+}

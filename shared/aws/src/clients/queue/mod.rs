@@ -20,6 +20,7 @@ mod mail;
 mod media;
 mod registration;
 mod send;
+mod webhook;
 
 pub use self::{
     dead_letters::{DeadLetter, DeadLetterQueue},
@@ -28,6 +29,7 @@ pub use self::{
     media::{MediaJob, MediaQueue},
     registration::{RegistrationJob, RegistrationQueue},
     send::{ReceivedSends, SendJob, SendQueue},
+    webhook::{WebhookJob, WebhookQueue},
 };
 
 /// The limit of `SendMessageBatch`.
@@ -84,10 +86,26 @@ impl Queue {
     ) -> Vec<Result<(), QueueError>> {
         let requests: Vec<_> = jobs.iter().map(request).collect();
         let group = |index: usize| requests[index].get_message_group_id().as_deref();
-        let mut results = vec![Ok(()); jobs.len()];
-        let mut waiting: Vec<usize> = (0..jobs.len()).collect();
+        self.put_requests(&requests, group).await
+    }
+
+    /// Adds messages to a standard queue, whose groups have no order.
+    async fn put_in_any_order(
+        &self,
+        requests: &[SendMessageBatchRequestEntryBuilder],
+    ) -> Vec<Result<(), QueueError>> {
+        self.put_requests(requests, |_| None).await
+    }
+
+    async fn put_requests<'a>(
+        &self,
+        requests: &'a [SendMessageBatchRequestEntryBuilder],
+        group: impl Fn(usize) -> Option<&'a str>,
+    ) -> Vec<Result<(), QueueError>> {
+        let mut results = vec![Ok(()); requests.len()];
+        let mut waiting: Vec<usize> = (0..requests.len()).collect();
         while !waiting.is_empty() {
-            let (batch, later) = next_batch(&waiting, group);
+            let (batch, later) = next_batch(&waiting, &group);
             let entries = batch.iter().map(|&index| requests[index].clone().id(index.to_string()).build());
             let sent = match entries.collect::<Result<Vec<_>, _>>() {
                 Err(_) => Err(QueueError("the request could not be built".into())),

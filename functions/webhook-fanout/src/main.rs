@@ -1,0 +1,11 @@
+//! Wires the function; see its library for what it does.
+
+use shared_lambda::{Error, run, telemetry};
+use webhook_fanout::{App, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start();
+    let app = &App::from_environment()?;
+    run(async |event| Ok(handle(app, event).await)).await
+}
