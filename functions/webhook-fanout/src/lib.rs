@@ -6,18 +6,16 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use shared_app::webhook::DeliveryQueue;
 use shared_aws::{
     clients::{Aws, WebhookJob, WebhookQueue},
-    event::EventLog,
+    event::{EventLog, PublishedEvent},
     table::Table,
     webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
-    event::{Event, EventScope, EventType},
-    ids::{InboxId, OrganizationId, TeamId},
+    event::{Event, EventType},
     webhook::delivery::{Delivery, MAX_BODY_BYTES},
 };
 use shared_http::wire::event::EventView;
@@ -56,42 +54,17 @@ impl App {
     }
 }
 
-/// What this function reads of a message of the topic.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Published {
-    #[serde(rename = "type")]
-    kind: String,
-    organization_id: OrganizationId,
-    #[serde(default)]
-    team_id: Option<TeamId>,
-    #[serde(default)]
-    inbox_id: Option<InboxId>,
-    sequence: u64,
-}
-
-impl Published {
-    fn scope(&self) -> Option<EventScope> {
-        let organization = self.organization_id.clone();
-        match (&self.inbox_id, &self.team_id) {
-            (Some(inbox), _) => Some(EventScope::Inbox { organization, inbox: inbox.clone() }),
-            (None, Some(team)) => Some(EventScope::Team { organization, team: team.clone() }),
-            (None, None) => None,
-        }
-    }
-}
-
 /// Handles one batch of the topic's queue. Reports only the messages that failed.
 pub async fn handle(app: &App, event: SqsEvent) -> SqsBatchResponse {
     queue::each_record_at_once(event, async |record: Record<'_>| {
-        let published: Published = serde_json::from_str(record.body)
+        let published = PublishedEvent::parse(record.body)
             .map_err(|error| RecordError::unreadable(format!("JSON, {:?}", error.classify())))?;
         fan_out(app, &published).await
     })
     .await
 }
 
-async fn fan_out(app: &App, published: &Published) -> Result<(), RecordError> {
+async fn fan_out(app: &App, published: &PublishedEvent) -> Result<(), RecordError> {
     // A later version may publish types that this one does not know.
     let Some(kind) = EventType::parse(&published.kind) else { return Ok(()) };
     let scope = published.scope().ok_or_else(|| RecordError::unreadable("no inbox and no team"))?;
@@ -99,9 +72,7 @@ async fn fan_out(app: &App, published: &Published) -> Result<(), RecordError> {
     if endpoints.is_empty() {
         return Ok(());
     }
-    let found = app.log.after(&scope, published.sequence.saturating_sub(1), 1).await?;
-    let found = found.into_iter().find(|event| event.sequence == published.sequence);
-    let Some(event) = found else {
+    let Some(event) = app.log.get(&scope, published.sequence).await? else {
         tracing::warn!(
             event = "webhook_event_expired",
             sequence = published.sequence,

@@ -121,7 +121,7 @@ async fn nothing_is_sent_to_an_address_inside_or_to_a_redirect() {
     assert_eq!(receiver.received().len(), 1);
 }
 
-/// The name resolves anew for each attempt, and only to what was checked.
+/// The name is looked up once for each attempt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_changes_its_address_after_the_check_is_not_looked_up_again() {
     let webhooks = Webhooks::start().await;

@@ -1,6 +1,6 @@
 //! `webhook-fanout`: which endpoints get an event, and what a repeated message does.
 
-use shared_aws::event::EventLog;
+use shared_aws::event::{EventLog, PublishedEvent};
 use shared_domain::{
     event::{EventScope, EventType, NewEvent},
     ids::TeamId,
@@ -40,14 +40,7 @@ impl Fanout {
         };
         let appended =
             EventLog::new(self.webhooks.test.table()).append(&scope, std::slice::from_ref(&event), NOW).await;
-        let mut message = json!({
-            "eventId": event.id.as_str(), "type": kind.as_str(), "at": NOW.to_string(),
-            "organizationId": ORGANIZATION, "teamId": team, "sequence": appended.stored[0].sequence,
-        });
-        if let Some(inbox) = inbox {
-            message["inboxId"] = inbox.into();
-        }
-        message.to_string()
+        serde_json::to_string(&PublishedEvent::of(&appended.stored[0])).unwrap()
     }
 
     async fn deliver(&self, bodies: &[&str]) -> Vec<String> {

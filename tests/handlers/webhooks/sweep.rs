@@ -1,4 +1,4 @@
-//! `webhook-sweep`: attempts that wait in the table, probes of a dead endpoint, and the end of a disabled one.
+//! `webhook-sweep`: attempts that wait in the table, probes of a dead endpoint, the end of a disabled one.
 
 use std::time::Duration;
 
