@@ -198,7 +198,7 @@ async fn a_transaction_with_a_conflict_is_retried() {
 }
 
 /// The answer of the first attempt was lost or late. Its message is accepted, so a 503 would make the user
-/// send it again.
+/// send it again. The SDK repeats the request with the same token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_whose_first_attempt_is_in_progress_is_retried_until_it_is_done() {
     let in_progress = || error(400, "TransactionInProgressException");

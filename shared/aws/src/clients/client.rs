@@ -178,8 +178,7 @@ fn amazon_roots() -> TlsContext {
 }
 
 /// Retries a write that conflicted with another write of the same item, and a transaction that was throttled.
-/// No condition has failed. Also retries a transaction that is in progress, because an earlier attempt got no
-/// answer: once that attempt is done, the same token gets its answer.
+/// No condition has failed.
 #[derive(Debug)]
 struct CanceledTransaction;
 
@@ -208,9 +207,6 @@ const TRANSIENT_REASONS: [&str; 3] =
     ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 fn may_succeed_later(error: &TransactWriteItemsError) -> bool {
-    if error.is_transaction_in_progress_exception() {
-        return true;
-    }
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
     let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     codes().any(|code| TRANSIENT_REASONS.contains(&code))
