@@ -91,6 +91,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         **settings.parameters,
         "Architecture": "arm64" if os.uname().machine in ("arm64", "aarch64") else "x86_64",
         "PublicBaseUrl": api,
+        "RealtimeBaseUrl": f"{urlsplit(emulator.url).netloc}/_aws/execute-api",
         **_carrier_parameters(simulator.url if simulator else carrier, None if simulator else settings.media_hosts),
     }
     secret = template.load()["Parameters"]["CarrierSecretName"]["Default"]

@@ -28,7 +28,12 @@ async fn app() -> App {
         ("ada@example.com".to_owned(), user("right", false)),
         ("new@example.com".to_owned(), user("invited", true)),
     ]);
-    App::new(Some(FakeUserPool::start(users).await.client()), &bucket(), PUBLIC_URL)
+    App::new(
+        Some(FakeUserPool::start(users).await.client()),
+        &bucket(),
+        PUBLIC_URL,
+        "wss://realtime.example/live",
+    )
 }
 
 async fn get(below: &str, headers: &[(&str, &str)]) -> Response<Body> {
@@ -38,7 +43,13 @@ async fn get(below: &str, headers: &[(&str, &str)]) -> Response<Body> {
         path => Event::new("GET /console/{proxy+}", &[("proxy", path.trim_start_matches('/'))]),
     };
     let event = headers.iter().fold(event, |event, (name, value)| event.header(name, value));
-    handle(&App::new(None, &bucket(), PUBLIC_URL), Timestamp::from_millis(0), 0, event.request()).await
+    handle(
+        &App::new(None, &bucket(), PUBLIC_URL, "wss://realtime.example/live"),
+        Timestamp::from_millis(0),
+        0,
+        event.request(),
+    )
+    .await
 }
 
 async fn post(app: &App, action: &str, body: &Value, cookie: Option<&str>) -> Response<Body> {
@@ -203,7 +214,7 @@ async fn a_session_without_a_cookie_is_none_and_an_unknown_action_does_not_exist
     let app = app().await;
     assert_eq!(post(&app, "refresh", &json!({}), None).await.status().as_u16(), 204);
     assert_eq!(post(&app, "unknown", &json!({}), None).await.status().as_u16(), 404);
-    let elsewhere = App::new(None, &bucket(), PUBLIC_URL);
+    let elsewhere = App::new(None, &bucket(), PUBLIC_URL, "wss://realtime.example/live");
     let body = json!({ "email": "a@example.com", "password": "x" });
     let (status, problem) = status_and_json(&post(&elsewhere, "sign-in", &body, None).await);
     assert_eq!((status, &problem["code"]), (409, &json!("other_identity_provider")));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{App, router};
+use events::{App, RealtimeUrl, router};
 use serde_json::{Value, json};
 use shared_aws::{
     event::EventLog,
@@ -94,7 +94,12 @@ impl Fixture {
     }
 
     async fn get_as(&self, user: &str, table: Table, query: &str) -> (u16, Value) {
-        let router = router(App::new(&table, Claims::standard(), Cursors::fixed("secret")));
+        let router = router(App::new(
+            &table,
+            Claims::standard(),
+            Cursors::fixed("secret"),
+            RealtimeUrl("wss://realtime.example/live".into()),
+        ));
         let request = Event::new("GET /v1/events", &[]).user("org_1", user).query(query).request();
         status_and_json(&serve::answer(&router, now(), 1, request).await)
     }

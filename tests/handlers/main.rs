@@ -21,6 +21,7 @@ mod opt_out_reviews;
 mod outbound_send;
 mod outbox_relay;
 mod pace;
+mod realtime;
 mod registration;
 mod registration_check;
 mod registration_poll;

@@ -33,6 +33,7 @@ mod notices;
 mod opt_out;
 mod out_of_office;
 mod pace;
+mod realtime;
 mod registration;
 mod retries;
 mod teams;

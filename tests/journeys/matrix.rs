@@ -79,6 +79,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/v1/organization/sending-pause", SignedIn),
     ("PUT", "/v1/organization/sending-pause", Owner),
     ("DELETE", "/v1/organization/sending-pause", Owner),
+    ("POST", "/v1/realtime-tickets", SignedIn),
     ("GET", "/v1/teams", SignedIn),
     ("POST", "/v1/teams", SignedIn),
     ("GET", "/v1/teams/{teamId}", Team),

@@ -140,6 +140,8 @@ fn right(line: &str) -> Option<Right> {
         "mail".to_owned()
     } else if action.starts_with("cognito-idp:") {
         "UserPool".to_owned()
+    } else if action.starts_with("execute-api:") {
+        "RealtimeApi".to_owned()
     } else if let Some(object) = resource.strip_prefix("arn:aws:s3:::") {
         let folder = object.split('/').nth(1).map(|folder| format!("/{folder}/*"));
         format!("Files{}", folder.unwrap_or_default())

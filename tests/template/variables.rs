@@ -51,6 +51,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("out-of-office", names(out_of_office::App::from_environment())),
         ("outbound-send", names(outbound_send::App::from_environment())),
         ("outbox-relay", names(outbox_relay::App::from_environment())),
+        ("realtime", names(realtime::App::from_environment())),
         ("registration-check", names(registration_check::App::from_environment())),
         ("registration-poll", names(registration_poll::App::from_environment())),
         ("registration-status", names(registration_status::App::from_environment().await)),

@@ -22,11 +22,11 @@ pub(crate) struct Files {
 
 impl Files {
     /// `api_path` is the path of the API's public URL, which is empty in most deployments. `media_origin` is
-    /// where attachments are shown from and uploaded to.
-    pub(crate) fn new(api_path: &str, media_origin: &str) -> Self {
+    /// where attachments are shown from and uploaded to. `realtime_origin` is where events come from.
+    pub(crate) fn new(api_path: &str, media_origin: &str, realtime_origin: &str) -> Self {
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {media_origin}; \
-             img-src 'self' blob: {media_origin}; media-src {media_origin}; form-action 'self'; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {media_origin} \
+             {realtime_origin}; img-src 'self' blob: {media_origin}; media-src {media_origin}; form-action 'self'; \
              frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
         );
         let mut headers = HeaderMap::new();

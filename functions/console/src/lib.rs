@@ -29,19 +29,25 @@ impl App {
         let client = env.optional("WEB_CLIENT_ID");
         let bucket = env.required("MEDIA_BUCKET");
         let public_url = env.required("PUBLIC_BASE_URL");
+        let realtime_url = env.required("REALTIME_URL");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let pool = client.map(|client| UserPool::new(&aws, &client));
-        Ok(Self::new(pool, &Bucket::new(&aws, &bucket), &public_url))
+        Ok(Self::new(pool, &Bucket::new(&aws, &bucket), &public_url, &realtime_url))
     }
 
     /// `pool` is `None` if people sign in with another issuer. The page shows attachments from the bucket.
     /// `public_url` is the URL of the API, without a trailing slash.
-    pub fn new(pool: Option<UserPool>, bucket: &Bucket, public_url: &str) -> Self {
-        let start_of_path = public_url.match_indices('/').nth(2).map(|(start, _)| start);
-        let path = start_of_path.map_or("", |start| &public_url[start..]);
-        Self { files: Files::new(path, &bucket.origin()), session: session::router(pool) }
+    /// `realtime_url` is the URL of the WebSocket.
+    pub fn new(pool: Option<UserPool>, bucket: &Bucket, public_url: &str, realtime_url: &str) -> Self {
+        let (_, path) = public_url.split_at(end_of_origin(public_url));
+        let (realtime_origin, _) = realtime_url.split_at(end_of_origin(realtime_url));
+        Self { files: Files::new(path, &bucket.origin(), realtime_origin), session: session::router(pool) }
     }
+}
+
+fn end_of_origin(url: &str) -> usize {
+    url.match_indices('/').nth(2).map_or(url.len(), |(start, _)| start)
 }
 
 /// Answers a request: `GET` with a file, `POST` with the outcome of a sign-in or sign-out.

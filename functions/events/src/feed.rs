@@ -81,6 +81,19 @@ pub(crate) async fn read(app: &App, caller: &UserCaller, page: &ListPage) -> Res
     Ok(Feed { items, next_cursor, joined, left })
 }
 
+/// Returns the present position of a user.
+pub(crate) async fn present(
+    app: &App,
+    caller: &UserCaller,
+    profile: &UserProfile,
+) -> Result<Positions, StoreError> {
+    let scopes = scopes(caller, profile);
+    let keys: Vec<_> = scopes.values().cloned().collect();
+    let newest = app.log.newest(&keys).await?;
+    let position = |(id, scope)| (id, newest.get(&scope).copied().unwrap_or(0));
+    Ok(Positions { last: String::new(), by_id: scopes.into_iter().map(position).collect() })
+}
+
 /// The positions of the other inboxes and teams are those of the request, so that nothing is missed.
 fn cursor_expired(expired: Vec<String>, next_cursor: String) -> Problem {
     let detail = "Events are stored for three days, and some after this cursor are gone. Load what `resync` lists, \

@@ -1,10 +1,11 @@
-//! The feed: the events of a user's inboxes and teams, in pages.
+//! The feed: the events of a user's inboxes and teams, in pages, and the tickets of sockets.
 //!
 //! The cursor is the reader's position in each inbox and team, so it advances by what was returned, and it
 //! survives changes of memberships. A poll that finds nothing costs two requests.
 
 mod feed;
 mod positions;
+mod tickets;
 
 use axum::{
     Router,
@@ -13,6 +14,7 @@ use axum::{
 use shared_aws::{
     clients::{Aws, Secrets, SigningSecret},
     event::EventLog,
+    realtime::Tickets,
     table::Table,
     team::Members,
 };
@@ -34,29 +36,44 @@ pub struct App {
     cursors: Cursors,
     members: Members,
     log: EventLog,
+    tickets: Tickets,
+    realtime: RealtimeUrl,
 }
+
+/// Address of the socket.
+#[derive(Debug, Clone)]
+pub struct RealtimeUrl(pub String);
 
 impl App {
     /// Reads the settings and creates the clients. Errors with every invalid setting.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
+        let realtime = RealtimeUrl(env.required("REALTIME_URL"));
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
         let cursors = Cursors::new(SigningSecret::named(&Secrets::of(&aws), signing));
-        Ok(Self::new(&Table::of(&aws, name), claims, cursors))
+        Ok(Self::new(&Table::of(&aws, name), claims, cursors, realtime))
     }
 
     /// Uses this table.
-    pub fn new(table: &Table, claims: Claims, cursors: Cursors) -> Self {
-        Self { claims, cursors, members: Members::new(table.clone()), log: EventLog::new(table.clone()) }
+    pub fn new(table: &Table, claims: Claims, cursors: Cursors, realtime: RealtimeUrl) -> Self {
+        Self {
+            claims,
+            cursors,
+            members: Members::new(table.clone()),
+            log: EventLog::new(table.clone()),
+            tickets: Tickets::new(table.clone()),
+            realtime,
+        }
     }
 }
 
 shared_http::routes! {
     App:
     list,
+    tickets::issue,
 }
 
 /// The function's router.

@@ -102,7 +102,13 @@ pub struct ConfigRealtime {
 
 impl Config {
     /// Returns the configuration of a stack with these settings.
-    pub fn new(lock: &LockPolicy, reply: usize, compose: usize, sign_in: ConfigSignIn) -> Self {
+    pub fn new(
+        lock: &LockPolicy,
+        reply: usize,
+        compose: usize,
+        sign_in: ConfigSignIn,
+        realtime: Option<String>,
+    ) -> Self {
         let commit = env!("SOURCE_COMMIT");
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -116,7 +122,7 @@ impl Config {
                 per_user: lock.per_user,
             },
             sign_in,
-            realtime: ConfigRealtime { url: None },
+            realtime: ConfigRealtime { url: realtime },
             features: FEATURES.to_vec(),
         }
     }
@@ -133,6 +139,6 @@ impl Config {
             authorize_url: env.optional("AUTHORIZE_URL"),
             token_url: env.optional("TOKEN_URL"),
         };
-        Self::new(&lock, reply, compose, sign_in)
+        Self::new(&lock, reply, compose, sign_in, env.optional("REALTIME_URL"))
     }
 }

@@ -34,7 +34,7 @@ async fn answer(event: Event) -> Response<Body> {
         authorize_url: None,
         token_url: None,
     };
-    let app = App::new(Config::new(&LockPolicy::default(), 1500, 306, sign_in));
+    let app = App::new(Config::new(&LockPolicy::default(), 1500, 306, sign_in, None));
     serve::answer(&openapi::router(app), Timestamp::from_millis(0), 0, event.request()).await
 }
 

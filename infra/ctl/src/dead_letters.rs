@@ -29,6 +29,8 @@ pub enum QueueName {
     Webhook,
     /// Events for outgoing webhooks
     WebhookEvent,
+    /// Events that could not be pushed to open screens
+    Realtime,
 }
 
 impl QueueName {
@@ -42,6 +44,7 @@ impl QueueName {
             Self::Import => "import",
             Self::Webhook => "webhook",
             Self::WebhookEvent => "webhook-event",
+            Self::Realtime => "realtime",
         }
     }
 
@@ -56,6 +59,7 @@ impl QueueName {
             Self::Import => "ImportDeadLettersUrl",
             Self::Webhook => "WebhookDeadLettersUrl",
             Self::WebhookEvent => "WebhookEventDeadLettersUrl",
+            Self::Realtime => "RealtimeDeadLettersUrl",
         }
     }
 
@@ -71,6 +75,7 @@ impl QueueName {
             Self::Import => "The contact import could not be continued.",
             Self::Webhook => "The attempt of an outgoing webhook could not be made.",
             Self::WebhookEvent => "The event could not be handed to the outgoing webhooks.",
+            Self::Realtime => "The event could not be pushed to WebSockets. The feed has it.",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod messaging;
 pub mod notification;
 pub mod opt_out;
+pub mod realtime;
 pub mod registration;
 pub mod sending;
 pub mod table;

@@ -45,6 +45,8 @@ mod out_of_office;
 #[cfg(test)]
 mod paces;
 #[cfg(test)]
+mod realtime;
+#[cfg(test)]
 mod registrations;
 #[cfg(test)]
 mod sending_pauses;

@@ -5,6 +5,7 @@ import { type EventOptions, type EventUpdate, pollEvents } from "./events.js";
 import { List, type Page } from "./list.js";
 import { ConversationLock } from "./lock.js";
 import type { components, operations, paths } from "./schema.js";
+import { type SubscribeOptions, type Subscription, subscribe } from "./subscription.js";
 import { Transport, type TransportOptions } from "./transport.js";
 
 type Schemas = components["schemas"];
@@ -102,9 +103,26 @@ export class SharedInboxClient {
    * seconds, and at once while there are more events.
    */
   events(options: EventOptions = {}): AsyncGenerator<EventUpdate, void> {
-    const read = (cursor: string | undefined, signal: AbortSignal) =>
-      this.get("/v1/events", { params: { query: { limit: 100, ...(cursor === undefined ? {} : { cursor }) } }, signal });
-    return pollEvents(read, options);
+    return pollEvents((cursor, signal) => this.#feed(cursor, signal), options);
+  }
+
+  /**
+   * Calls `onUpdate` with what changes in the inboxes and teams of the user, within a moment, until `signal` aborts.
+   * The events come over a WebSocket. The feed brings what it does not, and is polled while there is no connection.
+   */
+  subscribe(options: SubscribeOptions): Subscription {
+    return subscribe(
+      {
+        feed: (cursor, signal) => this.#feed(cursor, signal),
+        ticket: (signal) => this.post("/v1/realtime-tickets", { signal }),
+      },
+      options,
+    );
+  }
+
+  #feed(cursor: string | undefined, signal: AbortSignal): Promise<Schemas["Feed"]> {
+    const query = { limit: 100, ...(cursor === undefined ? {} : { cursor }) };
+    return this.get("/v1/events", { params: { query }, signal });
   }
 
   get<P extends PathsWith<"get">>(path: P, ...[init]: InitArguments<P, "get">): Promise<Result<P, "get">> {

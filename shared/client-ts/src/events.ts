@@ -49,7 +49,8 @@ export async function* pollEvents(
   }
 }
 
-async function readUpdate(
+/** Reads the events after a position. An expired position is an update as well. */
+export async function readUpdate(
   read: (cursor: string) => Promise<Schemas["Feed"]>,
   position: string,
 ): Promise<EventUpdate> {

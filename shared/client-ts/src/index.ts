@@ -8,6 +8,7 @@ export type { LockEvents, LockLoss, ReplyOptions } from "./lock.js";
 export { ConnectionError, ProblemError } from "./problem.js";
 export type { GatewayProblem, Problem, ProblemCode } from "./problem.js";
 export type { components, operations, paths } from "./schema.js";
+export type { SubscribeOptions, Subscription, Viewers } from "./subscription.js";
 export type { TokenProvider } from "./transport.js";
 
 import type { components } from "./schema.js";

@@ -619,6 +619,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/realtime-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a ticket for the socket
+         * @description The ticket opens one connection within 30 seconds: connect to `url?ticket=…`. The connection sends the
+         *     events of your inboxes and teams, and ends with your token unless you send a new ticket. The guide for
+         *     front ends describes its frames.
+         */
+        post: operations["createRealtimeTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams": {
         parameters: {
             query?: never;
@@ -3972,6 +3994,21 @@ export interface components {
          * @enum {string}
          */
         ReadState: "read" | "unread";
+        /** @description A ticket that opens a socket once. */
+        RealtimeTicket: {
+            /**
+             * Format: date-time
+             * @description Time until which a connection can be opened.
+             */
+            expiresAt: string;
+            /** @description Valid once, until `expiresAt`. */
+            ticket: string;
+            /**
+             * Format: uri
+             * @description URL of the socket. Connect to `url?ticket=…`.
+             */
+            url: string;
+        };
         /** @description A reason why you cannot reply. */
         Reason: {
             /** @description Stable code. */
@@ -8561,6 +8598,55 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createRealtimeTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expiresAt": "2026-11-30T15:21:30.000Z",
+                     *       "ticket": "9f86d081884c7d65",
+                     *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RealtimeTicket"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

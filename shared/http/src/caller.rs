@@ -12,7 +12,10 @@
 use axum::extract::{FromRef, FromRequestParts};
 use lambda_http::{RequestExt, http::request::Parts};
 use shared_aws::team::Members;
-use shared_domain::ids::{OrganizationId, UserId};
+use shared_domain::{
+    ids::{OrganizationId, UserId},
+    time::Timestamp,
+};
 use shared_lambda::config::Environment;
 
 use crate::{input::gateway, problem::Problem};
@@ -147,6 +150,20 @@ where
         let user = token.claim(&claims.user).or_else(|| token.claim("sub")).ok_or_else(no_user)?;
         let organization = OrganizationId::parse(organization).map_err(|_| no_user())?;
         Ok(Self { organization, user: UserId::parse(user).map_err(|_| no_user())? })
+    }
+}
+
+/// When the token of the request expires. `None` if the token does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenExpiry(pub Option<Timestamp>);
+
+impl<S: Sync> FromRequestParts<S> for TokenExpiry {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let token = Token::of(parts).ok_or_else(no_token)?;
+        let seconds = token.claim("exp").and_then(|exp| exp.parse::<i64>().ok());
+        Ok(Self(seconds.and_then(|seconds| seconds.checked_mul(1000)).map(Timestamp::from_millis)))
     }
 }
 

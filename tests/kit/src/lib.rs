@@ -17,6 +17,7 @@ pub mod build;
 pub mod carrier;
 pub mod changes;
 pub mod clock;
+pub mod connections;
 pub mod contention;
 pub mod crash;
 pub mod dead_letter_queues;

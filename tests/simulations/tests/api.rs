@@ -318,7 +318,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         token_url: None,
     };
     Apps {
-        openapi: openapi::App::new(openapi::Config::new(&lock_policy, 1600, 1600, sign_in)),
+        openapi: openapi::App::new(openapi::Config::new(&lock_policy, 1600, 1600, sign_in, None)),
         inbound_sms: inbound_sms::App::new(
             table.clone(),
             fixed_account(verifier.clone(), None),
@@ -347,7 +347,12 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         contacts: contacts::App::new(table, claims.clone(), cursors.clone()),
         contact_imports: contact_imports::App::new(table, bucket(), claims.clone(), cursors.clone()),
         templates: templates::App::new(table, claims.clone(), cursors.clone()),
-        events: events::App::new(table, claims.clone(), cursors.clone()),
+        events: events::App::new(
+            table,
+            claims.clone(),
+            cursors.clone(),
+            events::RealtimeUrl("wss://realtime.example/live".into()),
+        ),
         conversations: conversations::App::new(table.clone(), bucket(), claims.clone(), cursors),
         lock: conversation_lock::App::new(table.clone(), claims.clone(), lock_policy),
         messages: messages::App::new(

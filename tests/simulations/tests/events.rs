@@ -125,7 +125,12 @@ impl Seen {
 
 /// Polls the feed until all changes have come and a further page is empty.
 async fn read_all(app: TestApp, changes: usize) -> Seen {
-    let router = events::router(events::App::new(&app.table(), Claims::standard(), Cursors::fixed("secret")));
+    let router = events::router(events::App::new(
+        &app.table(),
+        Claims::standard(),
+        Cursors::fixed("secret"),
+        events::RealtimeUrl("wss://realtime.example/live".into()),
+    ));
     let get = async |query: String| {
         let request = Event::new("GET /v1/events", &[]).user("org_1", "ada").query(&query).request();
         let (status, feed) =

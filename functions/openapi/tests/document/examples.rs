@@ -236,6 +236,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "organizationId" => "org_01KB5Q8Z7M4T9XRA",
         "pointer" => "/name",
         "requestId" => "a50a1a99-568e-4de4-953b-39195985570e",
+        "ticket" => "9f86d081884c7d65",
         "title" | "type" => "",
         "useCase" => "CUSTOMER_CARE",
         "version" => "0.1.0",

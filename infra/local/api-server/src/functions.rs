@@ -26,6 +26,8 @@ use crate::{BRAND, EVENT_LOGIN};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
 const SIGNING_SECRET: &str = "signing-secret";
+/// This server has no WebSocket.
+const REALTIME_URL: &str = "ws://127.0.0.1/live";
 /// The defaults of the template.
 const LIMITS: messages::Limits = messages::Limits { reply: 1500, compose: 306 };
 
@@ -81,7 +83,8 @@ pub(crate) struct Pages {
 impl Pages {
     /// Users sign in to the console with this pool.
     pub(crate) fn new(services: &Services, pool: UserPool) -> Self {
-        let app = Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url));
+        let app =
+            Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url, REALTIME_URL));
         let console = Function::new(utoipa::openapi::OpenApi::default(), move |request| {
             let app = app.clone();
             async move { console::handle(&app, now(), entropy(), request).await }
@@ -99,7 +102,7 @@ fn reference(services: &Services) -> Function {
         authorize_url: None,
         token_url: None,
     };
-    let config = openapi::Config::new(&LockPolicy::default(), LIMITS.reply, LIMITS.compose, sign_in);
+    let config = openapi::Config::new(&LockPolicy::default(), LIMITS.reply, LIMITS.compose, sign_in, None);
     Function::of_router(openapi::Api::openapi(), openapi::router(openapi::App::new(config)))
 }
 
@@ -116,7 +119,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let contacts = contacts::App::new(table, claims(), cursors.clone());
     let locks = conversation_lock::App::new(table.clone(), claims(), LockPolicy::default());
     let conversations = conversations::App::new(table.clone(), bucket.clone(), claims(), cursors.clone());
-    let events = events::App::new(table, claims(), cursors.clone());
+    let events = events::App::new(table, claims(), cursors.clone(), events::RealtimeUrl(REALTIME_URL.into()));
     let inboxes = inboxes::App::new(table, claims(), services.carrier(), public_url.clone());
     let messages = messages::App::new(table.clone(), bucket.clone(), claims(), LIMITS);
     let out_of_office = out_of_office::App::new(table, claims());

@@ -90,6 +90,11 @@ impl Aws {
         aws_sdk_sns::Client::new(&self.sdk_config().build())
     }
 
+    /// Returns a client of the connections of one socket API.
+    pub(crate) fn connections(&self, url: String) -> aws_sdk_apigatewaymanagement::Client {
+        aws_sdk_apigatewaymanagement::Client::new(&self.sdk_config().endpoint_url(url).build())
+    }
+
     /// Does not retry: SES has no idempotency keys, so a second attempt could send the e-mail twice.
     pub fn mail(&self) -> aws_sdk_sesv2::Client {
         aws_sdk_sesv2::Client::new(&self.sdk_config().retry_config(RetryConfig::disabled()).build())

@@ -51,6 +51,9 @@
 //! | `ORGNAME#name` | `ORGNAME` | organization by name | creation, so that names are unique |
 //! | `CLIENT#id` | `CLIENT` | organization of a machine client, also of a removed one | tokens without an organization claim |
 //! | `org_#MACHINES` | client ID | machine client of the organization | the owner's list |
+//! | `TICKET#digest` | `TICKET` | ticket of a socket; `ttl` | its handshake |
+//! | `org_#SOCKETS` | `user#slot` | socket connection; `ttl` | every event, in one query |
+//! | `org_#VIEWERS#cnv_` | `user#slot` | user who views the conversation; `ttl` | viewers of a conversation |
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events |
 //! | `OUTBOX#shard` | `msg_` | accepted message that is not yet queued | the stream (relay), the sweep |
 //! | `OUTBOX#MAIL` | notification | notification that is not yet queued | the stream (relay), the sweep |
@@ -97,6 +100,7 @@ use shared_domain::{
     time::Timestamp,
 };
 
+use crate::realtime::Place;
 pub use crate::table::item::Key;
 
 /// Index that lists a folder by last activity.
@@ -170,6 +174,30 @@ pub fn event_place(sequence: u64) -> String {
 
 /// Prefix of the events in their partition.
 pub const EVENTS: &str = "EV#";
+
+/// Ticket of a socket, by the digest of its secret.
+pub fn ticket(secret: &str) -> Key {
+    Key::new(format!("TICKET#{}", data_encoding::HEXLOWER.encode(&Sha256::digest(secret))), "TICKET")
+}
+
+/// Partition of the socket connections of an organization.
+pub fn sockets_partition(organization: &OrganizationId) -> String {
+    format!("{organization}#SOCKETS")
+}
+
+pub fn socket(place: &Place) -> Key {
+    Key::new(sockets_partition(&place.organization), format!("{}#{}", place.user, place.slot))
+}
+
+/// Partition of the viewers of a conversation.
+pub fn viewers_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {
+    format!("{organization}#VIEWERS#{conversation}")
+}
+
+pub fn viewer(place: &Place, conversation: &ConversationId) -> Key {
+    let partition = viewers_partition(&place.organization, conversation);
+    Key::new(partition, format!("{}#{}", place.user, place.slot))
+}
 
 /// Partition of a conversation's messages.
 pub fn messages_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {

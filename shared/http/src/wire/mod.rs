@@ -17,6 +17,7 @@ pub mod opt_out_review;
 pub mod organization;
 pub mod out_of_office;
 pub mod problem;
+pub mod realtime;
 pub mod registration;
 pub mod team;
 pub mod template;

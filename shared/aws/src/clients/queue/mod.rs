@@ -18,6 +18,7 @@ mod dead_letters;
 mod import;
 mod mail;
 mod media;
+mod realtime;
 mod registration;
 mod send;
 mod webhook;
@@ -27,6 +28,7 @@ pub use self::{
     import::{ImportJob, ImportQueue},
     mail::MailQueue,
     media::{MediaJob, MediaQueue},
+    realtime::{Greeting, RealtimeQueue},
     registration::{RegistrationJob, RegistrationQueue},
     send::{ReceivedSends, SendJob, SendQueue},
     webhook::{WebhookJob, WebhookQueue},

@@ -1,0 +1,161 @@
+//! Published events → frames to the connections of the members of now.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared_aws::{
+    clients::Greeting,
+    event::PublishedEvent,
+    realtime::{PushOutcome, Socket},
+};
+use shared_domain::{
+    event::{EventScope, EventType},
+    ids::{OrganizationId, UserId},
+    time::Timestamp,
+};
+use shared_http::wire::{
+    event::EventView,
+    realtime::{CloseCode, ServerFrame},
+};
+use shared_lambda::Error;
+
+use crate::{App, audience::Audience};
+
+/// How often a greeting is tried until the handshake is complete, with a pause after each.
+const GREETING_ATTEMPTS: u32 = 20;
+const GREETING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Delivers a batch of the queue: greetings of new connections, and published events. Reports the messages
+/// that did not reach all of their receivers. The others get a repeated frame then, which they ignore.
+pub(crate) async fn deliver(app: &App, batch: SqsEvent, now: Timestamp) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    let mut by_organization = BTreeMap::<OrganizationId, Vec<(String, PublishedEvent)>>::new();
+    for SqsMessage { message_id, body, .. } in batch.records {
+        let (id, body) = (message_id.unwrap_or_default(), body.unwrap_or_default());
+        if let Ok(greeting) = Greeting::parse(&body) {
+            if let Err(error) = greet(app, &greeting).await {
+                retry(&mut response, id, &*error);
+            }
+        } else if let Ok(event) = PublishedEvent::parse(&body) {
+            by_organization.entry(event.organization_id.clone()).or_default().push((id, event));
+        } else {
+            tracing::error!(event = "event_unreadable", queue_message = id, "published event is unreadable");
+        }
+    }
+    for (organization, mut events) in by_organization {
+        events.sort_by_key(|(_, event)| event.sequence);
+        if let Err(error) = push(app, &organization, &events, now).await {
+            for (id, _) in events {
+                retry(&mut response, id, &*error);
+            }
+        }
+    }
+    response
+}
+
+fn retry(response: &mut SqsBatchResponse, id: String, error: &dyn std::fmt::Display) {
+    tracing::warn!(event = "queue_message_retry", queue_message = id, %error, "retrying queue message");
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    response.batch_item_failures.push(failure);
+}
+
+/// Sends the first frame. It waits for the end of the handshake. A client that gave up gets none.
+async fn greet(app: &App, greeting: &Greeting) -> Result<(), Error> {
+    let frame = ServerFrame::Ready { cursor: greeting.cursor.clone() };
+    for _ in 0..GREETING_ATTEMPTS {
+        if app.send(&greeting.connection, &frame).await? == PushOutcome::Sent {
+            return Ok(());
+        }
+        tokio::time::sleep(GREETING_PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Pushes the events of one organization. Errors if one of them must be delivered again.
+async fn push(
+    app: &App,
+    organization: &OrganizationId,
+    events: &[(String, PublishedEvent)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sockets = app.sockets.list(organization).await?;
+    if sockets.is_empty() {
+        return Ok(());
+    }
+    let mut audiences = HashMap::<EventScope, Audience>::new();
+    let mut frames: Vec<(&Socket, Vec<Arc<str>>)> =
+        sockets.iter().map(|socket| (socket, Vec::new())).collect();
+    for (_, published) in events {
+        let (Some(scope), Some(kind)) = (published.scope(), EventType::parse(&published.kind)) else {
+            continue;
+        };
+        if !audiences.contains_key(&scope) {
+            audiences.insert(scope.clone(), Audience::of(app, &scope).await?);
+        }
+        let audience = &audiences[&scope];
+        let sees = |socket: &Socket| {
+            if kind.is_for_managers() { audience.has_manager(socket, now) } else { audience.has(socket, now) }
+        };
+        if !sockets.iter().any(sees) {
+            continue;
+        }
+        let Some(event) = app.log.get(&scope, published.sequence).await? else { continue };
+        let frame = ServerFrame::event(EventView::from(event));
+        for (socket, frames) in &mut frames {
+            if sees(socket) {
+                frames.push(frame.clone());
+            }
+        }
+    }
+    frames.retain(|(_, frames)| !frames.is_empty());
+    let receivers = frames.len();
+    let failed = app.send_each(frames, now).await;
+    tracing::info!(
+        event = "events_pushed",
+        events = events.len(),
+        receivers,
+        failed = failed.len(),
+        "events pushed"
+    );
+    close_ended(app, organization, &sockets, events, now).await?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} connections did not get all frames", failed.len()).into())
+    }
+}
+
+/// Closes the connections of users who left their last team, and of tokens that ended.
+async fn close_ended(
+    app: &App,
+    organization: &OrganizationId,
+    sockets: &[Socket],
+    events: &[(String, PublishedEvent)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut gone = HashSet::new();
+    for (_, event) in events {
+        let left = event.kind == EventType::MembershipChanged.as_str()
+            && event.inbox_id.is_none()
+            && event.data["removed"] == true;
+        let user = event.data["userId"].as_str().filter(|_| left).and_then(|user| UserId::parse(user).ok());
+        let Some(user) = user.filter(|user| sockets.iter().any(|socket| socket.place.user == *user)) else {
+            continue;
+        };
+        let profile = app.members.profile(organization, &user).await?;
+        if profile.is_none_or(|profile| profile.teams.is_empty() && !profile.user.owner) {
+            gone.insert(user);
+        }
+    }
+    for socket in sockets {
+        if socket.token_expires_at <= now || gone.contains(&socket.place.user) {
+            app.close(socket, CloseCode::SignedOut, now).await?;
+        }
+    }
+    Ok(())
+}
