@@ -1,7 +1,5 @@
 //! `contacts`: numbers that several contacts share, and removals that are interrupted.
 
-use std::collections::BTreeMap;
-
 use contacts::App;
 use serde_json::{Value, json};
 use shared_aws::{
@@ -95,7 +93,7 @@ async fn a_search_for_an_external_id_also_finds_the_contacts_of_that_name_or_num
         contact("con_4", "Kim", Some("2025550142"), "+12025550144"),
     ] {
         let team = TeamKey { organization: test.organization(), team: &test.team.id };
-        let entry = ContactEntry { contact: added, custom: BTreeMap::new(), version: 1 };
+        let entry = ContactEntry::new(added);
         let written = Contacts::new(test.table()).write(team, None, &entry, None).await.unwrap();
         assert_eq!(written, ContactWrite::Done);
     }

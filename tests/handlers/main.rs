@@ -27,6 +27,7 @@ mod registration_check;
 mod registration_poll;
 mod registration_status;
 mod registrations;
+mod segments;
 mod send_reconcile;
 mod teams;
 mod templates;

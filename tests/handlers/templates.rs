@@ -57,7 +57,7 @@ async fn add_contact(table: Table, custom: &[(&str, &str)]) -> Contact {
     };
     let custom: BTreeMap<_, _> =
         custom.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let entry = ContactEntry { contact: contact.clone(), custom, version: 1 };
+    let entry = ContactEntry { custom, ..ContactEntry::new(contact.clone()) };
     Contacts::new(table)
         .write(
             TeamKey { organization: &organization_id("org_1"), team: &team_id("team_1") },

@@ -58,6 +58,9 @@ impl AccessFixture {
         let template = json!({ "name": "Hours", "text": "From nine to five." });
         let templates = format!("{}/templates", team.path());
         let template = text(&team.admin.post(&templates, template).await.expect(201)["templateId"]);
+        let segment = json!({ "name": "Parents", "kind": "static" });
+        let segments = format!("{}/segments", team.path());
+        let segment = text(&team.admin.post(&segments, segment).await.expect(201)["segmentId"]);
         let imports = format!("{}/contact-imports?dryRun=true", team.path());
         let file = "ContactId,FirstName,LastName,MobileNumber\n";
         let request =
@@ -74,6 +77,7 @@ impl AccessFixture {
             ("endpointId", endpoint),
             ("deliveryId", delivery),
             ("templateId", template),
+            ("segmentId", segment),
             ("importId", import),
             ("inboxId", inbox.id),
             ("conversationId", conversation.id),

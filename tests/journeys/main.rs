@@ -36,6 +36,7 @@ mod pace;
 mod realtime;
 mod registration;
 mod retries;
+mod segments;
 mod teams;
 mod templates;
 mod topic;

@@ -347,7 +347,7 @@ export const texts = {
 
   imports: {
     title: "Import contacts",
-    hint: "A CSV file with the columns ContactId, FirstName, LastName and MobileNumber. Optional: OptedOut, StaffId, and your own columns. Contacts are updated by their ID. No contact is deleted.",
+    hint: "A CSV file with the columns ContactId, FirstName, LastName and MobileNumber. Optional: OptedOut, StaffId, Tags, and your own columns. Contacts are updated by their ID. No contact is deleted.",
     file: "File",
     chooseFile: "Choose a file.",
     dryRun: "Dry run",

@@ -44,12 +44,12 @@ const OTHER_CSV_TYPES: [&str; 3] =
 /// file starts the import.
 ///
 /// The columns `ContactId` or `StudentId`, `FirstName`, `LastName` and `MobileNumber` are required, in any
-/// order, separated by commas, semicolons or tabs. `OptedOut` and `StaffId` are optional; all other columns
-/// become custom fields. Rows are matched to contacts by contact ID. Contacts that are not in the file do not
-/// change. Invalid rows are refused and reported, and the other rows are imported. If a contact ID occurs
-/// twice, the first row creates the contact and the second one updates it. A number that has sent messages
-/// before keeps its history, opt-out and block. Two contacts can have the same number; its conversations show
-/// the contact that was written last.
+/// order, separated by commas, semicolons or tabs. `OptedOut`, `StaffId` and `Tags` are optional; all other
+/// columns become custom fields. `Tags` has tags to add, separated by commas or semicolons. Rows are matched
+/// to contacts by contact ID. Contacts that are not in the file do not change. Invalid rows are refused and
+/// reported, and the other rows are imported. If a contact ID occurs twice, the first row creates the contact
+/// and the second one updates it. A number that has sent messages before keeps its history, opt-out and
+/// block. Two contacts can have the same number; its conversations show the contact that was written last.
 ///
 /// `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current
 /// contacts, so a contact ID that occurs twice, far apart in the file, is counted as created twice.

@@ -8,6 +8,7 @@ use shared_domain::{
     ids::UserId,
     phone::{self, PhoneNumber, PhoneNumberError},
     settings,
+    tag::Tags,
     user::UserRef,
 };
 use shared_http::{access::TeamAccess, problem::Problem};
@@ -42,6 +43,15 @@ impl Fields {
         let expected = "at most 30 fields, each name once, names up to 60 and values up to 500 characters";
         let valid = contact::custom_fields(fields).ok_or_else(|| FieldError::new("/custom", expected));
         self.errors.check(valid).unwrap_or_default()
+    }
+
+    pub(crate) fn tags(&mut self, tags: &[String]) -> Tags {
+        Tags::parse("/tags", tags).unwrap_or_else(|errors| {
+            for error in errors {
+                self.errors.add(error.pointer, error.expected);
+            }
+            Tags::default()
+        })
     }
 
     /// A member of the team.

@@ -61,6 +61,7 @@ pub(crate) async fn create(
     let number = fields.number(&body.mobile_number);
     let assigned = fields.assigned(app, &access, body.assigned_user_id.as_deref()).await?;
     let custom = fields.custom(&body.custom);
+    let tags = fields.tags(&body.tags);
     fields.finish()?;
     let number = number.ok_or_else(changed)?;
     let provisional = provisional(app, &access, &number).await?;
@@ -75,7 +76,7 @@ pub(crate) async fn create(
         provisional: false,
         number,
     };
-    let entry = ContactEntry { contact, custom, version: 1 };
+    let entry = ContactEntry { custom, tags, created_at: Some(now), ..ContactEntry::new(contact) };
     let key = attempt.idempotency().map(|key| (key, now));
     let written = app.contacts.write(access.team_key(), None, &entry, key).await?;
     match written {
@@ -218,6 +219,9 @@ async fn changed_by(
     contact.provisional = false;
     if let Some(custom) = &change.custom {
         after.custom = fields.custom(custom);
+    }
+    if let Some(tags) = &change.tags {
+        after.tags = fields.tags(tags);
     }
     fields.finish()?;
     Ok(after)

@@ -6,7 +6,8 @@ use shared_lambda::config::Environment;
 use utoipa::ToSchema;
 
 /// What this version offers.
-const FEATURES: [&str; 5] = ["contact_imports", "media", "opt_out_reviews", "out_of_office", "templates"];
+const FEATURES: [&str; 6] =
+    ["contact_imports", "media", "opt_out_reviews", "out_of_office", "segments", "templates"];
 
 /// The version, limits and addresses of the stack.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -26,7 +27,7 @@ pub struct Config {
     /// Live events.
     pub realtime: ConfigRealtime,
     /// What this version offers.
-    #[schema(example = json!(["contact_imports", "media", "opt_out_reviews", "out_of_office", "templates"]))]
+    #[schema(example = json!(["contact_imports", "media", "opt_out_reviews", "out_of_office", "segments", "templates"]))]
     pub features: Vec<&'static str>,
 }
 

@@ -97,7 +97,7 @@ impl TestStack {
             ..build::contact()
         };
         for contact in [build::contact(), second] {
-            let entry = ContactEntry { contact, custom: [].into(), version: 0 };
+            let entry = ContactEntry { version: 0, ..ContactEntry::new(contact) };
             contacts.write(build::inbox().team_key(), None, &entry, None).await.unwrap();
         }
         let [shared, personal] = inboxes();

@@ -19,6 +19,7 @@ pub mod notification;
 pub mod opt_out;
 pub mod realtime;
 pub mod registration;
+pub mod segment;
 pub mod sending;
 pub mod table;
 pub mod team;

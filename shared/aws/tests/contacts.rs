@@ -14,7 +14,7 @@ use crate::support::{TestStores, at_second, contact, inbound_text, number, other
 /// Returns the entry of a new contact.
 fn new_entry(contact: Contact) -> ContactEntry {
     let custom = BTreeMap::from([("Campus".to_owned(), "North".to_owned())]);
-    ContactEntry { contact, custom, version: 1 }
+    ContactEntry { custom, ..ContactEntry::new(contact) }
 }
 
 /// Returns the next version of an entry.

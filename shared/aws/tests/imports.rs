@@ -103,9 +103,8 @@ async fn a_turn_belongs_to_one_worker_until_it_expires_or_is_ended() {
 async fn batches_create_the_same_items_as_single_writes() {
     let (by_hand, in_batches) = (TestStores::start().await, TestStores::start().await);
     let entry = |index: usize| ContactEntry {
-        contact: contact(index),
         custom: BTreeMap::from([("Bus".to_owned(), index.to_string())]),
-        version: 1,
+        ..ContactEntry::new(contact(index))
     };
     let entries: Vec<ContactEntry> = (0..30).map(entry).collect();
     for entry in &entries {
@@ -124,10 +123,10 @@ async fn batches_create_the_same_items_as_single_writes() {
 async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
     let stores = TestStores::start().await;
     let (organization, team) = (stores.organization(), &stores.inbox.team);
-    let known = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
+    let known = ContactEntry::new(contact(1));
     stores.contacts.write(TeamKey { organization, team }, None, &known, None).await.unwrap();
     stores.receive(&number(2), "Hello", at_second(1)).await;
-    let gone = ContactEntry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
+    let gone = ContactEntry::new(contact(3));
     stores.contacts.write(TeamKey { organization, team }, None, &gone, None).await.unwrap();
     stores.receive(&number(3), "Hello", at_second(2)).await;
     assert!(stores.contacts.remove(TeamKey { organization, team }, &gone).await.unwrap());
@@ -151,7 +150,7 @@ async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
 async fn a_number_that_sends_its_first_message_during_an_import_shows_the_imported_contact() {
     let stores = TestStores::start().await;
     let team = stores.inbox.team_key();
-    let imported = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
+    let imported = ContactEntry::new(contact(1));
     let numbers = HashSet::from([&imported.contact.number]);
     let shown = async || stores.stored_conversation(&stores.conversation_id(&number(1))).await.contact;
     let known = stores.contacts.look_up(team, &HashSet::new(), &numbers).await.unwrap();

@@ -733,12 +733,12 @@ export interface paths {
          *     file starts the import.
          *
          *     The columns `ContactId` or `StudentId`, `FirstName`, `LastName` and `MobileNumber` are required, in any
-         *     order, separated by commas, semicolons or tabs. `OptedOut` and `StaffId` are optional; all other columns
-         *     become custom fields. Rows are matched to contacts by contact ID. Contacts that are not in the file do not
-         *     change. Invalid rows are refused and reported, and the other rows are imported. If a contact ID occurs
-         *     twice, the first row creates the contact and the second one updates it. A number that has sent messages
-         *     before keeps its history, opt-out and block. Two contacts can have the same number; its conversations show
-         *     the contact that was written last.
+         *     order, separated by commas, semicolons or tabs. `OptedOut`, `StaffId` and `Tags` are optional; all other
+         *     columns become custom fields. `Tags` has tags to add, separated by commas or semicolons. Rows are matched
+         *     to contacts by contact ID. Contacts that are not in the file do not change. Invalid rows are refused and
+         *     reported, and the other rows are imported. If a contact ID occurs twice, the first row creates the contact
+         *     and the second one updates it. A number that has sent messages before keeps its history, opt-out and
+         *     block. Two contacts can have the same number; its conversations show the contact that was written last.
          *
          *     `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current
          *     contacts, so a contact ID that occurs twice, far apart in the file, is counted as created twice.
@@ -1027,6 +1027,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/teams/{teamId}/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List segments
+         * @description For the team's members, oldest first.
+         */
+        get: operations["listSegments"];
+        put?: never;
+        /**
+         * Create a segment
+         * @description For the team's members. A static segment has the contacts that users put in. A segment with a filter has
+         *     the contacts that match it whenever it is used.
+         */
+        post: operations["createSegment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/segments/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview a filter
+         * @description For the team's members. Counts the contacts that match now, without storing anything.
+         */
+        post: operations["previewSegment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/segments/{segmentId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a segment
+         * @description For the team's members.
+         */
+        get: operations["getSegment"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a segment
+         * @description For the team's members. Its contacts stay. A broadcast that has started keeps its recipients.
+         */
+        delete: operations["deleteSegment"];
+        options?: never;
+        head?: never;
+        /**
+         * Edit a segment
+         * @description For the team's members. Absent fields keep their values. The kind cannot change.
+         */
+        patch: operations["updateSegment"];
+        trace?: never;
+    };
+    "/v1/teams/{teamId}/segments/{segmentId}/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put contacts into a segment
+         * @description For the team's members. Only for static segments. Contacts that are in it already stay.
+         */
+        post: operations["addSegmentContacts"];
+        /**
+         * Take contacts out of a segment
+         * @description For the team's members. Only for static segments. Contacts that are not in it are ignored.
+         */
+        delete: operations["removeSegmentContacts"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/teams/{teamId}/templates": {
         parameters: {
             query?: never;
@@ -1094,6 +1191,166 @@ export interface paths {
          *     team and with you as the sender.
          */
         post: operations["renderTemplate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhook endpoints
+         * @description The organization's owner sees all endpoints, and an admin of a team those of the own teams. An
+         *     organization has at most 50.
+         */
+        get: operations["listWebhookEndpoints"];
+        put?: never;
+        /**
+         * Create a webhook endpoint
+         * @description Sends events to a URL. An endpoint of the organization's owner gets the events of all inboxes and teams,
+         *     and one of an admin those of the own teams. Requests are signed as Standard Webhooks describes, with the
+         *     secret in this response. Store it: it is not shown again.
+         */
+        post: operations["createWebhookEndpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a webhook endpoint
+         * @description For those who manage it. Without its secret.
+         */
+        get: operations["getWebhookEndpoint"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a webhook endpoint
+         * @description For those who manage it. It gets no more events, also none that are being retried.
+         */
+        delete: operations["deleteWebhookEndpoint"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook endpoint
+         * @description For those who manage it. Fields that are absent keep their values. An enabled endpoint gets the events
+         *     from then on; send those that failed before with `recoverWebhookDeliveries`.
+         */
+        patch: operations["updateWebhookEndpoint"];
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description The deliveries to an endpoint, newest first, for those who manage it. They are kept for 14 days.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/deliveries/{deliveryId}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay a delivery
+         * @description Sends an event again, with the same `webhook-id`, also if it was delivered. If it fails, it is retried as
+         *     before.
+         */
+        post: operations["replayWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/recover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Recover deliveries
+         * @description Sends all failed deliveries of a period again, the oldest first, with the same `webhook-id`s. The period
+         *     is that of the events.
+         */
+        post: operations["recoverWebhookDeliveries"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the secret of a webhook endpoint
+         * @description For those who manage it. Requests have a signature of the new secret and, for 24 hours, one of the
+         *     replaced secret. Store the new secret: it is not shown again.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhook-endpoints/{endpointId}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description Sends an event of the type `test` once, also if the endpoint is disabled. Its outcome is in the list of
+         *     deliveries.
+         */
+        post: operations["testWebhookEndpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1445,6 +1702,13 @@ export interface components {
              */
             unread: number;
         };
+        /** @description The result of putting contacts into a segment. */
+        AddedContacts: {
+            /** @description Number of contacts that were not in the segment before. */
+            added: number;
+            /** @description IDs and numbers that no contact of the team has. */
+            missing: string[];
+        };
         /**
          * @description Admin required.
          * @example {
@@ -1551,6 +1815,25 @@ export interface components {
              * @description Stable URI that ends in the code.
              */
             type: string;
+        };
+        /** @description An attempt to deliver an event. */
+        Attempt: {
+            /**
+             * Format: date-time
+             * @description Time when the attempt began.
+             */
+            at: string;
+            error: components["schemas"]["DeliveryError"] | null;
+            /**
+             * Format: int64
+             * @description Time until the response, in milliseconds.
+             */
+            ms: number;
+            /**
+             * Format: int32
+             * @description HTTP status of the response. `null` if there was none.
+             */
+            status: number | null;
         };
         /** @description An action of an admin. */
         AuditEntry: {
@@ -1964,6 +2247,7 @@ export interface components {
              *       "media",
              *       "opt_out_reviews",
              *       "out_of_office",
+             *       "segments",
              *       "templates"
              *     ]
              */
@@ -2055,6 +2339,11 @@ export interface components {
             blocked: boolean;
             /** @description ID of the contact. */
             contactId: string;
+            /**
+             * Format: date-time
+             * @description When the contact was created. `null` for contacts that were created before this was recorded.
+             */
+            createdAt: string | null;
             /** @description Custom fields by name. */
             custom: {
                 [key: string]: string;
@@ -2071,6 +2360,8 @@ export interface components {
             optedOut: boolean;
             /** @description Whether only the number is known, because the contact wrote before anyone added it. */
             provisional: boolean;
+            /** @description Tags, in alphabetical order. Case is ignored. */
+            tags: string[];
         };
         /** @description Changes to a contact. Absent fields keep their values, and `null` removes a value. */
         ContactChange: {
@@ -2090,6 +2381,8 @@ export interface components {
             lastName?: string | null;
             /** @description Phone number in any common format. */
             mobileNumber?: string | null;
+            /** @description Replaces all tags. */
+            tags?: string[] | null;
         };
         /**
          * @description Data of `contact.updated`. Opt-outs and blocks belong to the number, so `opt_out.changed` and
@@ -2262,6 +2555,11 @@ export interface components {
             decision: components["schemas"]["ReviewDecision"];
         };
         /**
+         * @description Why an attempt had no response, or one that is not accepted. Redirects are not followed.
+         * @enum {string}
+         */
+        DeliveryError: "timed_out" | "not_resolved" | "url_not_allowed" | "connection_failed" | "redirected" | "endpoint_disabled";
+        /**
          * @description Delivery status of a message. Inbound messages are `received`. An outbound message is `unknown` if the
          *     carrier did not confirm the request to send it.
          * @enum {string}
@@ -2272,6 +2570,12 @@ export interface components {
          * @enum {string}
          */
         Direction: "inbound" | "outbound";
+        /**
+         * @description Why a webhook endpoint is disabled: by a user, after five days without a success, or because the receiver
+         *     answered `410`.
+         * @enum {string}
+         */
+        DisabledReasonName: "by_user" | "no_success" | "gone";
         /**
          * @description Email taken.
          * @example {
@@ -2286,6 +2590,34 @@ export interface components {
         EmailTakenProblem: {
             /** @constant */
             code: "email_taken";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Endpoint disabled.
+         * @example {
+         *       "code": "endpoint_disabled",
+         *       "detail": "The endpoint is disabled. Enable it, and then send its deliveries again.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Endpoint disabled",
+         *       "type": "https://api.example.com/docs/errors#endpoint_disabled"
+         *     }
+         */
+        EndpointDisabledProblem: {
+            /** @constant */
+            code: "endpoint_disabled";
             /** @description What happened, and what to do. */
             detail: string;
             /** @description ID of the request. Include it when you contact your operator. */
@@ -2336,6 +2668,15 @@ export interface components {
          * @enum {string}
          */
         EventTypeName: "conversation.updated" | "message.created" | "message.updated" | "lock.acquired" | "lock.released" | "lock.broken" | "inbox.changed" | "membership.changed" | "contact.updated" | "opt_out.changed" | "registration.changed" | "import.changed";
+        /** @description A number of contacts that get no text. */
+        Excluded: {
+            /**
+             * Format: int64
+             * @description Number of contacts.
+             */
+            count: number;
+            reason: components["schemas"]["SkipReason"];
+        };
         /**
          * @description External id taken.
          * @example {
@@ -2402,6 +2743,11 @@ export interface components {
              * @description URL to send the file to.
              */
             url: string;
+        };
+        /** @description A filter to evaluate. */
+        FilterToPreview: {
+            /** @description A tree of `{"all": […]}`, `{"any": […]}`, `{"not": …}` and `{"field", "op", "value"}`. */
+            filter: Record<string, never>;
         };
         /**
          * @description The folder of a conversation.
@@ -2876,6 +3222,11 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description Kind of a segment: `static` has the contacts that users put in, `filter` those that its filter matches.
+         * @enum {string}
+         */
+        KindOfSegment: "static" | "filter";
         /** @description The beginning of the newest message. */
         LastMessage: {
             /**
@@ -3396,6 +3747,8 @@ export interface components {
             lastName?: string | null;
             /** @description Phone number in any common format. */
             mobileNumber: string;
+            /** @description Tags, at most 50 of 1 to 40 characters without commas and semicolons. Case is ignored. */
+            tags?: string[];
         };
         /** @description An inbox to create: a shared or a personal one. */
         NewInbox: components["schemas"]["NewSharedInbox"] | components["schemas"]["NewPersonalInbox"];
@@ -3448,6 +3801,17 @@ export interface components {
             /** @description Number that calls are forwarded to. */
             voiceForwardingNumber?: string | null;
         };
+        /** @description A segment to create. */
+        NewSegment: {
+            /**
+             * @description A tree of `{"all": […]}`, `{"any": […]}`, `{"not": …}` and `{"field", "op", "value"}`. Required if
+             *     `kind` is `filter`.
+             */
+            filter?: Record<string, never> | null;
+            kind: components["schemas"]["KindOfSegment"];
+            /** @description 1 to 80 characters. */
+            name: string;
+        };
         /** @description A shared inbox to create. */
         NewSharedInbox: {
             /**
@@ -3482,6 +3846,23 @@ export interface components {
             name: string;
             /** @description 1 to 1,600 characters. */
             text: string;
+        };
+        /** @description An endpoint to create. */
+        NewWebhookEndpoint: {
+            /** @description At most 200 characters. */
+            description?: string | null;
+            /**
+             * @description At most 100 inboxes whose events it gets. Without it, the endpoint gets the events of all your
+             *     inboxes, and those of teams.
+             */
+            inboxIds?: string[] | null;
+            /**
+             * @description 1 to 20 types: one type, all types with a first part (`message.*`), or all (`*`). Events of locks are
+             *     not sent.
+             */
+            types: string[];
+            /** @description An `https` URL at port 443 or 8443 of a host on the public internet. */
+            url: string;
         };
         /**
          * @description No lock.
@@ -3989,6 +4370,20 @@ export interface components {
              */
             type: string;
         };
+        /** @description What a filter matches. */
+        Preview: {
+            /** @description Whether all contacts of the team were read. A preview reads at most 10,000. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description Number of contacts that match, including those that are excluded.
+             */
+            count: number;
+            /** @description How many of them would get no text from a broadcast, by reason. */
+            excluded: components["schemas"]["Excluded"][];
+            /** @description The first ten contacts that match. */
+            sample: components["schemas"]["Contact"][];
+        };
         /**
          * @description Read state of a conversation.
          * @enum {string}
@@ -4023,6 +4418,27 @@ export interface components {
         } | {
             /** @description Phone number in any common format. */
             phoneNumber: string;
+        };
+        /** @description Failed deliveries to send again. */
+        RecoverDeliveries: {
+            /**
+             * Format: date-time
+             * @description Time of the first events, in RFC 3339. Deliveries are kept for 14 days.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Time after the last events. Without it, the time of the request.
+             */
+            until?: string | null;
+        };
+        /** @description Deliveries that are sent again. */
+        RecoveredDeliveries: {
+            /**
+             * Format: int64
+             * @description Number of deliveries, at most 1,000. Repeat the request until it is 0.
+             */
+            queued: number;
         };
         /** @description The registration of a team. */
         Registration: {
@@ -4129,6 +4545,11 @@ export interface components {
             status: components["schemas"]["RegistrationStatus"];
             /** @description ID of the team. */
             teamId: string;
+        };
+        /** @description The result of taking contacts out of a segment. */
+        RemovedContacts: {
+            /** @description IDs and numbers that no contact of the team has. */
+            missing: string[];
         };
         /** @description The contact to render the template for. */
         Render: {
@@ -4256,6 +4677,78 @@ export interface components {
              */
             type: string;
         };
+        /** @description A segment of the contacts of a team. */
+        Segment: {
+            /**
+             * Format: int64
+             * @description Number of contacts when they were last counted, including those who opted out. A filter counts at most
+             *     10,000 contacts of the team.
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description Time of the count.
+             */
+            countedAt: string;
+            /** @description The filter. Only for segments with a filter. */
+            filter?: Record<string, never> | null;
+            kind: components["schemas"]["KindOfSegment"];
+            /** @description Name. */
+            name: string;
+            /** @description ID of the segment. */
+            segmentId: string;
+        };
+        /** @description Changes to a segment. Absent fields keep their values. */
+        SegmentChange: {
+            /** @description Replaces the filter. Not for static segments. */
+            filter?: Record<string, never> | null;
+            /** @description 1 to 80 characters. */
+            name?: string | null;
+        };
+        /** @description Contacts to put into a static segment, or to take out. At most 1,000 in total. */
+        SegmentContacts: {
+            /** @description IDs of contacts. */
+            contactIds?: string[];
+            /** @description Your own IDs of contacts. */
+            externalIds?: string[];
+            /** @description Phone numbers in any common format. */
+            phoneNumbers?: string[];
+        };
+        /**
+         * @description Segment not static.
+         * @example {
+         *       "code": "segment_not_static",
+         *       "detail": "The contacts of this segment come from its filter. Change the filter.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Segment not static",
+         *       "type": "https://api.example.com/docs/errors#segment_not_static"
+         *     }
+         */
+        SegmentNotStaticProblem: {
+            /** @constant */
+            code: "segment_not_static";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /** @description A page of a list. */
+        SegmentPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["Segment"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
         /** @description The inbox to send from. Set one of the fields. */
         SenderInbox: {
             /** @description API code of an inbox. */
@@ -4317,6 +4810,11 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description Why a number gets no text from a broadcast.
+         * @enum {string}
+         */
+        SkipReason: "opted_out" | "blocked" | "invalid_number" | "no_value" | "not_registered" | "retired" | "no_access" | "replied" | "canceled" | "expired";
         /** @description A step of the delivery. */
         State: {
             /**
@@ -4639,6 +5137,34 @@ export interface components {
             requestId: string;
             /** @constant */
             status: 413;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Too many endpoints.
+         * @example {
+         *       "code": "too_many_endpoints",
+         *       "detail": "The organization has the maximum number of webhook endpoints, 50. Remove one first.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Too many endpoints",
+         *       "type": "https://api.example.com/docs/errors#too_many_endpoints"
+         *     }
+         */
+        TooManyEndpointsProblem: {
+            /** @constant */
+            code: "too_many_endpoints";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
             /** @description The code in words. */
             title: string;
             /**
@@ -4981,6 +5507,45 @@ export interface components {
          * @enum {string}
          */
         UploadMethod: "PUT";
+        /**
+         * @description Url not allowed.
+         * @example {
+         *       "code": "url_not_allowed",
+         *       "detail": "Webhooks cannot be sent to this URL. Enter {error}.",
+         *       "errors": [
+         *         {
+         *           "detail": "The phone is switched off or not reachable.",
+         *           "pointer": "/name"
+         *         }
+         *       ],
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 422,
+         *       "title": "Url not allowed",
+         *       "type": "https://api.example.com/docs/errors#url_not_allowed"
+         *     }
+         */
+        UrlNotAllowedProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "url_not_allowed";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description The invalid fields. */
+            errors?: components["schemas"]["FieldError"][];
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 422;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /** @description A user. */
         UserName: {
             /** @description Display name. */
@@ -5018,6 +5583,96 @@ export interface components {
              * @description Stable URI that ends in the code.
              */
             type: string;
+        };
+        /** @description A delivery of an event to an endpoint. */
+        WebhookDelivery: {
+            /** @description The latest attempts, at most 20, in their order. */
+            attempts: components["schemas"]["Attempt"][];
+            /**
+             * Format: date-time
+             * @description Time of the event.
+             */
+            createdAt: string;
+            /** @description ID of the delivery. */
+            deliveryId: string;
+            /**
+             * Format: date-time
+             * @description Planned time of the next attempt. `null` if none is planned.
+             */
+            nextAttemptAt: string | null;
+            state: components["schemas"]["WebhookDeliveryState"];
+            /** @description Type of the event, or `test`. */
+            type: string;
+            /** @description The header `webhook-id` of all attempts, also of replays: the ID of the event. */
+            webhookId: string;
+        };
+        /** @description A page of a list. */
+        WebhookDeliveryPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["WebhookDelivery"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
+        /**
+         * @description State of a delivery to a webhook endpoint.
+         * @enum {string}
+         */
+        WebhookDeliveryState: "pending" | "succeeded" | "failed";
+        /** @description An endpoint that gets events. */
+        WebhookEndpoint: {
+            /**
+             * Format: date-time
+             * @description Time when the endpoint was created.
+             */
+            createdAt: string;
+            /** @description Your description. */
+            description: string | null;
+            disabledReason?: components["schemas"]["DisabledReasonName"] | null;
+            /** @description ID of the endpoint. */
+            endpointId: string;
+            /**
+             * Format: date-time
+             * @description Time of the first failure since the latest success. `null` if the latest delivery succeeded.
+             */
+            failingSince: string | null;
+            /** @description IDs of the inboxes whose events it gets. Empty for all, and for the events of teams. */
+            inboxIds: string[];
+            status: components["schemas"]["WebhookEndpointStatus"];
+            /** @description IDs of the teams whose events it gets. Absent for all teams. */
+            teamIds?: string[] | null;
+            /** @description Types that it gets: one type, all types with a first part (`message.*`), or all (`*`). */
+            types: string[];
+            /** @description URL that events are sent to. */
+            url: string;
+        };
+        /** @description Changes of an endpoint. */
+        WebhookEndpointChanges: {
+            /** @description At most 200 characters. An empty text removes it. */
+            description?: string | null;
+            /** @description At most 100 inboxes. An empty list means all. */
+            inboxIds?: string[] | null;
+            status?: components["schemas"]["WebhookEndpointStatus"] | null;
+            /** @description 1 to 20 types. */
+            types?: string[] | null;
+            /** @description An `https` URL at port 443 or 8443 of a host on the public internet. */
+            url?: string | null;
+        };
+        /** @description A page of a list. */
+        WebhookEndpointPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["WebhookEndpoint"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
+        /**
+         * @description Whether a webhook endpoint gets events.
+         * @enum {string}
+         */
+        WebhookEndpointStatus: "enabled" | "disabled";
+        /** @description An endpoint with its secret. */
+        WebhookEndpointWithSecret: components["schemas"]["WebhookEndpoint"] & {
+            /** @description Secret that verifies signatures, in this response only. Absent if the request is repeated. */
+            secret?: string | null;
         };
         /** @description A team that an inbox can be created for. */
         WizardTeam: {
@@ -9431,6 +10086,7 @@ export interface operations {
                      *           "assignedUserId": "amelia",
                      *           "blocked": false,
                      *           "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
                      *           "custom": {
                      *             "Grade": "7"
                      *           },
@@ -9439,7 +10095,10 @@ export interface operations {
                      *           "lastName": "Bianchi",
                      *           "mobileNumber": "+12025550143",
                      *           "optedOut": false,
-                     *           "provisional": false
+                     *           "provisional": false,
+                     *           "tags": [
+                     *             "parent"
+                     *           ]
                      *         }
                      *       ],
                      *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
@@ -9523,7 +10182,10 @@ export interface operations {
                  *       "externalId": "S-1042",
                  *       "firstName": "Jonas",
                  *       "lastName": "Bianchi",
-                 *       "mobileNumber": "+12025550143"
+                 *       "mobileNumber": "+12025550143",
+                 *       "tags": [
+                 *         "parent"
+                 *       ]
                  *     }
                  */
                 "application/json": components["schemas"]["NewContact"];
@@ -9541,6 +10203,7 @@ export interface operations {
                      *       "assignedUserId": "amelia",
                      *       "blocked": false,
                      *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
                      *       "custom": {
                      *         "Grade": "7"
                      *       },
@@ -9549,7 +10212,10 @@ export interface operations {
                      *       "lastName": "Bianchi",
                      *       "mobileNumber": "+12025550143",
                      *       "optedOut": false,
-                     *       "provisional": false
+                     *       "provisional": false,
+                     *       "tags": [
+                     *         "parent"
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
@@ -9642,6 +10308,7 @@ export interface operations {
                      *       "assignedUserId": "amelia",
                      *       "blocked": false,
                      *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
                      *       "custom": {
                      *         "Grade": "7"
                      *       },
@@ -9650,7 +10317,10 @@ export interface operations {
                      *       "lastName": "Bianchi",
                      *       "mobileNumber": "+12025550143",
                      *       "optedOut": false,
-                     *       "provisional": false
+                     *       "provisional": false,
+                     *       "tags": [
+                     *         "parent"
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
@@ -9776,7 +10446,10 @@ export interface operations {
                  *       "externalId": "S-1042",
                  *       "firstName": "Jonas",
                  *       "lastName": "Bianchi",
-                 *       "mobileNumber": "+12025550143"
+                 *       "mobileNumber": "+12025550143",
+                 *       "tags": [
+                 *         "parent"
+                 *       ]
                  *     }
                  */
                 "application/json": components["schemas"]["ContactChange"];
@@ -9794,6 +10467,7 @@ export interface operations {
                      *       "assignedUserId": "amelia",
                      *       "blocked": false,
                      *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
                      *       "custom": {
                      *         "Grade": "7"
                      *       },
@@ -9802,7 +10476,10 @@ export interface operations {
                      *       "lastName": "Bianchi",
                      *       "mobileNumber": "+12025550143",
                      *       "optedOut": false,
-                     *       "provisional": false
+                     *       "provisional": false,
+                     *       "tags": [
+                     *         "parent"
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
@@ -9893,6 +10570,7 @@ export interface operations {
                      *       "assignedUserId": "amelia",
                      *       "blocked": false,
                      *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
                      *       "custom": {
                      *         "Grade": "7"
                      *       },
@@ -9901,7 +10579,10 @@ export interface operations {
                      *       "lastName": "Bianchi",
                      *       "mobileNumber": "+12025550143",
                      *       "optedOut": false,
-                     *       "provisional": false
+                     *       "provisional": false,
+                     *       "tags": [
+                     *         "parent"
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
@@ -9965,6 +10646,7 @@ export interface operations {
                      *       "assignedUserId": "amelia",
                      *       "blocked": false,
                      *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
                      *       "custom": {
                      *         "Grade": "7"
                      *       },
@@ -9973,7 +10655,10 @@ export interface operations {
                      *       "lastName": "Bianchi",
                      *       "mobileNumber": "+12025550143",
                      *       "optedOut": false,
-                     *       "provisional": false
+                     *       "provisional": false,
+                     *       "tags": [
+                     *         "parent"
+                     *       ]
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
@@ -11228,6 +11913,740 @@ export interface operations {
             };
         };
     };
+    listSegments: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "count": 3,
+                     *           "countedAt": "2026-11-30T15:20:30.000Z",
+                     *           "filter": {},
+                     *           "kind": "static",
+                     *           "name": "Front desk",
+                     *           "segmentId": "seg_01KB5Q8Z7M4T9XRA"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SegmentPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createSegment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "filter": {},
+                 *       "kind": "static",
+                 *       "name": "Front desk"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewSegment"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 3,
+                     *       "countedAt": "2026-11-30T15:20:30.000Z",
+                     *       "filter": {},
+                     *       "kind": "static",
+                     *       "name": "Front desk",
+                     *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    previewSegment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "filter": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["FilterToPreview"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "complete": false,
+                     *       "count": 3,
+                     *       "excluded": [
+                     *         {
+                     *           "count": 3,
+                     *           "reason": "opted_out"
+                     *         }
+                     *       ],
+                     *       "sample": [
+                     *         {
+                     *           "assignedUserId": "amelia",
+                     *           "blocked": false,
+                     *           "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
+                     *           "custom": {
+                     *             "Grade": "7"
+                     *           },
+                     *           "externalId": "S-1042",
+                     *           "firstName": "Jonas",
+                     *           "lastName": "Bianchi",
+                     *           "mobileNumber": "+12025550143",
+                     *           "optedOut": false,
+                     *           "provisional": false,
+                     *           "tags": [
+                     *             "parent"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getSegment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+                /** @description ID of the segment */
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 3,
+                     *       "countedAt": "2026-11-30T15:20:30.000Z",
+                     *       "filter": {},
+                     *       "kind": "static",
+                     *       "name": "Front desk",
+                     *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteSegment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+                /** @description ID of the segment */
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateSegment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+                /** @description ID of the segment */
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "filter": {},
+                 *       "name": "Front desk"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SegmentChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 3,
+                     *       "countedAt": "2026-11-30T15:20:30.000Z",
+                     *       "filter": {},
+                     *       "kind": "static",
+                     *       "name": "Front desk",
+                     *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Segment"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    addSegmentContacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+                /** @description ID of the segment */
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "contactIds": [
+                 *         "con_01KB5Q8Z7M4T9XRA"
+                 *       ],
+                 *       "externalIds": [
+                 *         "S-1042"
+                 *       ],
+                 *       "phoneNumbers": [
+                 *         "+12025550143"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["SegmentContacts"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "added": 3,
+                     *       "missing": [
+                     *         "firstName"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedContacts"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `segment_not_static` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SegmentNotStaticProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    removeSegmentContacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the team */
+                teamId: string;
+                /** @description ID of the segment */
+                segmentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "contactIds": [
+                 *         "con_01KB5Q8Z7M4T9XRA"
+                 *       ],
+                 *       "externalIds": [
+                 *         "S-1042"
+                 *       ],
+                 *       "phoneNumbers": [
+                 *         "+12025550143"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["SegmentContacts"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "missing": [
+                     *         "firstName"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RemovedContacts"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `segment_not_static` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SegmentNotStaticProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listTemplates: {
         parameters: {
             query?: {
@@ -11724,6 +13143,902 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listWebhookEndpoints: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
+                     *           "description": "Appointment reminders and answers to questions of our patients.",
+                     *           "disabledReason": "by_user",
+                     *           "endpointId": "wep_01KB5Q8Z7M4T9XRA",
+                     *           "failingSince": "2026-11-30T15:20:30.000Z",
+                     *           "inboxIds": [
+                     *             "inb_01KB5Q8Z7M4T9XRA"
+                     *           ],
+                     *           "status": "enabled",
+                     *           "teamIds": [
+                     *             "team_01KB5Q8Z7M4T9XRA"
+                     *           ],
+                     *           "types": [
+                     *             "message.*"
+                     *           ],
+                     *           "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookEndpointPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "Appointment reminders and answers to questions of our patients.",
+                 *       "inboxIds": [
+                 *         "inb_01KB5Q8Z7M4T9XRA"
+                 *       ],
+                 *       "types": [
+                 *         "message.*"
+                 *       ],
+                 *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewWebhookEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "description": "Appointment reminders and answers to questions of our patients.",
+                     *       "disabledReason": "by_user",
+                     *       "endpointId": "wep_01KB5Q8Z7M4T9XRA",
+                     *       "failingSince": "2026-11-30T15:20:30.000Z",
+                     *       "inboxIds": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+                     *       "status": "enabled",
+                     *       "teamIds": [
+                     *         "team_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "types": [
+                     *         "message.*"
+                     *       ],
+                     *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookEndpointWithSecret"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `too_many_endpoints` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyEndpointsProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields`, `url_not_allowed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"] | components["schemas"]["UrlNotAllowedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "description": "Appointment reminders and answers to questions of our patients.",
+                     *       "disabledReason": "by_user",
+                     *       "endpointId": "wep_01KB5Q8Z7M4T9XRA",
+                     *       "failingSince": "2026-11-30T15:20:30.000Z",
+                     *       "inboxIds": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "status": "enabled",
+                     *       "teamIds": [
+                     *         "team_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "types": [
+                     *         "message.*"
+                     *       ],
+                     *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "Appointment reminders and answers to questions of our patients.",
+                 *       "inboxIds": [
+                 *         "inb_01KB5Q8Z7M4T9XRA"
+                 *       ],
+                 *       "status": "enabled",
+                 *       "types": [
+                 *         "message.*"
+                 *       ],
+                 *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookEndpointChanges"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "description": "Appointment reminders and answers to questions of our patients.",
+                     *       "disabledReason": "by_user",
+                     *       "endpointId": "wep_01KB5Q8Z7M4T9XRA",
+                     *       "failingSince": "2026-11-30T15:20:30.000Z",
+                     *       "inboxIds": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "status": "enabled",
+                     *       "teamIds": [
+                     *         "team_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "types": [
+                     *         "message.*"
+                     *       ],
+                     *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookEndpoint"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields`, `url_not_allowed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"] | components["schemas"]["UrlNotAllowedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "attempts": [
+                     *             {
+                     *               "at": "2026-11-30T15:20:30.000Z",
+                     *               "error": "timed_out",
+                     *               "ms": 120,
+                     *               "status": 204
+                     *             }
+                     *           ],
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
+                     *           "deliveryId": "del_01KB5Q8Z7M4T9XRA",
+                     *           "nextAttemptAt": "2026-11-30T15:20:30.000Z",
+                     *           "state": "pending",
+                     *           "type": "",
+                     *           "webhookId": "evt_01KB5Q8Z7M4T9XRA"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    replayWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+                /** @description ID of the delivery */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "attempts": [
+                     *         {
+                     *           "at": "2026-11-30T15:20:30.000Z",
+                     *           "error": "timed_out",
+                     *           "ms": 120,
+                     *           "status": 204
+                     *         }
+                     *       ],
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "deliveryId": "del_01KB5Q8Z7M4T9XRA",
+                     *       "nextAttemptAt": "2026-11-30T15:20:30.000Z",
+                     *       "state": "pending",
+                     *       "type": "",
+                     *       "webhookId": "evt_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `endpoint_disabled` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndpointDisabledProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    recoverWebhookDeliveries: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "since": "2026-11-30T15:20:30.000Z",
+                 *       "until": "2026-11-30T15:20:30.000Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecoverDeliveries"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "queued": 12
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RecoveredDeliveries"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `endpoint_disabled` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EndpointDisabledProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "description": "Appointment reminders and answers to questions of our patients.",
+                     *       "disabledReason": "by_user",
+                     *       "endpointId": "wep_01KB5Q8Z7M4T9XRA",
+                     *       "failingSince": "2026-11-30T15:20:30.000Z",
+                     *       "inboxIds": [
+                     *         "inb_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+                     *       "status": "enabled",
+                     *       "teamIds": [
+                     *         "team_01KB5Q8Z7M4T9XRA"
+                     *       ],
+                     *       "types": [
+                     *         "message.*"
+                     *       ],
+                     *       "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookEndpointWithSecret"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    testWebhookEndpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the endpoint */
+                endpointId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "attempts": [
+                     *         {
+                     *           "at": "2026-11-30T15:20:30.000Z",
+                     *           "error": "timed_out",
+                     *           "ms": 120,
+                     *           "status": 204
+                     *         }
+                     *       ],
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "deliveryId": "del_01KB5Q8Z7M4T9XRA",
+                     *       "nextAttemptAt": "2026-11-30T15:20:30.000Z",
+                     *       "state": "pending",
+                     *       "type": "",
+                     *       "webhookId": "evt_01KB5Q8Z7M4T9XRA"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

@@ -49,6 +49,9 @@ use crate::{
 
 mod json;
 mod parse;
+mod segment;
+
+pub use segment::{AudienceSegment, SegmentKind};
 
 /// The maximum depth of a filter. A single condition has depth 1.
 pub const MAX_DEPTH: usize = 10;
@@ -260,6 +263,18 @@ impl Filter {
         broadcasts.sort_unstable();
         broadcasts.dedup();
         broadcasts
+    }
+
+    /// Whether the filter asks for the times of messages.
+    pub fn needs_last_messages(&self) -> bool {
+        let mut needs = false;
+        self.visit(&mut |condition| {
+            needs |= matches!(
+                condition,
+                Condition::Time { field: TimeField::LastInboundAt | TimeField::LastOutboundAt, .. }
+            );
+        });
+        needs
     }
 
     fn visit<'a>(&'a self, visitor: &mut impl FnMut(&'a Condition)) {

@@ -182,6 +182,8 @@ pub type ReviewId = Id<kind::Review>;
 pub type TemplateId = Id<kind::Template>;
 /// The id of an attachment: `med_…`.
 pub type MediaId = Id<kind::Media>;
+/// The id of a segment of contacts: `seg_…`.
+pub type SegmentId = Id<kind::Segment>;
 /// The id of a broadcast: `bct_…`.
 pub type BroadcastId = Id<kind::Broadcast>;
 /// The id of an import: `imp_…`.

@@ -3,8 +3,8 @@
 //!
 //! The worker reads CSV and passes fields that are already split, one row at a time, so that a file of any
 //! length needs the memory of one chunk. `ContactId` (or `StudentId`), `FirstName`, `LastName` and
-//! `MobileNumber` are required columns, `OptedOut` and `StaffId` are optional, and every other column is a
-//! custom field. Rows are matched to contacts by contact id. An import deletes no contact.
+//! `MobileNumber` are required columns, `OptedOut`, `StaffId` and `Tags` are optional, and every other column
+//! is a custom field. Rows are matched to contacts by contact id. An import deletes no contact.
 //!
 //! ```
 //! use shared_domain::import::{Columns, Upsert, plan};
@@ -27,7 +27,7 @@ mod separator;
 pub use cell::{export_safe, import_cell};
 pub use columns::{Columns, HeaderError};
 pub use encoding::{Detector, Encoding, NotText, decode, without_bom};
-pub use plan::{Changes, Existing, Upsert, plan, unassigned};
+pub use plan::{Changes, Existing, TOO_MANY_TAGS, Upsert, plan, unassigned};
 pub use progress::{
     FilePosition, Import, ImportFile, ImportOptions, ImportStatus, PendingChunk, ReleasedNumber,
 };

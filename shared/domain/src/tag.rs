@@ -13,6 +13,8 @@
 
 use std::{cmp::Ordering, collections::BTreeSet, fmt};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
 use crate::{
     field::{FieldError, FieldErrors},
     text,
@@ -138,6 +140,23 @@ impl Tags {
     }
 }
 
+/// Serializes as a list of texts.
+impl Serialize for Tags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+/// Deserializes with the checks of [`Tags::parse`], so that an invalid tag in a stored item is an error.
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tags = Vec::<String>::deserialize(deserializer)?;
+        Self::parse("", &tags).map_err(|errors| {
+            D::Error::custom(errors.first().map_or_else(String::new, |error| error.expected.to_string()))
+        })
+    }
+}
+
 fn is_separator(c: char) -> bool {
     matches!(c, ',' | ';')
 }
@@ -150,6 +169,14 @@ mod tests {
 
     fn tags(all: &[&str]) -> Tags {
         Tags::parse("", all).unwrap()
+    }
+
+    #[test]
+    fn tags_are_stored_as_a_list_and_checked_when_they_are_read() {
+        let tags = Tags::from_cell("VIP, Grade 7").unwrap();
+        assert_eq!(serde_json::to_value(&tags).unwrap(), serde_json::json!(["Grade 7", "VIP"]));
+        assert_eq!(serde_json::from_str::<Tags>(r#"["vip","grade 7"]"#).unwrap(), tags);
+        assert!(serde_json::from_str::<Tags>(r#"["a,b"]"#).is_err());
     }
 
     #[test]

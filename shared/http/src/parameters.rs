@@ -27,6 +27,7 @@ pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
     ("GET /v1/teams/{teamId}/contacts/{contactId}/opt-outs", &["limit", "cursor"]),
     ("POST /v1/teams/{teamId}/inboxes", &["dryRun"]),
     ("GET /v1/teams/{teamId}/opt-outs", &["from", "to", "limit", "cursor"]),
+    ("GET /v1/teams/{teamId}/segments", &["limit", "cursor"]),
     ("GET /v1/teams/{teamId}/templates", &["limit", "cursor"]),
     ("GET /v1/webhook-endpoints", &["limit", "cursor"]),
     ("GET /v1/webhook-endpoints/{endpointId}/deliveries", &["limit", "cursor"]),

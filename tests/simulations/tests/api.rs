@@ -103,6 +103,7 @@ struct Apps {
     registrations: registrations::App,
     contacts: contacts::App,
     contact_imports: contact_imports::App,
+    segments: segments::App,
     templates: templates::App,
     conversations: conversations::App,
     events: events::App,
@@ -260,6 +261,7 @@ impl Api {
             "registrations" => registrations::router(apps.registrations.clone()),
             "contacts" => contacts::router(apps.contacts.clone()),
             "contact-imports" => contact_imports::router(apps.contact_imports.clone()),
+            "segments" => segments::router(apps.segments.clone()),
             "templates" => templates::router(apps.templates.clone()),
             "conversations" => conversations::router(apps.conversations.clone()),
             "events" => events::router(apps.events.clone()),
@@ -346,6 +348,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         ),
         contacts: contacts::App::new(table, claims.clone(), cursors.clone()),
         contact_imports: contact_imports::App::new(table, bucket(), claims.clone(), cursors.clone()),
+        segments: segments::App::new(table, claims.clone(), cursors.clone()),
         templates: templates::App::new(table, claims.clone(), cursors.clone()),
         events: events::App::new(
             table,

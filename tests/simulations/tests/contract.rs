@@ -105,6 +105,9 @@ impl Ids {
         ids.insert("reviewId", created(reviews, "/items/0/reviewId").await);
         let templates = signed_in("POST /v1/teams/{teamId}/templates", team).json(&template);
         ids.insert("templateId", created(templates, "/templateId").await);
+        let segment = json!({ "name": "Parents", "kind": "static" });
+        let segments = signed_in("POST /v1/teams/{teamId}/segments", team).json(&segment);
+        ids.insert("segmentId", created(segments, "/segmentId").await);
         ids.insert("importId", created(imports.json(&json!({})), "/importId").await);
         let clients = signed_in("POST /v1/machine-clients", &[]).json(&machine_client());
         ids.insert("clientId", created(clients, "/clientId").await);
@@ -153,10 +156,10 @@ impl Ids {
             "POST /v1/teams/{teamId}/contact-imports" => json!({ "clearMissingAssignments": true }),
             "POST /v1/teams/{teamId}/contacts" => json!({
                 "externalId": "S-1", "firstName": "Ada", "lastName": "King", "mobileNumber": "(907) 334-0001",
-                "assignedUserId": OWNER, "custom": { "Course": "Maths" },
+                "assignedUserId": OWNER, "custom": { "Course": "Maths" }, "tags": ["parent"],
             }),
             "PATCH /v1/teams/{teamId}/contacts/{contactId}" => {
-                json!({ "firstName": "Ada", "assignedUserId": null, "custom": {} })
+                json!({ "firstName": "Ada", "assignedUserId": null, "custom": {}, "tags": [] })
             }
             "POST /v1/teams/{teamId}/inboxes" => json!({
                 "kind": "shared", "adopt": false, "name": "Second desk", "apiCode": "SECOND", "color": "#336699", "phoneNumber": "+14155550123",
@@ -176,6 +179,15 @@ impl Ids {
                 "messageSamples": ["Your visit is on Friday at 3pm. Reply STOP to opt out.", "We got your question today."],
                 "hasEmbeddedLinks": false, "hasEmbeddedPhone": false,
             }),
+            "POST /v1/teams/{teamId}/segments" => {
+                json!({ "name": "Parents", "kind": "filter", "filter": tag_filter() })
+            }
+            "POST /v1/teams/{teamId}/segments/preview" => json!({ "filter": tag_filter() }),
+            "PATCH /v1/teams/{teamId}/segments/{segmentId}" => json!({ "name": "Guardians" }),
+            "POST /v1/teams/{teamId}/segments/{segmentId}/contacts"
+            | "DELETE /v1/teams/{teamId}/segments/{segmentId}/contacts" => json!({
+                "contactIds": [contact], "externalIds": ["S-1"], "phoneNumbers": ["+12025550143"],
+            }),
             "POST /v1/teams/{teamId}/templates" => {
                 json!({ "name": "Welcome", "text": "Hello {{firstName|there}}" })
             }
@@ -184,6 +196,10 @@ impl Ids {
             _ => return None,
         })
     }
+}
+
+fn tag_filter() -> Value {
+    json!({ "field": "tag", "op": "eq", "value": "parent" })
 }
 
 /// A client of the issuer of the simulated users.

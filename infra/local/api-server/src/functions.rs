@@ -125,6 +125,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let out_of_office = out_of_office::App::new(table, claims());
     let registrations = registrations::App::new(table, claims(), services.carrier(), brand);
     let teams = teams::App::new(table, claims(), cursors.clone());
+    let segments = segments::App::new(table, claims(), cursors.clone());
     let templates = templates::App::new(table, claims(), cursors.clone());
     let webhooks = webhook_endpoints::App::new(table, webhook_queue(&services.queue_url), claims(), cursors);
 
@@ -149,6 +150,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),
+        Function::of_router(segments::Api::openapi(), segments::router(segments)),
         Function::of_router(templates::Api::openapi(), templates::router(templates)),
         Function::of_router(webhook_endpoints::Api::openapi(), webhook_endpoints::router(webhooks)),
         Function::new(delivery_status::Api::openapi(), move |request| {

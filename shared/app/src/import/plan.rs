@@ -15,7 +15,7 @@ use shared_domain::{
     ids::{ContactId, UserId},
     import::{
         CellError, Changes, ChunkReport, Existing, Import, MAX_CUSTOM_FIELDS, Outcome, ReleasedNumber, Row,
-        Staff, Upsert, plan, unassigned,
+        Staff, TOO_MANY_TAGS, Upsert, plan, unassigned,
     },
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
@@ -182,8 +182,16 @@ fn apply_row(
     state: &OptOutState,
     person: Option<&UserRef>,
 ) -> Result<(Outcome, ContactEntry, Option<bool>), CellError> {
-    let existing =
-        now.map(|entry| Existing { contact: &entry.contact, custom: &entry.custom, opt_out: state });
+    let existing = now.map(|entry| Existing {
+        contact: &entry.contact,
+        custom: &entry.custom,
+        tags: &entry.tags,
+        opt_out: state,
+    });
+    let tags = now.map(|entry| &entry.tags);
+    if tags.is_some_and(|tags| tags.with(&row.tags).is_none()) {
+        return Err(cell_error("Tags", TOO_MANY_TAGS));
+    }
     match (plan(existing, row, person), now) {
         (Upsert::Create(changes), _) => {
             let contact = Contact {
@@ -192,8 +200,8 @@ fn apply_row(
                 provisional: false,
                 ..Contact::provisional(&import.team, &row.number)
             };
-            let mut entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
-            changes.apply(&mut entry.contact, &mut entry.custom);
+            let mut entry = ContactEntry { created_at: Some(import.at), ..ContactEntry::new(contact) };
+            changes.apply(&mut entry.contact, &mut entry.custom, &mut entry.tags);
             Ok((Outcome::Created, entry, changes.opted_out))
         }
         (Upsert::Update(changes), Some(now)) => {
@@ -213,7 +221,7 @@ fn updated(import: &Import, now: &ContactEntry, changes: &Changes) -> Result<Con
         return Err(cell_error("MobileNumber", KEEPS_ITS_NUMBER));
     }
     let mut entry = now.clone();
-    changes.apply(&mut entry.contact, &mut entry.custom);
+    changes.apply(&mut entry.contact, &mut entry.custom, &mut entry.tags);
     if entry.custom.len() > MAX_CUSTOM_FIELDS.max(now.custom.len()) {
         return Err(cell_error("", TOO_MANY_FIELDS));
     }
@@ -260,7 +268,10 @@ impl ChunkPlan {
                 self.created.push(now);
             }
             Some(_) if draft.partly_created => self.created.push(now),
-            Some(before) if before.contact == now.contact && before.custom == now.custom => {}
+            Some(before)
+                if before.contact == now.contact
+                    && before.custom == now.custom
+                    && before.tags == now.tags => {}
             Some(before) => {
                 if before.contact != now.contact {
                     self.changed_numbers.insert(number);

@@ -19,7 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber, text, time::Timestamp,
+    contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber, tag::Tags, text, time::Timestamp,
 };
 
 use crate::{
@@ -44,8 +44,18 @@ pub struct ContactEntry {
     pub contact: Contact,
     /// Custom fields by name.
     pub custom: BTreeMap<String, String>,
+    pub tags: Tags,
+    /// `None` for contacts that were created before their time was stored.
+    pub created_at: Option<Timestamp>,
     /// Grows with each change; a write states the version that was read. 0 for a provisional contact.
     pub version: u64,
+}
+
+impl ContactEntry {
+    /// Returns the first version of a contact without custom fields and tags.
+    pub fn new(contact: Contact) -> Self {
+        Self { contact, custom: BTreeMap::new(), tags: Tags::default(), created_at: None, version: 1 }
+    }
 }
 
 /// How long a removal that was not finished can be repeated.
@@ -70,18 +80,29 @@ pub enum ContactWrite {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct EntryRow {
     #[serde(flatten)]
     contact: ContactRow,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     custom: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    tags: Tags,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "is_zero")]
     version: u64,
 }
 
 impl EntryRow {
     fn of(entry: &ContactEntry, version: u64) -> Self {
-        Self { contact: ContactRow::of(&entry.contact), custom: entry.custom.clone(), version }
+        Self {
+            contact: ContactRow::of(&entry.contact),
+            custom: entry.custom.clone(),
+            tags: entry.tags.clone(),
+            created_at: entry.created_at,
+            version,
+        }
     }
 
     fn entry(self) -> ContactEntry {
@@ -89,7 +110,8 @@ impl EntryRow {
     }
 
     fn entry_with(self, status: NumberStatus) -> ContactEntry {
-        ContactEntry { contact: self.contact.contact(status), custom: self.custom, version: self.version }
+        let Self { contact, custom, tags, created_at, version } = self;
+        ContactEntry { contact: contact.contact(status), custom, tags, created_at, version }
     }
 }
 

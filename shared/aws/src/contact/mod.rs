@@ -4,10 +4,12 @@ pub(crate) mod batch;
 pub(crate) mod contacts;
 pub(crate) mod copies;
 pub(crate) mod entries;
+pub(crate) mod find_many;
 pub(crate) mod rows;
 
 pub use self::{
     batch::{KnownNumber, Lookup},
     contacts::{Contacts, ShownContact},
     entries::{ContactEntry, ContactWrite},
+    find_many::LastMessages,
 };

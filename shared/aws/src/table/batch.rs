@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::table::{
@@ -63,17 +63,25 @@ impl Table {
     /// Writes many items without a condition, in no order. No two of 25 consecutive items may have the same
     /// key.
     pub(crate) async fn put_many(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        let mut chunks = Vec::with_capacity(items.len() / MAX_WRITES + 1);
-        let mut items = items.into_iter().peekable();
-        while items.peek().is_some() {
-            let chunk = items.by_ref().take(MAX_WRITES).map(put_request).collect::<Result<Vec<_>, _>>()?;
-            chunks.push(chunk);
+        self.write_many(items.into_iter().map(put_request).collect::<Result<_, _>>()?).await
+    }
+
+    /// Deletes many items, in no order. No two of 25 consecutive keys may be the same.
+    pub(crate) async fn delete_many(&self, keys: Vec<Key>) -> Result<(), StoreError> {
+        self.write_many(keys.into_iter().map(delete_request).collect::<Result<_, _>>()?).await
+    }
+
+    async fn write_many(&self, writes: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let mut chunks = Vec::with_capacity(writes.len() / MAX_WRITES + 1);
+        let mut writes = writes.into_iter().peekable();
+        while writes.peek().is_some() {
+            chunks.push(writes.by_ref().take(MAX_WRITES).collect::<Vec<_>>());
         }
-        let writes = stream::iter(chunks).map(|chunk| self.put_chunk(chunk));
+        let writes = stream::iter(chunks).map(|chunk| self.write_chunk(chunk));
         writes.buffer_unordered(MAX_CONCURRENCY).try_collect().await
     }
 
-    async fn put_chunk(&self, mut chunk: Vec<WriteRequest>) -> Result<(), StoreError> {
+    async fn write_chunk(&self, mut chunk: Vec<WriteRequest>) -> Result<(), StoreError> {
         for attempt in 0..PATIENT_ATTEMPTS {
             let estimated = f64::from(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
             self.wait_for_pace(estimated).await;
@@ -101,6 +109,11 @@ impl Table {
 fn put_request(item: Item) -> Result<WriteRequest, StoreError> {
     let put = PutRequest::builder().set_item(Some(item)).build()?;
     Ok(WriteRequest::builder().put_request(put).build())
+}
+
+fn delete_request(key: Key) -> Result<WriteRequest, StoreError> {
+    let delete = DeleteRequest::builder().set_key(Some(key.into_item())).build()?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 fn throttled() -> StoreError {

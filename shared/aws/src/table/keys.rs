@@ -37,6 +37,8 @@
 //! | `org_#team_` | `imp_` | import: file, progress, counts; `ttl` | report, worker, latest imports |
 //! | `org_#team_` | `IMPORTING` | the team's running import | worker |
 //! | `org_#imp_` | `ERRORS#row#part` | errors of an import, a few hundred rows per item; `ttl` | report |
+//! | `org_#team_` | `seg_` | segment of contacts | list, audiences |
+//! | `org_#seg_` | `con_` | contact in a static segment | audiences |
 //! | `org_#team_` | `tpl_` | template | list, sends by template |
 //! | `org_#team_` | `TPLNAME#name` | template by name | creation and renaming, so that names are unique |
 //! | `org_#team_#AUDIT` | `millis#id` | audit event | audit trail, newest first |
@@ -92,7 +94,7 @@ use shared_domain::{
     conversation::Folder,
     event::EventScope,
     ids::{
-        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, TeamId,
+        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, SegmentId, TeamId,
         TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
     },
     keys::{ConversationKey, InboxKey, TeamKey},
@@ -263,6 +265,23 @@ pub fn template(team: TeamKey<'_>, template: &TemplateId) -> Key {
 
 /// Prefix of the templates in a team's partition.
 pub const TEMPLATES: &str = "tpl_";
+
+pub fn segment(team: TeamKey<'_>, segment: &SegmentId) -> Key {
+    Key::new(team_partition(team), segment.as_str())
+}
+
+/// Prefix of the segments in a team's partition.
+pub const SEGMENTS: &str = "seg_";
+
+/// Partition of the contacts of a static segment.
+pub fn segment_partition(organization: &OrganizationId, segment: &SegmentId) -> String {
+    format!("{organization}#{segment}")
+}
+
+/// Contact in a static segment.
+pub fn segment_contact(organization: &OrganizationId, segment: &SegmentId, contact: &ContactId) -> Key {
+    Key::new(segment_partition(organization, segment), contact.as_str())
+}
 
 /// Template by name, in lowercase.
 pub fn template_name(team: TeamKey<'_>, name: &str) -> Key {

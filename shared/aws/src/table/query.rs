@@ -110,6 +110,35 @@ impl Table {
         Ok(Page { items: serde_dynamo::from_items(found.items.unwrap_or_default())?, next })
     }
 
+    /// [`Table::page`] in ascending order, read consistently.
+    pub(crate) async fn consistent_page<T: DeserializeOwned>(
+        &self,
+        range: KeyRange,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<T>, StoreError> {
+        let page = self.consistent_items(range, limit, after).await?;
+        Ok(Page { items: serde_dynamo::from_items(page.items)?, next: page.next })
+    }
+
+    /// [`Table::consistent_page`] for items that the caller parses.
+    pub(crate) async fn consistent_items(
+        &self,
+        range: KeyRange,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<Item>, StoreError> {
+        let found = self
+            .query(&range)
+            .consistent_read(true)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(after.map(|sort_key| range.key(sort_key)))
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| Some(string_attribute(&key, "sk")?.to_owned()));
+        Ok(Page { items: found.items.unwrap_or_default(), next })
+    }
+
     /// Returns all items of a range, read consistently, in as many requests as necessary.
     pub(crate) async fn all<T: DeserializeOwned>(&self, range: &KeyRange) -> Result<Vec<T>, StoreError> {
         Ok(serde_dynamo::from_items(self.all_items(range).await?)?)

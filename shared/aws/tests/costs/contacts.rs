@@ -1,7 +1,5 @@
 //! Contacts and imports.
 
-use std::collections::BTreeMap;
-
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, Contacts, Lookup},
     import::{ImportTurn, Imports},
@@ -16,7 +14,7 @@ use crate::{
 use super::{Measurements, TEXT, receive};
 
 pub(super) async fn contacts(measured: &mut Measurements) {
-    let added = ContactEntry { contact: contact(70), custom: BTreeMap::new(), version: 1 };
+    let added = ContactEntry::new(contact(70));
     let mut renamed = ContactEntry { version: 2, ..added.clone() };
     renamed.contact.last_name = Some("Featherstonehaugh".into());
     for (operation, before, after) in
@@ -62,9 +60,7 @@ pub(super) async fn imports(measured: &mut Measurements) {
     };
     measured.measure("postpone the check of an import", postpone).await;
     assert_eq!(measured.measure("claim an import", turn).await, ImportTurn::Mine);
-    let added: Vec<ContactEntry> = (300..400)
-        .map(|index| ContactEntry { contact: contact(index), custom: BTreeMap::new(), version: 1 })
-        .collect();
+    let added: Vec<ContactEntry> = (300..400).map(|index| ContactEntry::new(contact(index))).collect();
     let ids = added.iter().filter_map(|entry| entry.contact.external_id.as_deref()).collect();
     let numbers = added.iter().map(|entry| &entry.contact.number).collect();
     let look_up = async |stores: &TestStores| {

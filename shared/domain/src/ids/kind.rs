@@ -76,6 +76,13 @@ impl IdKind for Media {
     const PREFIX: &'static str = "med_";
 }
 
+/// A segment of contacts.
+pub enum Segment {}
+
+impl IdKind for Segment {
+    const PREFIX: &'static str = "seg_";
+}
+
 /// A broadcast.
 pub enum Broadcast {}
 

@@ -14,6 +14,7 @@ pub(super) enum Column {
     MobileNumber,
     OptedOut,
     Staff,
+    Tags,
     Custom(String),
     /// A column without a name, as spreadsheets add them at the right edge. Its cells must be blank.
     Unnamed,
@@ -51,8 +52,8 @@ const REQUIRED: [(Column, &str); 4] = [
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut \
-             and StaffId, and at most 30 custom fields, each once and separated by commas, semicolons or tabs",
+            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut, \
+             StaffId and Tags, and at most 30 custom fields, each once and separated by commas, semicolons or tabs",
         )?;
         if !self.missing.is_empty() {
             write!(f, "; missing: {}", self.missing.join(", "))?;
@@ -135,6 +136,7 @@ fn column(name: &str) -> Column {
         "mobilenumber" => Column::MobileNumber,
         "optedout" => Column::OptedOut,
         "staffid" => Column::Staff,
+        "tags" => Column::Tags,
         _ if name.is_empty() => Column::Unnamed,
         _ => Column::Custom(name.to_owned()),
     }

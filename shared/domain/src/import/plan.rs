@@ -7,6 +7,7 @@ use crate::{
     contact::Contact,
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
+    tag::Tags,
     text,
     user::UserRef,
 };
@@ -18,6 +19,8 @@ pub struct Existing<'a> {
     pub contact: &'a Contact,
     /// Its custom fields, as stored.
     pub custom: &'a BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: &'a Tags,
     /// The opt-out state of the row's number in the team. If the row brings a new number, the caller reads
     /// that one's.
     pub opt_out: &'a OptOutState,
@@ -49,7 +52,13 @@ pub struct Changes {
     pub opted_out: Option<bool>,
     /// Custom fields to set, or to clear (`None`).
     pub custom: BTreeMap<String, Option<String>>,
+    /// All tags of the contact, if the row adds some.
+    pub tags: Option<Tags>,
 }
+
+/// Why the tags of a row are not added to a contact: it would have more than 50.
+pub const TOO_MANY_TAGS: &str =
+    "the contact would have more than 50 tags, including those that it already has";
 
 /// Plans what a row changes. `existing` is the contact with the row's contact id, if there is one. `staff` is
 /// the user that the row assigns. If it is `None`, the assignment stays as it is, and
@@ -60,7 +69,7 @@ pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) 
         Staff::Blank => Some(None),
         Staff::Is(_) => staff.cloned().map(Some),
     };
-    let Some(Existing { contact, custom, opt_out }) = existing else {
+    let Some(Existing { contact, custom, tags, opt_out }) = existing else {
         return Upsert::Create(created(row, assigned.flatten()));
     };
     let changes = Changes {
@@ -76,6 +85,7 @@ pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) 
             .filter(|(name, value)| custom.get(*name) != value.as_ref())
             .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect(),
+        tags: tags.with(&row.tags).filter(|all| all != tags),
     };
     if changes == Changes::default() { Upsert::Unchanged } else { Upsert::Update(changes) }
 }
@@ -111,6 +121,7 @@ fn created(row: &Row, assigned: Option<UserRef>) -> Changes {
             .filter(|(_, value)| value.is_some())
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect(),
+        tags: Some(row.tags.clone()).filter(|tags| !tags.is_empty()),
     }
 }
 
@@ -119,8 +130,9 @@ fn changed<T: Clone + PartialEq>(stored: &T, new: &T) -> Option<T> {
 }
 
 impl Changes {
-    /// Applies the changes to a contact and its custom fields. Opt-outs are applied to their own state.
-    pub fn apply(&self, contact: &mut Contact, custom: &mut BTreeMap<String, String>) {
+    /// Applies the changes to a contact, its custom fields and its tags. Opt-outs are applied to their own
+    /// state.
+    pub fn apply(&self, contact: &mut Contact, custom: &mut BTreeMap<String, String>, tags: &mut Tags) {
         if let Some(name) = &self.first_name {
             contact.first_name.clone_from(name);
         }
@@ -138,6 +150,9 @@ impl Changes {
                 Some(value) => custom.insert(name.clone(), value.clone()),
                 None => custom.remove(name),
             };
+        }
+        if let Some(all) = &self.tags {
+            tags.clone_from(all);
         }
     }
 }
@@ -169,6 +184,7 @@ mod tests {
             number: number(3),
             opted_out: None,
             staff: Staff::Absent,
+            tags: Tags::default(),
             custom: BTreeMap::from([("Bus".into(), Some("12".into())), ("Room".into(), None)]),
         }
     }
@@ -186,7 +202,8 @@ mod tests {
 
     fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Upsert {
         let (contact, custom) = contact();
-        plan(Some(Existing { contact: &contact, custom: &custom, opt_out: state }), row, staff)
+        let tags = &Tags::default();
+        plan(Some(Existing { contact: &contact, custom: &custom, tags, opt_out: state }), row, staff)
     }
 
     fn updated(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Changes {
@@ -220,7 +237,7 @@ mod tests {
         };
         assert_eq!(changes, expected);
         let (mut contact, mut custom) = contact();
-        changes.apply(&mut contact, &mut custom);
+        changes.apply(&mut contact, &mut custom, &mut Tags::default());
         assert_eq!((contact.first_name, contact.last_name.as_deref()), (None, Some("L")));
         assert_eq!(custom, BTreeMap::from([("Room".into(), "B".into()), ("Other".into(), "kept".into())]));
     }
@@ -229,12 +246,31 @@ mod tests {
     fn a_custom_field_whose_name_was_stored_in_another_form_keeps_it() {
         let (contact, _) = contact();
         let custom = BTreeMap::from([("Cafe\u{301}".to_owned(), "1".to_owned())]);
-        let existing = Existing { contact: &contact, custom: &custom, opt_out: &OptOutState::default() };
+        let existing = Existing {
+            contact: &contact,
+            custom: &custom,
+            tags: &Tags::default(),
+            opt_out: &OptOutState::default(),
+        };
         let with =
             |value: &str| Row { custom: BTreeMap::from([("Café".into(), Some(value.into()))]), ..row() };
         assert_eq!(plan(Some(existing), &with("1"), None), Upsert::Unchanged);
         let Upsert::Update(changes) = plan(Some(existing), &with("2"), None) else { panic!() };
         assert_eq!(changes.custom, BTreeMap::from([("Cafe\u{301}".into(), Some("2".into()))]));
+    }
+
+    #[test]
+    fn tags_of_a_file_are_added_and_none_is_removed() {
+        let (contact, custom) = contact();
+        let stored = Tags::from_cell("VIP").unwrap();
+        let existing =
+            Existing { contact: &contact, custom: &custom, tags: &stored, opt_out: &OptOutState::default() };
+        let with = |cell: &str| Row { tags: Tags::from_cell(cell).unwrap(), ..row() };
+        assert_eq!(plan(Some(existing), &with("vip"), None), Upsert::Unchanged);
+        let Upsert::Update(changes) = plan(Some(existing), &with("Parent"), None) else { panic!() };
+        assert_eq!(changes.tags, Some(Tags::from_cell("Parent, VIP").unwrap()));
+        let Upsert::Create(changes) = plan(None, &with("Parent"), None) else { panic!() };
+        assert_eq!(changes.tags, Some(Tags::from_cell("Parent").unwrap()));
     }
 
     #[test]
@@ -286,6 +322,7 @@ mod tests {
             number: Some(number(3)),
             assigned: Some(None),
             opted_out: None,
+            tags: None,
             custom: BTreeMap::from([("Bus".into(), Some("12".into()))]),
         };
         assert_eq!(plan(None, &row, None), Upsert::Create(expected));
@@ -298,8 +335,9 @@ mod tests {
         let text = || prop::option::of("[a-c]{1,2}");
         let staff = prop::sample::select(vec![Staff::Absent, Staff::Blank, Staff::Is(user("ben").id)]);
         let custom = prop::collection::btree_map("[x-z]", text(), 0..3);
-        (text(), text(), 0_u8..3, prop::option::of(any::<bool>()), staff, custom).prop_map(
-            |(first_name, last_name, last, opted_out, staff, custom)| Row {
+        let tags = prop::sample::select(vec!["", "vip", "VIP, new"]);
+        (text(), text(), 0_u8..3, prop::option::of(any::<bool>()), staff, custom, tags).prop_map(
+            |(first_name, last_name, last, opted_out, staff, custom, tags)| Row {
                 external_id: "S-7".into(),
                 other_ids: Vec::new(),
                 first_name,
@@ -307,6 +345,7 @@ mod tests {
                 number: number(last),
                 opted_out,
                 staff,
+                tags: Tags::from_cell(tags).unwrap(),
                 custom,
             },
         )
@@ -317,17 +356,23 @@ mod tests {
         fn the_same_row_again_changes_nothing(first in rows(), row in rows()) {
             let ben = user("ben");
             let (mut contact, mut custom, mut state) = (contact().0, BTreeMap::new(), OptOutState::default());
+            let mut tags = Tags::default();
             for row in [&first, &row, &row] {
-                let existing = Existing { contact: &contact.clone(), custom: &custom.clone(), opt_out: &state.clone() };
+                let existing = Existing {
+                    contact: &contact.clone(),
+                    custom: &custom.clone(),
+                    tags: &tags.clone(),
+                    opt_out: &state.clone(),
+                };
                 let staff = matches!(row.staff, Staff::Is(_)).then_some(&ben);
                 let upsert = plan(Some(existing), row, staff);
                 if let Upsert::Update(changes) = &upsert {
-                    changes.apply(&mut contact, &mut custom);
+                    changes.apply(&mut contact, &mut custom, &mut tags);
                     if let Some(change) = changes.opted_out.and_then(|out| opt_out::after_import(&state, out)) {
                         state = change.state;
                     }
                 }
-                let existing = Existing { contact: &contact, custom: &custom, opt_out: &state };
+                let existing = Existing { contact: &contact, custom: &custom, tags: &tags, opt_out: &state };
                 prop_assert_eq!(plan(Some(existing), row, staff), Upsert::Unchanged);
                 prop_assert_eq!((&contact.first_name, &contact.last_name, &contact.number),
                     (&row.first_name, &row.last_name, &row.number));

@@ -14,7 +14,9 @@ use crate::{
     contact,
     ids::UserId,
     phone::{EXTENSION, PhoneNumber, PhoneNumberError},
-    settings, text,
+    settings,
+    tag::Tags,
+    text,
 };
 
 /// What the `StaffId` column says about the assigned user.
@@ -45,6 +47,8 @@ pub struct Row {
     pub opted_out: Option<bool>,
     /// The assigned user.
     pub staff: Staff,
+    /// Tags to add. Empty if the cell is blank or the file has no such column.
+    pub tags: Tags,
     /// Custom fields by name. `None` is a blank cell, which clears the field.
     pub custom: BTreeMap<String, Option<String>>,
 }
@@ -139,6 +143,7 @@ impl Columns {
                 last_name: cells.last_name,
                 opted_out: cells.opted_out,
                 staff: cells.staff.unwrap_or(Staff::Absent),
+                tags: cells.tags,
                 custom: cells.custom,
             }),
             _ => Err(errors),
@@ -155,6 +160,7 @@ struct Cells {
     number: Option<PhoneNumber>,
     opted_out: Option<bool>,
     staff: Option<Staff>,
+    tags: Tags,
     custom: BTreeMap<String, Option<String>>,
 }
 
@@ -166,7 +172,7 @@ impl Cells {
         let entered = cell;
         let clean;
         let cell = match column {
-            Column::FirstName | Column::LastName | Column::Custom(_) | Column::Unnamed => cell,
+            Column::FirstName | Column::LastName | Column::Tags | Column::Custom(_) | Column::Unnamed => cell,
             Column::ExternalId | Column::MobileNumber | Column::OptedOut | Column::Staff => {
                 clean = text::clean(cell);
                 without_marks(without_text_formula(clean.trim()))
@@ -186,6 +192,7 @@ impl Cells {
             Column::MobileNumber => self.number = Some(number(cell)?),
             Column::OptedOut => self.opted_out = opted_out(cell)?,
             Column::Staff => self.staff = Some(staff(cell)?),
+            Column::Tags => self.tags = Tags::from_cell(cell)?,
             Column::Custom(name) => {
                 self.custom.insert(name.clone(), value(cell)?);
             }

@@ -38,6 +38,11 @@ pub struct ContactView {
     pub provisional: bool,
     /// Custom fields by name.
     pub custom: BTreeMap<String, String>,
+    /// Tags, in alphabetical order. Case is ignored.
+    pub tags: Vec<String>,
+    /// When the contact was created. `null` for contacts that were created before this was recorded.
+    #[schema(required, format = DateTime)]
+    pub created_at: Option<String>,
 }
 
 impl ContactView {
@@ -54,6 +59,8 @@ impl ContactView {
             assigned_user_id: contact.assigned.as_ref().map(|user| user.id.to_string()),
             provisional: contact.provisional,
             custom: entry.custom.clone(),
+            tags: entry.tags.iter().map(str::to_owned).collect(),
+            created_at: entry.created_at.map(|at| at.to_string()),
         }
     }
 }
@@ -116,6 +123,9 @@ pub struct NewContact {
     /// Custom fields by name, at most 30.
     #[serde(default)]
     pub custom: BTreeMap<String, String>,
+    /// Tags, at most 50 of 1 to 40 characters without commas and semicolons. Case is ignored.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// Changes to a contact. Absent fields keep their values, and `null` removes a value.
@@ -144,4 +154,6 @@ pub struct ContactChange {
     pub blocked: Option<bool>,
     /// Replaces all custom fields.
     pub custom: Option<BTreeMap<String, String>>,
+    /// Replaces all tags.
+    pub tags: Option<Vec<String>>,
 }

@@ -19,6 +19,7 @@ pub mod out_of_office;
 pub mod problem;
 pub mod realtime;
 pub mod registration;
+pub mod segment;
 pub mod team;
 pub mod template;
 pub mod values;

@@ -269,3 +269,19 @@ pub enum DeliveryError {
     Redirected,
     EndpointDisabled,
 }
+
+/// Why a number gets no text from a broadcast.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum SkipReason {
+    OptedOut,
+    Blocked,
+    InvalidNumber,
+    NoValue,
+    NotRegistered,
+    Retired,
+    NoAccess,
+    Replied,
+    Canceled,
+    Expired,
+}

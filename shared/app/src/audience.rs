@@ -1,0 +1,177 @@
+//! Evaluates the segments of a team: reads its contacts page by page and keeps those that a filter matches.
+
+use shared_aws::{
+    contact::{ContactEntry, Contacts, LastMessages},
+    inbox::Inboxes,
+    segment::Segments,
+    table::{StoreError, Table},
+};
+use shared_domain::{
+    audience::{AudienceSegment, ContactFacts, Filter, SegmentKind},
+    broadcast::SkipReason,
+    ids::SegmentId,
+    inbox::Inbox,
+    keys::TeamKey,
+    time::Timestamp,
+};
+
+/// How many contacts are read at a time.
+const PAGE: u16 = 1_000;
+/// How many contacts a request reads at most.
+pub const MAX_PREVIEW_CONTACTS: usize = 10_000;
+/// How many contacts a preview shows.
+pub const SAMPLE: usize = 10;
+
+/// What a filter matches among the contacts that were read.
+#[derive(Debug, Default)]
+pub struct Preview {
+    /// How many contacts match, including those that are excluded.
+    pub count: u64,
+    /// The first contacts that match.
+    pub sample: Vec<ContactEntry>,
+    /// How many of them get no text, by reason.
+    pub excluded: Vec<(SkipReason, u64)>,
+    /// Whether all contacts of the team were read.
+    pub complete: bool,
+}
+
+/// A page of contacts of a segment.
+#[derive(Debug)]
+pub struct Matches {
+    pub contacts: Vec<ContactEntry>,
+    /// How many contacts were read.
+    pub read: usize,
+    /// The start of the next page. `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// The workflow of audiences.
+#[derive(Debug, Clone)]
+pub struct AudienceWorkflow {
+    contacts: Contacts,
+    inboxes: Inboxes,
+    segments: Segments,
+}
+
+impl AudienceWorkflow {
+    pub fn new(table: &Table) -> Self {
+        Self {
+            contacts: Contacts::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            segments: Segments::new(table.clone()),
+        }
+    }
+
+    /// Returns a page of the contacts of a segment.
+    pub async fn page(
+        &self,
+        team: TeamKey<'_>,
+        segment: &AudienceSegment,
+        after: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Matches, StoreError> {
+        match &segment.kind {
+            SegmentKind::Static => self.page_of_static(team, &segment.id, after).await,
+            SegmentKind::Filter(filter) => self.page_of_filter(team, filter, after, now).await,
+        }
+    }
+
+    /// Returns a page of the contacts that a filter matches.
+    pub async fn page_of_filter(
+        &self,
+        team: TeamKey<'_>,
+        filter: &Filter,
+        after: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Matches, StoreError> {
+        let page = self.contacts.scan(team, PAGE, after).await?;
+        let read = page.items.len();
+        let contacts = self.matching(team, filter, page.items, now).await?;
+        Ok(Matches { contacts, read, next: page.next })
+    }
+
+    async fn page_of_static(
+        &self,
+        team: TeamKey<'_>,
+        segment: &SegmentId,
+        after: Option<&str>,
+    ) -> Result<Matches, StoreError> {
+        let page = self.segments.contacts(team.organization, segment, after).await?;
+        let contacts = self.contacts.get_entries(team, &page.items).await?;
+        Ok(Matches { contacts, read: page.items.len(), next: page.next })
+    }
+
+    async fn matching(
+        &self,
+        team: TeamKey<'_>,
+        filter: &Filter,
+        entries: Vec<ContactEntry>,
+        now: Timestamp,
+    ) -> Result<Vec<ContactEntry>, StoreError> {
+        let numbers: Vec<_> = entries.iter().map(|entry| entry.contact.number.clone()).collect();
+        let last = if filter.needs_last_messages() {
+            let inboxes: Vec<Inbox> = self.inboxes.of_team(team).await?;
+            self.contacts.last_messages(&inboxes, &numbers).await?
+        } else {
+            std::collections::HashMap::new()
+        };
+        let matches = |entry: &ContactEntry| {
+            let LastMessages { inbound, outbound } =
+                last.get(&entry.contact.number).copied().unwrap_or_default();
+            let facts = ContactFacts {
+                created_at: entry.created_at,
+                last_inbound_at: inbound,
+                last_outbound_at: outbound,
+                ..ContactFacts::new(&entry.contact, &entry.custom, &entry.tags)
+            };
+            filter.matches(&facts, now)
+        };
+        Ok(entries.into_iter().filter(matches).collect())
+    }
+
+    /// Evaluates a filter over at most [`MAX_PREVIEW_CONTACTS`] contacts of the team.
+    pub async fn preview(
+        &self,
+        team: TeamKey<'_>,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> Result<Preview, StoreError> {
+        let mut preview = Preview::default();
+        let (mut read, mut opted_out, mut blocked) = (0, 0, 0);
+        let mut after = None;
+        while read < MAX_PREVIEW_CONTACTS {
+            let page = self.page_of_filter(team, filter, after.as_deref(), now).await?;
+            read += page.read;
+            for entry in page.contacts {
+                preview.count += 1;
+                match excluded(&entry) {
+                    Some(SkipReason::Blocked) => blocked += 1,
+                    Some(_) => opted_out += 1,
+                    None => {}
+                }
+                if preview.sample.len() < SAMPLE {
+                    preview.sample.push(entry);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                preview.complete = true;
+                break;
+            }
+        }
+        let counts = [(SkipReason::OptedOut, opted_out), (SkipReason::Blocked, blocked)];
+        preview.excluded = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+        Ok(preview)
+    }
+}
+
+/// Why a contact of an audience gets no text, whatever the text is.
+pub fn excluded(entry: &ContactEntry) -> Option<SkipReason> {
+    if entry.contact.blocked {
+        Some(SkipReason::Blocked)
+    } else if entry.contact.opted_out {
+        Some(SkipReason::OptedOut)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,5 @@
+//! Segments of contacts, and the contacts in static ones.
+
+pub(crate) mod segments;
+
+pub use self::segments::{SegmentWrite, Segments};

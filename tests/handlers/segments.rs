@@ -1,0 +1,214 @@
+//! `segments`: groups of contacts of a team.
+
+use segments::{App, router};
+use serde_json::{Value, json};
+use shared_aws::{
+    contact::{ContactEntry, ContactWrite, Contacts},
+    opt_out::OptOuts,
+};
+use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber, tag::Tags};
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
+use shared_lambda::clock::{self, now};
+use test_kit::{
+    TestApp,
+    build::{number, organization_id, team_id},
+    gateway::{Event, json as body_of},
+};
+
+const LIST: &str = "GET /v1/teams/{teamId}/segments";
+const CREATE: &str = "POST /v1/teams/{teamId}/segments";
+const PREVIEW: &str = "POST /v1/teams/{teamId}/segments/preview";
+const READ: &str = "GET /v1/teams/{teamId}/segments/{segmentId}";
+const CHANGE: &str = "PATCH /v1/teams/{teamId}/segments/{segmentId}";
+const REMOVE: &str = "DELETE /v1/teams/{teamId}/segments/{segmentId}";
+const ADD: &str = "POST /v1/teams/{teamId}/segments/{segmentId}/contacts";
+const TAKE_OUT: &str = "DELETE /v1/teams/{teamId}/segments/{segmentId}/contacts";
+
+struct Segments {
+    app: App,
+    test: TestApp,
+}
+
+impl Segments {
+    async fn start() -> Self {
+        let test = TestApp::with_two_teams().await;
+        Self { app: App::new(&test.table(), Claims::standard(), Cursors::fixed("secret")), test }
+    }
+
+    async fn call(&self, event: &Event) -> (u16, Value) {
+        let response = answer(&router(self.app.clone()), now(), clock::entropy(), event.request()).await;
+        (response.status().as_u16(), body_of(&response))
+    }
+
+    async fn of_team(&self, route: &'static str, body: &Value) -> (u16, Value) {
+        self.call(&team_event(route, "bob").json(body)).await
+    }
+
+    async fn of_segment(&self, route: &'static str, id: &str, body: &Value) -> (u16, Value) {
+        self.call(&segment_event(route, "bob", id).json(body)).await
+    }
+
+    /// Adds a contact with this number, external id and tags to the team.
+    async fn add_contact(&self, last_digits: u32, tags: &str) -> Contact {
+        let number = PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap();
+        let contact = Contact {
+            id: ContactId::parse(&format!("con_{last_digits}")).unwrap(),
+            external_id: Some(format!("S-{last_digits}")),
+            provisional: false,
+            ..Contact::provisional(&team_id("team_1"), &number)
+        };
+        let tags = Tags::from_cell(tags).unwrap();
+        let entry = ContactEntry { tags, created_at: Some(now()), ..ContactEntry::new(contact.clone()) };
+        let contacts = Contacts::new(self.test.table());
+        let organization = organization_id("org_1");
+        let team = TeamKey { organization: &organization, team: &team_id("team_1") };
+        assert_eq!(contacts.write(team, None, &entry, None).await.unwrap(), ContactWrite::Done);
+        contact
+    }
+}
+
+fn team_event(route: &'static str, who: &str) -> Event {
+    Event::new(route, &[("teamId", "team_1")]).user("org_1", who)
+}
+
+fn segment_event(route: &'static str, who: &str, id: &str) -> Event {
+    Event::new(route, &[("teamId", "team_1"), ("segmentId", id)]).user("org_1", who)
+}
+
+fn has_tag(tag: &str) -> Value {
+    json!({ "field": "tag", "op": "eq", "value": tag })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_write_segments_and_others_get_404() {
+    let segments = Segments::start().await;
+    let body = json!({ "name": " Parents ", "kind": "static" });
+    let (status, created) = segments.of_team(CREATE, &body).await;
+    assert_eq!(
+        (status, &created["name"], &created["count"]),
+        (201, &json!("Parents"), &json!(0)),
+        "{created}"
+    );
+    assert_eq!(created["filter"], Value::Null);
+    let id = created["segmentId"].as_str().unwrap();
+
+    let (_, changed) = segments.of_segment(CHANGE, id, &json!({ "name": "Guardians" })).await;
+    assert_eq!(changed["name"], "Guardians");
+    assert_eq!(segments.call(&segment_event(READ, "ada", id)).await.1, changed);
+    let (_, page) = segments.call(&team_event(LIST, "olga")).await;
+    assert_eq!(page["items"], json!([changed]));
+    for outsider in ["dan", "zoe"] {
+        for event in [
+            team_event(LIST, outsider),
+            team_event(CREATE, outsider).json(&body),
+            team_event(PREVIEW, outsider).json(&json!({ "filter": has_tag("vip") })),
+            segment_event(READ, outsider, id),
+            segment_event(CHANGE, outsider, id).json(&json!({ "name": "Mine" })),
+            segment_event(ADD, outsider, id).json(&json!({})),
+            segment_event(REMOVE, outsider, id),
+        ] {
+            assert_eq!(segments.call(&event).await.0, 404, "{outsider}");
+        }
+    }
+    assert_eq!(segments.call(&segment_event(REMOVE, "bob", id)).await.0, 204);
+    assert_eq!(segments.call(&segment_event(READ, "bob", id)).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_counted_when_it_is_written_and_previewed_with_what_is_excluded() {
+    let segments = Segments::start().await;
+    for (digits, tags) in [(1, "VIP"), (2, "vip, parent"), (3, "parent"), (4, "")] {
+        segments.add_contact(digits, tags).await;
+    }
+    let organization = organization_id("org_1");
+    let team = TeamKey { organization: &organization, team: &team_id("team_1") };
+    let opt_outs = OptOuts::new(segments.test.table());
+    opt_outs.set_blocked(team, &number("+12025550002"), true).await.unwrap();
+
+    let (_, preview) = segments.of_team(PREVIEW, &json!({ "filter": has_tag("VIP") })).await;
+    assert_eq!((&preview["count"], &preview["complete"]), (&json!(2), &json!(true)), "{preview}");
+    assert_eq!(preview["excluded"], json!([{ "reason": "blocked", "count": 1 }]));
+    assert_eq!(preview["sample"][0]["tags"], json!(["VIP"]));
+    assert!(preview["sample"][0]["createdAt"].is_string());
+
+    let body = json!({ "name": "VIPs", "kind": "filter", "filter": { "not": has_tag("parent") } });
+    let (status, created) = segments.of_team(CREATE, &body).await;
+    assert_eq!((status, &created["count"]), (201, &json!(2)), "{created}");
+    assert_eq!(created["filter"], body["filter"]);
+    let id = created["segmentId"].as_str().unwrap();
+    let (_, changed) = segments.of_segment(CHANGE, id, &json!({ "filter": has_tag("parent") })).await;
+    assert_eq!((&changed["count"], &changed["filter"]), (&json!(2), &has_tag("parent")));
+    let recent = json!({ "field": "createdAt", "op": "withinDays", "value": 1 });
+    let (_, preview) = segments.of_team(PREVIEW, &json!({ "filter": recent })).await;
+    assert_eq!(preview["count"], 4);
+    let texted = json!({ "field": "lastInboundAt", "op": "exists", "value": true });
+    assert_eq!(segments.of_team(PREVIEW, &json!({ "filter": texted })).await.1["count"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_segment_is_refused_with_the_pointer_of_each_error() {
+    let segments = Segments::start().await;
+    let filter = |filter: Value| json!({ "name": "Odd", "kind": "filter", "filter": filter });
+    for (body, status, pointer) in [
+        (json!({ "name": "Odd", "kind": "filter" }), 400, "/filter"),
+        (json!({ "name": "Odd", "kind": "magic" }), 400, "/kind"),
+        (json!({ "name": "", "kind": "static" }), 422, "/name"),
+        (json!({ "name": "Odd", "kind": "static", "filter": has_tag("a") }), 422, "/filter"),
+        (filter(json!({ "field": "shoeSize", "op": "eq", "value": "9" })), 422, "/filter/field"),
+        (filter(json!({ "all": [{ "field": "tag", "op": "like", "value": "a" }] })), 422, "/filter/all/0/op"),
+    ] {
+        let (found, problem) = segments.of_team(CREATE, &body).await;
+        assert_eq!(
+            (found, problem["errors"][0]["pointer"].as_str()),
+            (status, Some(pointer)),
+            "{body}: {problem}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_are_put_into_a_static_segment_by_id_external_id_and_number_each_once() {
+    let segments = Segments::start().await;
+    for digits in 1..=3 {
+        segments.add_contact(digits, "").await;
+    }
+    let (_, created) = segments.of_team(CREATE, &json!({ "name": "Some", "kind": "static" })).await;
+    let id = created["segmentId"].as_str().unwrap();
+    let body = json!({
+        "contactIds": ["con_1", "con_404"], "externalIds": ["S-2", "S-1", "S-9"],
+        "phoneNumbers": ["(202) 555-0003", "+12025550009"],
+    });
+    let (status, added) = segments.of_segment(ADD, id, &body).await;
+    assert_eq!((status, &added["added"]), (200, &json!(3)), "{added}");
+    assert_eq!(added["missing"], json!(["con_404", "S-9", "+12025550009"]));
+    let (_, again) = segments.of_segment(ADD, id, &json!({ "contactIds": ["con_1"] })).await;
+    assert_eq!(again["added"], 0);
+    assert_eq!(segments.call(&segment_event(READ, "bob", id)).await.1["count"], 3);
+
+    let (status, removed) =
+        segments.of_segment(TAKE_OUT, id, &json!({ "externalIds": ["S-1", "S-9"] })).await;
+    assert_eq!((status, &removed["missing"]), (200, &json!(["S-9"])));
+    assert_eq!(segments.call(&segment_event(READ, "bob", id)).await.1["count"], 2);
+
+    let (status, problem) = segments.of_segment(ADD, id, &json!({ "phoneNumbers": ["none"] })).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/phoneNumbers/0")));
+    let many: Vec<_> = (0..1_001).map(|index| format!("con_{index}")).collect();
+    assert_eq!(segments.of_segment(ADD, id, &json!({ "contactIds": many })).await.0, 422);
+    let filtered = json!({ "name": "VIPs", "kind": "filter", "filter": has_tag("vip") });
+    let filtered = segments.of_team(CREATE, &filtered).await.1;
+    let (status, problem) = segments
+        .of_segment(ADD, filtered["segmentId"].as_str().unwrap(), &json!({ "contactIds": ["con_1"] }))
+        .await;
+    assert_eq!((status, &problem["code"]), (409, &json!("segment_not_static")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_creates_one_segment() {
+    let segments = Segments::start().await;
+    let create = team_event(CREATE, "bob").json(&json!({ "name": "Once", "kind": "static" }));
+    let create = create.header("idempotency-key", "k-1");
+    let (_, first) = segments.call(&create).await;
+    let (status, second) = segments.call(&create).await;
+    assert_eq!((status, &second["segmentId"]), (201, &first["segmentId"]));
+    assert_eq!(segments.call(&team_event(LIST, "bob")).await.1["items"].as_array().unwrap().len(), 1);
+}
