@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 22] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 23] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -26,6 +26,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 22] = [
     ("InboundSweepFunction", "dynamodb:ConditionCheckItem", "Table", "changes opt-outs"),
     ("InboxReconcileFunction", "dynamodb:Query", "Table", "runs every five minutes"),
     ("InboxReconcileFunction", "dynamodb:GetItem", "Table", "the same"),
+    (
+        "InboxReconcileFunction",
+        "dynamodb:UpdateItem",
+        "Table",
+        "removes an undone number from the set of numbers",
+    ),
     ("InboxReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("InboxReconcileFunction", "secretsmanager:GetSecretValue", "CarrierSecretName", "the same"),
     (
