@@ -35,7 +35,7 @@ run: ## Runs the whole system locally until Ctrl-C, without Docker
 
 .PHONY: api
 api: ## Runs all HTTP functions in one process, with demo data in memory (PORT=3000)
-	@cargo run --quiet --package api-server
+	@cargo run --package api-server
 
 .PHONY: check
 check: ## Format, lints and fast tests of what differs from main: about a minute (BASE=)

@@ -40,6 +40,8 @@ def changed_packages(files: list[str]) -> set[str]:
 
 def main() -> None:
     files = changed_files()
+    if not files:
+        print(f"Nothing differs from {os.environ.get('BASE') or 'main'}: only format and comments are checked.")
     packages = changed_packages(files)
     run("cargo", "fmt", "--all", "--check")
     run(sys.executable, "tests/comments.py")
@@ -51,6 +53,7 @@ def main() -> None:
         run("cargo", "test", "--quiet", *selected, "--lib", "--bins", "--tests", "--", "--skip", "minute_by_minute")
     if "product-tests" in packages or any(not file.endswith(".rs") for file in files):
         run("cargo", "test", "--quiet", "-p", "product-tests", "--test", "template")
+    print("ok")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,10 @@ def call(method: str, url: str, headers: dict, data: bytes | None) -> str:
 
 
 def show(*fields: str) -> None:
-    document = json.load(sys.stdin)
+    content = sys.stdin.read()
+    if not content.strip():
+        sys.exit(1)  # the command before it has printed why
+    document = json.loads(content)
     values = [(field, text(find(document, field.split(".")))) for field in fields]
     if len(values) == 1:
         print(values[0][1])

@@ -107,17 +107,17 @@ enum RegistrationCommand {
 
 #[derive(Subcommand)]
 enum DeadLettersCommand {
-    /// Lists them
+    /// Lists the queue messages
     List(Selection),
-    /// Shows one without its body
+    /// Shows a queue message without its body
     Show {
         /// ID of the queue message, as `list` prints it
         #[arg(long)]
         id: String,
     },
-    /// Sends them to their queue again
+    /// Sends queue messages to their queue again
     Redrive(Selection),
-    /// Deletes them
+    /// Deletes queue messages
     Discard {
         #[command(flatten)]
         selection: Selection,
