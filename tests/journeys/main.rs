@@ -40,4 +40,5 @@ mod segments;
 mod teams;
 mod templates;
 mod topic;
+mod webhooks;
 mod wizard;

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 23] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 27] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -64,6 +64,15 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 23] = [
     ("RegistrationPollFunction", "dynamodb:Query", "Table", "a poll may find nothing that is due"),
     ("RegistrationPollFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RegistrationPollFunction", "sqs:SendMessage", "RegistrationQueue", "the same"),
+    (
+        "WebhookSweepFunction",
+        "dynamodb:GetItem",
+        "Table",
+        "reads an endpoint with deliveries that wait for hours",
+    ),
+    ("WebhookSweepFunction", "dynamodb:UpdateItem", "Table", "the same"),
+    ("WebhookSweepFunction", "dynamodb:PutItem", "Table", "ends deliveries of a disabled endpoint"),
+    ("WebhookSweepFunction", "sqs:SendMessage", "WebhookQueue", "queues deliveries that waited for hours"),
 ];
 
 fn texts(value: &Value) -> Vec<String> {

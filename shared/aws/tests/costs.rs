@@ -13,6 +13,7 @@ mod opt_outs;
 mod sends;
 mod sizes;
 mod templates;
+mod webhooks;
 
 use shared_domain::ids::ConversationId;
 use test_kit::docs::assert_block;
@@ -117,6 +118,10 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("write an event, repeated", 5, 4.0, 1.0),
     ("look for events of 30 inboxes", 1, 15.0, 0.0),
     ("read 10 events", 1, 2.0, 0.0),
+    ("find the endpoints of an event among 10", 1, 0.5, 0.0),
+    ("store a webhook delivery", 1, 0.0, 2.0),
+    ("attempt a webhook delivery", 3, 3.0, 2.0),
+    ("look for webhook deliveries that wait", 4, 2.0, 0.0),
 ];
 
 /// An inbox with 60 contacts, and the operations measured so far.
@@ -185,6 +190,7 @@ async fn every_operation_costs_what_the_budget_says() {
     templates::templates(&mut measured).await;
     contacts::imports(&mut measured).await;
     events::events_of_an_inbox(&mut measured).await;
+    webhooks::an_event_for_an_endpoint(&mut measured).await;
     let budget = BUDGET
         .iter()
         .map(|&(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));

@@ -25,6 +25,7 @@ use aws_sdk_dynamodb::{
 use futures_util::FutureExt;
 use lambda_http::{Body, Request, Response, request::LambdaRequest};
 use serde_json::Value;
+use shared_app::webhook::Resolver;
 use shared_aws::{
     clients::{Aws, EventStreamsLogin, RegistrationQueue},
     registration::Registrations,
@@ -49,6 +50,7 @@ use test_kit::{
     carrier::TOKEN,
     engine::TABLE,
     gateway::Event,
+    queue::webhook_queue,
     twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks, fixed_account},
 };
 
@@ -107,6 +109,7 @@ struct Apps {
     templates: templates::App,
     conversations: conversations::App,
     events: events::App,
+    webhooks: webhook_endpoints::App,
     lock: conversation_lock::App,
     messages: messages::App,
 }
@@ -265,6 +268,7 @@ impl Api {
             "templates" => templates::router(apps.templates.clone()),
             "conversations" => conversations::router(apps.conversations.clone()),
             "events" => events::router(apps.events.clone()),
+            "webhook-endpoints" => webhook_endpoints::router(apps.webhooks.clone()),
             "conversation-lock" => conversation_lock::router(apps.lock.clone()),
             "messages" => messages::router(apps.messages.clone()),
             "openapi" => openapi::router(apps.openapi.clone()),
@@ -311,6 +315,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
     let login = EventStreamsLogin { user: EVENTS_USER.into(), password: EVENTS_PASSWORD.into() };
     let queue_url = &app.queue.url;
     let jobs = RegistrationQueue::new(&Aws::loopback(queue_url.clone()), format!("{queue_url}/queue"));
+    let webhooks = webhook_queue(queue_url);
     let lock_policy = LockPolicy::default();
     let sign_in = openapi::ConfigSignIn {
         issuer: base_url.into(),
@@ -356,6 +361,8 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
             cursors.clone(),
             events::RealtimeUrl("wss://realtime.example/live".into()),
         ),
+        webhooks: webhook_endpoints::App::new(table, webhooks, claims.clone(), cursors.clone())
+            .with_resolver(Resolver::with(async |_| Ok(vec!["3.5.8.13".parse().unwrap()]))),
         conversations: conversations::App::new(table.clone(), bucket(), claims.clone(), cursors),
         lock: conversation_lock::App::new(table.clone(), claims.clone(), lock_policy),
         messages: messages::App::new(

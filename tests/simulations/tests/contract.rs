@@ -111,6 +111,12 @@ impl Ids {
         ids.insert("importId", created(imports.json(&json!({})), "/importId").await);
         let clients = signed_in("POST /v1/machine-clients", &[]).json(&machine_client());
         ids.insert("clientId", created(clients, "/clientId").await);
+        let endpoints = signed_in("POST /v1/webhook-endpoints", &[]).json(&webhook_endpoint());
+        let endpoint = created(endpoints, "/endpointId").await;
+        let test = [("endpointId", endpoint.as_str())];
+        let test = signed_in("POST /v1/webhook-endpoints/{endpointId}/test", &test);
+        ids.insert("deliveryId", created(test, "/deliveryId").await);
+        ids.insert("endpointId", endpoint);
         Self(ids)
     }
 
@@ -193,6 +199,13 @@ impl Ids {
             }
             "PATCH /v1/teams/{teamId}/templates/{templateId}" => json!({ "text": "Bye {{lastName|there}}" }),
             "POST /v1/teams/{teamId}/templates/{templateId}/render" => json!({ "contactId": contact }),
+            "POST /v1/webhook-endpoints" => webhook_endpoint(),
+            "PATCH /v1/webhook-endpoints/{endpointId}" => {
+                json!({ "types": ["*"], "inboxIds": [INBOX], "description": "CRM", "status": "enabled" })
+            }
+            "POST /v1/webhook-endpoints/{endpointId}/recover" => {
+                json!({ "since": "2026-11-22T10:00:00Z", "until": "2026-11-22T11:00:00Z" })
+            }
             _ => return None,
         })
     }
@@ -200,6 +213,12 @@ impl Ids {
 
 fn tag_filter() -> Value {
     json!({ "field": "tag", "op": "eq", "value": "parent" })
+}
+
+fn webhook_endpoint() -> Value {
+    json!({
+        "url": "https://receiver.example/hook", "types": ["message.*"], "inboxIds": [INBOX], "description": "CRM",
+    })
 }
 
 /// A client of the issuer of the simulated users.
