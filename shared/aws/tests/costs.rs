@@ -119,8 +119,8 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("look for events of 30 inboxes", 1, 15.0, 0.0),
     ("read 10 events", 1, 2.0, 0.0),
     ("find the endpoints of an event among 10", 1, 0.5, 0.0),
-    ("store a webhook delivery", 1, 0.0, 2.0),
-    ("attempt a webhook delivery", 3, 3.0, 2.0),
+    ("store a webhook delivery", 1, 0.0, 1.0),
+    ("attempt a webhook delivery", 3, 2.0, 1.0),
     ("look for webhook deliveries that wait", 4, 2.0, 0.0),
 ];
 
