@@ -52,6 +52,9 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
+        # A load test sets it, so that connections that end together do not start a process each.
+        if concurrency := os.environ.get("LAMBDA_ACCOUNT_CONCURRENCY"):
+            environment["LAMBDA_ACCOUNT_CONCURRENCY"] = concurrency
         program = [sys.executable, str(Path(__file__).with_name("emulator_process.py"))]
         self.child = Child("the emulator", program, environment, state / "emulator.log")
 

@@ -34,6 +34,7 @@ mod opt_out;
 mod out_of_office;
 mod pace;
 mod realtime;
+mod realtime_load;
 mod registration;
 mod retries;
 mod segments;

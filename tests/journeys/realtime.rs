@@ -12,7 +12,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 /// Longer than a cold start of each function on the way.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// An open connection.
+pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 async fn ticket(user: &Client) -> Value {
     user.send("/v1/realtime-tickets", json!({})).await.expect(201)
@@ -20,7 +21,7 @@ async fn ticket(user: &Client) -> Value {
 
 impl Socket {
     /// `None` if the handshake is refused.
-    async fn open(ticket: &Value) -> Option<Self> {
+    pub(crate) async fn open(ticket: &Value) -> Option<Self> {
         let text = |name: &str| ticket[name].as_str().expect("a text");
         let connected = connect_async(format!("{}?ticket={}", text("url"), text("ticket"))).await;
         let mut socket = Self(connected.ok()?.0);
@@ -30,7 +31,7 @@ impl Socket {
         Some(socket)
     }
 
-    async fn of(user: &Client) -> Self {
+    pub(crate) async fn of(user: &Client) -> Self {
         Self::open(&ticket(user).await).await.expect("the ticket is valid")
     }
 
@@ -46,7 +47,7 @@ impl Socket {
     }
 
     /// Returns the next event of an inbox or team with this type.
-    async fn event(&mut self, id: &str, kind: &str) -> Value {
+    pub(crate) async fn event(&mut self, id: &str, kind: &str) -> Value {
         loop {
             let frame = self.next().await.expect("an open connection");
             let event = &frame["event"];
