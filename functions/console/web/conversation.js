@@ -5,7 +5,7 @@ import { Problem, newKey, request } from "./api.js";
 import { contactName } from "./contact.js";
 import { list, refreshList, replaceInList } from "./conversations.js";
 import { draftOf, forgetDrafts, keepDraft } from "./drafts.js";
-import { onChange } from "./live.js";
+import { onChange, readAt } from "./live.js";
 import { Lock } from "./lock.js";
 import { revisits, route } from "./router.js";
 import { beforeSignOut, session } from "./session.js";
@@ -81,6 +81,7 @@ export class OpenConversation {
   /** @param {Conversation} conversation */
   take(conversation) {
     this.conversation.value = conversation;
+    readAt(conversation.lock?.expiresAt);
     this.lock.follow(conversation.lock, me.peek()?.user.userId ?? "");
   }
 

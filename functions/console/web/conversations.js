@@ -1,7 +1,7 @@
 /** The list of conversations of the current account, folder and filters. */
 
 import { request } from "./api.js";
-import { onChange } from "./live.js";
+import { onChange, readAt } from "./live.js";
 import { route } from "./router.js";
 import { computed, effect, signal } from "./vendor/signals.js";
 
@@ -90,6 +90,7 @@ async function refresh() {
  * @param {Page<Conversation>} page
  */
 function merge(key, page) {
+  for (const { lock } of page.items) readAt(lock?.expiresAt);
   const current = list.peek();
   const fresh = new Map(page.items.map((item) => [item.conversationId, item]));
   const older = current.key === key ? current.items.slice(page.items.length).filter((item) => !fresh.has(item.conversationId)) : [];

@@ -39,7 +39,9 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
     const timer = setTimeout(async () => {
       const answer = await request("GET", "v1/inbox-wizard", { query: { name: name.trim() || undefined } }).catch((problem) => setError(problem.message));
       if (!answer) return;
-      if (!wizard) setTeam(answer.teamId ?? (answer.teams.some((/** @type {{ teamId: string }} */ one) => one.teamId === teamId) && answer.teams.length === 1 ? teamId : ""));
+      const suggested = answer.teamId ?? (answer.teams.some((/** @type {{ teamId: string }} */ one) => one.teamId === teamId) && answer.teams.length === 1 ? teamId : "");
+      // A late answer does not replace what the user chose.
+      if (!wizard) setTeam((chosen) => chosen || suggested);
       setWizard(answer);
       if (!isCodeEdited && answer.apiCode) setApiCode(answer.apiCode);
     }, wizard ? CODE_PAUSE_MS : 0);
