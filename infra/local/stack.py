@@ -125,6 +125,10 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         "log": os.path.relpath(log, ROOT),
         "inboxes": seed["inboxes"],
         "aws": {  # for any AWS client
+            "endpoint": emulator.operator["AWS_ENDPOINT_URL"],
+            "region": emulator.operator["AWS_REGION"],
+            "table": deployment.outputs["TableName"],
+            "queues": {"send": deployment.outputs["SendQueueUrl"]},
             "environment": emulator.operator,
             "stack": deploy.STACK,
             "outputs": deployment.outputs,

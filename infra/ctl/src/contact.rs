@@ -112,6 +112,7 @@ pub struct ErasedContact {
     pub opt_out_changes: usize,
     /// Events of which only the data was erased.
     pub events: usize,
+    pub webhook_deliveries: usize,
     /// Queue messages about the erased messages.
     pub dead_letters: usize,
     /// Whether the number stays opted out, under a hash.
@@ -220,8 +221,17 @@ pub async fn erase(
         let event = operator.event("contact.erase", organization.as_str());
         operator.organizations.record(&organization, &event).await?;
     }
-    let Erased { contacts, conversations, messages, files, reviews, opt_out_changes, events, opted_out } =
-        erased;
+    let Erased {
+        contacts,
+        conversations,
+        messages,
+        files,
+        reviews,
+        opt_out_changes,
+        events,
+        webhook_deliveries,
+        opted_out,
+    } = erased;
     let organization_id = organization.to_string();
     Ok(ErasedContact {
         organization_id,
@@ -232,6 +242,7 @@ pub async fn erase(
         reviews,
         opt_out_changes,
         events,
+        webhook_deliveries,
         dead_letters,
         opted_out,
     })

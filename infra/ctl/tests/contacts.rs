@@ -20,17 +20,24 @@ use shared_aws::{
     messaging::{Inbound, InboundText, Receipt, stored_at},
     opt_out::OptOuts,
     table::Table,
-    team::Teams,
+    team::{AuditEvent, Teams},
+    webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
     contact::Contact,
     event::{EventScope, EventType, NewEvent},
-    ids::{ContactId, ConversationId, EventId, MediaId, OrganizationId},
+    ids::{ContactId, ConversationId, EventId, MediaId, OrganizationId, WebhookEndpointId},
     inbox::{Inbox, InboxKind},
     media::{Media, MediaState},
     opt_out::{KeywordReplies, OptOutSubject},
     phone::PhoneNumber,
     time::Timestamp,
+    webhook::{
+        delivery::Delivery,
+        endpoint::{EndpointScope, TypePattern, WebhookEndpoint},
+        health::Health,
+        signature::{EndpointSecrets, Secret},
+    },
 };
 use test_kit::{build, dead_letter_queues::FakeDeadLetterQueues, engine::Engine, s3::FakeS3};
 
@@ -116,6 +123,7 @@ impl TestStack {
         let stranger = build::inbound_text(&build::number(STRANGER), "SM9", "Hello");
         self.take_in(&shared, &stranger).await;
         self.append_events(&shared).await;
+        self.add_deliveries(&shared).await;
         let about = ConversationId::of(&shared.id, &number());
         let job = json!({ "organizationId": "org_1", "messageId": message_id_in(&about) });
         self.queues.push("dead-send", "s-1", &job.to_string());
@@ -146,6 +154,39 @@ impl TestStack {
         let data = json!({ "mobileNumber": number().as_str(), "firstName": "Maximiliana" });
         let events = [event("3", &of_team, None, data)];
         assert!(log.append(&of_team, &events, now()).await.failure.is_none());
+    }
+
+    /// Adds a webhook endpoint with a delivery about each of the two contacts.
+    async fn add_deliveries(&self, inbox: &Inbox) {
+        let endpoint = WebhookEndpoint {
+            id: WebhookEndpointId::parse("wep_1").unwrap(),
+            url: "https://receiver.example/hook".into(),
+            types: vec![TypePattern::parse("message.*").unwrap()],
+            scope: EndpointScope::Organization,
+            inboxes: Vec::new(),
+            description: None,
+            disabled: None,
+            secrets: EndpointSecrets::single(Secret::new([1; 32])),
+            health: Health::default(),
+            created_by: build::user_id("olivia"),
+            created_at: now(),
+        };
+        let (endpoints, deliveries) =
+            (WebhookEndpoints::new(self.table()), WebhookDeliveries::new(self.table()));
+        let actor = build::user_id("olivia");
+        let event =
+            AuditEvent { actor: &actor, action: "webhook.create", target: "wep_1", at: now(), entropy: 9 };
+        endpoints.create(&organization_id(), &endpoint, &event, None).await.unwrap();
+        for (record, from, text) in
+            [("1", number(), "purple umbrella"), ("2", build::number(STRANGER), "Hello")]
+        {
+            let conversation = ConversationId::of(&inbox.id, &from);
+            let body = json!({ "conversationId": conversation.as_str(), "text": text }).to_string();
+            let event = EventId::of_record(record, 0);
+            let delivery =
+                Delivery::new(&endpoint.id, &organization_id(), event, "message.created", body, now());
+            assert!(deliveries.create(&delivery).await.unwrap());
+        }
     }
 
     async fn take_in(&self, inbox: &Inbox, text: &InboundText) {
@@ -231,6 +272,7 @@ async fn an_erasure_leaves_nothing_of_the_contact_but_a_hashed_opt_out() {
         reviews: 1,
         opt_out_changes: 1,
         events: 2,
+        webhook_deliveries: 1,
         dead_letters: 1,
         opted_out: true,
     };

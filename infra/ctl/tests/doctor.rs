@@ -12,7 +12,10 @@ use inboxctl::{
     secret::{self, NewSecret},
 };
 use serde_json::{Value, json};
-use shared_aws::clients::Stack;
+use shared_aws::{
+    clients::Stack,
+    team::{AuditEvent, Machine},
+};
 use shared_carriers::twilio::{NumberWebhooks, OwnedNumber};
 use shared_domain::{inbox::Inbox, time::Timestamp};
 use test_kit::{
@@ -29,6 +32,10 @@ struct Clinic {
     test: TestApp,
     secrets: FakeSecrets,
     directory: FakeUserDirectory,
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-28T09:00:00Z").unwrap()
 }
 
 fn content() -> Value {
@@ -76,8 +83,7 @@ impl Clinic {
             more_machine_clients: Vec::new(),
             is_local: false,
         };
-        let now = Timestamp::parse("2026-11-28T09:00:00Z").unwrap();
-        Operator::new(self.test.table(), Some(pool), now, 7)
+        Operator::new(self.test.table(), Some(pool), now(), 7)
     }
 
     fn stack(&self) -> Stack {
@@ -128,6 +134,44 @@ async fn a_number_without_webhooks_and_a_missing_event_sink_are_found_and_mended
     assert_eq!(sinks.len(), 1, "a second run changes nothing");
     let destination = &sinks[0]["sink_configuration"]["destination"];
     assert_eq!(destination, "https://u1:p1@sms.example.org/webhooks/twilio/registrations");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_clients_that_the_api_refuses_or_that_nobody_has_are_named() {
+    let clinic = Clinic::healthy().await;
+    let findings = async |operator: &Operator| {
+        let report = doctor::examine(&clinic.secrets.aws(), &clinic.stack(), operator, false).await.unwrap();
+        let found = report.findings.into_iter().filter(|finding| finding.code == "machine_client");
+        found.map(|finding| (finding.level, finding.detail)).collect::<Vec<_>>()
+    };
+    let ok = (Level::Ok, "The API accepts all machine clients.".to_owned());
+    assert_eq!(findings(&clinic.operator()).await, std::slice::from_ref(&ok));
+    let organization = clinic.test.organization().to_string();
+    let (members, actor) = (clinic.operator().members, build::user_id("olivia"));
+    for client in [MACHINE_CLIENT, "client-2"] {
+        let machine = Machine { client: client.into(), name: "Booking".into(), created_at: now() };
+        let event =
+            AuditEvent { actor: &actor, action: "machine.create", target: client, at: now(), entropy: 1 };
+        members.add_machine(&machine, clinic.test.organization(), &event, None).await.unwrap();
+    }
+    let refused = format!(
+        "The API refuses the tokens of the machine client client-2 of the organization {organization}. Add its ID \
+         to MachineClientIds in the settings and deploy."
+    );
+    assert_eq!(findings(&clinic.operator()).await, [(Level::Warn, refused)]);
+    let with_more = |more: &[&str]| {
+        let mut operator = clinic.operator();
+        let pool = operator.pool.as_mut().unwrap();
+        pool.more_machine_clients = more.iter().map(|&client| client.to_owned()).collect();
+        operator
+    };
+    assert_eq!(findings(&with_more(&["client-2"])).await, [ok]);
+    let unknown = "The machine client gone belongs to no organization. Remove its ID from MachineClientIds in the \
+                   settings.";
+    assert_eq!(findings(&with_more(&["client-2", "gone"])).await, [(Level::Warn, unknown.into())]);
+    let mut foreign = clinic.operator();
+    foreign.pool = None;
+    assert_eq!(findings(&foreign).await, [], "the audience of a foreign issuer decides");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,7 @@ use shared_aws::{
     opt_out::{OptOutReviews, OptOuts},
     table::{StoreError, Table},
     team::Teams,
+    webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
     event::EventScope,
@@ -48,6 +49,7 @@ pub struct Erased {
     pub opt_out_changes: usize,
     /// Events of which only the data was erased.
     pub events: usize,
+    pub webhook_deliveries: usize,
     /// Whether an opt-out of the number stays.
     pub opted_out: bool,
 }
@@ -66,6 +68,7 @@ impl Erased {
         self.reviews += pass.reviews;
         self.opt_out_changes += pass.opt_out_changes;
         self.events += pass.events;
+        self.webhook_deliveries += pass.webhook_deliveries;
         self.opted_out = pass.opted_out;
     }
 }
@@ -97,6 +100,8 @@ pub struct ContactErasure {
     opt_outs: OptOuts,
     events: EventLog,
     imports: Imports,
+    endpoints: WebhookEndpoints,
+    deliveries: WebhookDeliveries,
     bucket: Bucket,
 }
 
@@ -112,6 +117,8 @@ impl ContactErasure {
             opt_outs: OptOuts::new(table.clone()),
             events: EventLog::new(table.clone()),
             imports: Imports::new(table.clone()),
+            endpoints: WebhookEndpoints::new(table.clone()),
+            deliveries: WebhookDeliveries::new(table.clone()),
             bucket,
         }
     }
@@ -147,9 +154,11 @@ impl ContactErasure {
         now: Timestamp,
     ) -> Result<Erased, ErasureError> {
         let mut erased = Erased::default();
+        let mut texts = vec![number.as_str().to_owned()];
         for team in self.teams.ids(organization).await? {
             let team = TeamKey { organization, team: &team };
             for inbox in self.inboxes.of_team(team).await? {
+                texts.push(ConversationId::of(&inbox.id, number).to_string());
                 self.erase_in_inbox(&inbox, number, now, &mut erased).await?;
             }
             self.erase_in_team(team, number, &mut erased).await?;
@@ -160,6 +169,9 @@ impl ContactErasure {
         erased.opted_out |= self.opt_outs.erase(&of_organization).await?;
         let of_personal_inboxes = OptOutSubject::of_personal_inboxes(organization, number);
         erased.opted_out |= self.opt_outs.erase(&of_personal_inboxes).await?;
+        for endpoint in self.endpoints.list(organization).await? {
+            erased.webhook_deliveries += self.deliveries.erase(organization, &endpoint.id, &texts).await?;
+        }
         erased.files += self.bucket.erase(&import::objects_of(organization), now).await?;
         Ok(erased)
     }

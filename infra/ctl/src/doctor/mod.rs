@@ -2,6 +2,7 @@
 //! carrier's.
 
 mod carrier;
+mod machines;
 mod service;
 mod setup;
 
@@ -56,6 +57,7 @@ pub struct Report {
 /// numbers to them, and creates the event sink.
 pub async fn examine(aws: &Aws, stack: &Stack, operator: &Operator, mend: bool) -> Result<Report, Error> {
     let mut findings = setup::check(aws, stack, operator).await?;
+    findings.extend(machines::check(operator).await?);
     findings.extend(carrier::check(aws, stack, operator, mend).await?);
     Ok(Report { ok: findings.iter().all(|finding| finding.level != Level::Error), findings })
 }

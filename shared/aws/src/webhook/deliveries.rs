@@ -116,6 +116,23 @@ impl WebhookDeliveries {
         Ok(failed)
     }
 
+    /// Deletes the deliveries to an endpoint whose body contains one of these texts, also those that wait.
+    /// Returns how many there were. Reads all deliveries of the endpoint.
+    pub async fn erase(
+        &self,
+        organization: &OrganizationId,
+        endpoint: &WebhookEndpointId,
+        texts: &[String],
+    ) -> Result<usize, StoreError> {
+        let range = KeyRange::all(keys::webhook_deliveries(organization, endpoint));
+        let mut rows: Vec<DeliveryRow> = self.table.all(&range).await?;
+        rows.retain(|row| texts.iter().any(|text| row.body.contains(text)));
+        for row in &rows {
+            self.table.delete(keys::webhook_delivery(organization, endpoint, &row.id)).await?;
+        }
+        Ok(rows.len())
+    }
+
     /// Stores a changed delivery, unless it was changed or removed since the version before. With `waits`,
     /// it waits in the table until then.
     pub async fn save(&self, delivery: &Delivery, waits: Option<Timestamp>) -> Result<bool, StoreError> {
