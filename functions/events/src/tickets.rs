@@ -8,7 +8,7 @@ use shared_http::{
     caller::{TokenExpiry, UserCaller},
     json::Json,
     problem::Problem,
-    request::{Entropy, Now},
+    request::{Entropy, KnownParameters, Now},
     wire::realtime::RealtimeTicket,
 };
 
@@ -33,6 +33,7 @@ pub(crate) async fn issue(
     TokenExpiry(expiry): TokenExpiry,
     Now(now): Now,
     Entropy(entropy): Entropy,
+    _: KnownParameters,
 ) -> Result<(StatusCode, Json<RealtimeTicket>), Problem> {
     let profile = app.members.profile(&caller.organization, &caller.user).await?;
     let profile = profile.ok_or_else(|| {
