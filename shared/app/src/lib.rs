@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
 
 pub mod audience;
+pub mod broadcast;
 pub mod callbacks;
 pub mod carrier;
 pub mod contact_erasure;

@@ -8,6 +8,7 @@
 
 #![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 
+pub mod broadcast;
 pub mod clients;
 pub mod contact;
 pub mod conversation;

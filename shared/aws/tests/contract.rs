@@ -3,6 +3,8 @@
 //! `template.yaml`. Each test has its own database. Time is an argument, so no test sleeps.
 
 #[cfg(test)]
+mod broadcasts;
+#[cfg(test)]
 mod bucket;
 #[cfg(test)]
 mod contacts;

@@ -20,6 +20,7 @@
 //! ```
 
 mod checklist;
+mod definition;
 mod drain;
 mod estimate;
 mod failures;
@@ -31,6 +32,7 @@ mod reply;
 mod status;
 
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
+pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain};
 pub use estimate::{CostlyCharacter, Tally};
 pub use failures::FailureWatch;

@@ -51,6 +51,11 @@ impl FieldErrors {
         value.map_err(|error| self.0.push(error)).ok()
     }
 
+    /// The value of several fields, or `None` after adding their errors.
+    pub fn check_all<T>(&mut self, value: Result<T, Vec<FieldError>>) -> Option<T> {
+        value.map_err(|errors| self.0.extend(errors)).ok()
+    }
+
     /// Whether no error was added.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    broadcast::BroadcastRef,
     ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind, TeamInbox},
     keys::TeamKey,
@@ -216,6 +217,8 @@ pub struct Message {
     pub retry_of: Option<MessageId>,
     /// The message that sends this one again.
     pub retried_by: Option<MessageId>,
+    /// The broadcast that it belongs to.
+    pub broadcast: Option<BroadcastRef>,
     pub delivery: Delivery,
 }
 
@@ -243,6 +246,7 @@ impl Message {
             carrier_id: None,
             retry_of: None,
             retried_by: None,
+            broadcast: None,
             delivery: Delivery::starting(DeliveryState::Queued, at),
         }
     }

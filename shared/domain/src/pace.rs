@@ -178,6 +178,14 @@ impl Pace {
         Turn::Release { at, next }
     }
 
+    /// The limit that holds the number now, and until when. A hold until midnight in the carriers' time zone
+    /// is that of the daily limit.
+    pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
+        let until = self.hold_until.filter(|until| *until > now)?;
+        let limit = if until == next_carrier_day(now) { CarrierLimit::Daily } else { CarrierLimit::Queue };
+        Some((limit, until))
+    }
+
     /// The pace under a restraint. A longer restraint of the same kind stays.
     #[must_use]
     pub fn restrained(self, restraint: Restraint) -> Self {

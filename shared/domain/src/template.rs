@@ -231,6 +231,11 @@ impl TemplateText {
         if faults.is_empty() { Ok(Self(parts)) } else { Err(faults) }
     }
 
+    /// A text without merge fields.
+    pub fn literal(text: &str) -> Self {
+        Self(vec![Part::Text(text.to_owned())])
+    }
+
     /// The merge fields of the text, without duplicates.
     pub fn fields(&self) -> Vec<&MergeField> {
         let mut fields: Vec<_> = self.merges().map(|(field, _)| field).collect();

@@ -139,6 +139,7 @@ pub fn message(
         carrier_id: None,
         retry_of: None,
         retried_by: None,
+        broadcast: None,
         delivery: Delivery::starting(DeliveryState::Queued, created_at),
     }
 }

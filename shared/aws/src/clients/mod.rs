@@ -20,9 +20,9 @@ pub use self::{
     mail::{Mail, Mailer, Sent},
     mail_identity::is_verified_sender,
     queue::{
-        DeadLetter, DeadLetterQueue, Greeting, ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob,
-        MediaQueue, QueueError, RealtimeQueue, ReceivedSends, RegistrationJob, RegistrationQueue, SendJob,
-        SendQueue, WebhookJob, WebhookQueue,
+        BroadcastJob, BroadcastQueue, DeadLetter, DeadLetterQueue, Greeting, ImportJob, ImportQueue,
+        InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, RealtimeQueue, ReceivedSends,
+        RegistrationJob, RegistrationQueue, SendJob, SendQueue, WebhookJob, WebhookQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
     signing_secret::SigningSecret,

@@ -4,6 +4,9 @@
 //! them, the next step that handles the message (a repeated callback, a redelivery of the queue, or the
 //! reconciler) updates the conversation again, which is idempotent. A failed message may still be reported as
 //! delivered, but not the other way round; the write on the conversation enforces this order.
+//!
+//! The recipient of a broadcast follows its message in the same way. It changes its state under the condition
+//! of the state before, so that a repeated report is counted once.
 
 use shared_domain::{
     ids::{MessageId, OrganizationId},
@@ -12,6 +15,7 @@ use shared_domain::{
 };
 
 use crate::{
+    broadcast::Recipients,
     conversation::conversations::Conversations,
     messaging::messages::{Messages, Reported},
     table::{error::StoreError, requests::Table},
@@ -22,11 +26,16 @@ use crate::{
 pub struct Deliveries {
     messages: Messages,
     conversations: Conversations,
+    recipients: Recipients,
 }
 
 impl Deliveries {
     pub fn new(table: Table) -> Self {
-        Self { messages: Messages::new(table.clone()), conversations: Conversations::new(table) }
+        Self {
+            messages: Messages::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
+            conversations: Conversations::new(table),
+        }
     }
 
     /// Adds a report to the message and updates the conversation. Idempotent by message and state; after an
@@ -40,21 +49,24 @@ impl Deliveries {
         carrier_id: Option<&str>,
     ) -> Result<Reported, StoreError> {
         let reported = self.messages.report(organization, id, state, report, carrier_id).await?;
-        if let Reported::Added(message) | Reported::Known(message) = &reported
-            && (state.is_failure() || state == DeliveryState::Delivered)
-        {
-            self.update_conversation(organization, message).await?;
+        if let Reported::Added(message) | Reported::Known(message) = &reported {
+            if state.is_failure() || state == DeliveryState::Delivered {
+                self.update_conversation(organization, message).await?;
+            } else {
+                self.recipients.follow(organization, message).await?;
+            }
         }
         Ok(reported)
     }
 
-    /// Stores on the conversation whether the message failed or was delivered after a failure. Does nothing
-    /// for a message that never failed.
+    /// Stores on the conversation whether the message failed or was delivered after a failure, and brings the
+    /// recipient of a broadcast to the state of its message.
     pub async fn update_conversation(
         &self,
         organization: &OrganizationId,
         message: &Message,
     ) -> Result<(), StoreError> {
+        self.recipients.follow(organization, message).await?;
         if !message.delivery.history().iter().any(|(state, _)| state.is_failure()) {
             return Ok(());
         }

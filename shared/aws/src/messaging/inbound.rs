@@ -411,6 +411,7 @@ fn message(
         carrier_id: Some(text.carrier_id.clone()),
         retry_of: None,
         retried_by: None,
+        broadcast: None,
         delivery: Delivery::starting(DeliveryState::Received, at),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
+    broadcast::BroadcastRef,
     ids::{InboxId, MediaId, MessageId, OrganizationId, TeamId},
     media::{Media, MediaRefusal, MediaState},
     message::{Delivery, DeliveryState, Direction, Message, Report},
@@ -100,6 +101,8 @@ pub(crate) struct MessageRow {
     pub retry_of: Option<MessageId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried_by: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<BroadcastRef>,
     pub states: BTreeMap<DeliveryState, Report>,
 }
 
@@ -130,6 +133,7 @@ impl MessageRow {
             carrier_id: message.carrier_id.clone(),
             retry_of: message.retry_of.clone(),
             retried_by: message.retried_by.clone(),
+            broadcast: message.broadcast.clone(),
             states: history.map(|(state, report)| (state, report.clone())).collect(),
         }
     }
@@ -161,6 +165,7 @@ impl MessageRow {
             carrier_id: self.carrier_id,
             retry_of: self.retry_of,
             retried_by: self.retried_by,
+            broadcast: self.broadcast,
             delivery,
         })
     }

@@ -19,6 +19,7 @@ use shared_domain::{
 };
 
 use crate::{
+    broadcast::{Refused, Release, Released},
     contact::rows::ContactCopyRow,
     conversation::{
         locks::IS_CURRENT,
@@ -110,11 +111,7 @@ impl Sends {
     pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
         let Acceptance { organization, message, .. } = acceptance;
         let mut transaction = Transaction::new(&self.table);
-        let conversation = Self::update_conversation(&mut transaction, &acceptance)?;
-        let key = keys::message(organization, &message.conversation, &message.id);
-        transaction.put_new(key, &MessageRow::of(message))?;
-        let key = keys::outbox(&message.conversation, &message.id);
-        transaction.put_new(key, &OutboxRow::of(organization, message))?;
+        let conversation = Self::write_message(&mut transaction, &acceptance)?;
         let used_key = match acceptance.idempotency {
             Some(key) => {
                 Some(key.write(&mut transaction, organization, message.id.as_str(), message.created_at)?)
@@ -141,6 +138,46 @@ impl Sends {
                 None => Err(StoreError::Unavailable("two messages got the same id".into())),
             },
         }
+    }
+
+    /// Accepts the message of a recipient of a broadcast. After an error the message may or may not be
+    /// accepted. The caller may repeat the call: a recipient that is queued is not released again.
+    pub async fn release(
+        &self,
+        acceptance: Acceptance<'_>,
+        release: Release<'_>,
+    ) -> Result<Released, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let conversation = Self::write_message(&mut transaction, &acceptance)?;
+        let conditions = release.write(&mut transaction, acceptance.message)?;
+        let mut refused = match transaction.commit().await? {
+            Committed::Done => return Ok(Released::Queued),
+            Committed::Refused(refused) => refused,
+        };
+        if let Some(reason) = conditions.refusal(&refused) {
+            return Ok(Released::Refused(reason));
+        }
+        match refused.remove(&conversation) {
+            Some(current) => {
+                let current = current.map(stored_conversation).transpose()?;
+                Ok(Released::Refused(Refused::Conversation(current)))
+            }
+            None => Err(StoreError::Unavailable("a condition of a release failed".into())),
+        }
+    }
+
+    /// Adds the conversation, the message and its outbox entry, and returns the place of the conversation.
+    fn write_message(
+        transaction: &mut Transaction<'_>,
+        acceptance: &Acceptance<'_>,
+    ) -> Result<usize, StoreError> {
+        let Acceptance { organization, message, .. } = *acceptance;
+        let conversation = Self::update_conversation(transaction, acceptance)?;
+        let key = keys::message(organization, &message.conversation, &message.id);
+        transaction.put_new(key, &MessageRow::of(message))?;
+        let key = keys::outbox(&message.conversation, &message.id);
+        transaction.put_new(key, &OutboxRow::of(organization, message))?;
+        Ok(conversation)
     }
 
     /// Adds the write of the conversation under the guards and returns its place.

@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     keys::InboxKey,
-    pace::{Pace, Restraint, Turn},
+    pace::{CarrierLimit, Pace, Restraint, Turn},
     sending_pause::SendingState,
     time::Timestamp,
 };
@@ -38,6 +38,13 @@ pub struct StoredPace {
     held_since: Option<Timestamp>,
     /// Grows with each change.
     version: u64,
+}
+
+impl StoredPace {
+    /// Returns the limit that holds the number now, and until when.
+    pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
+        self.pace.held(now)
+    }
 }
 
 /// The outcome of asking for a turn.

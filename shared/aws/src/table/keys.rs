@@ -39,6 +39,11 @@
 //! | `org_#imp_` | `ERRORS#row#part` | errors of an import, a few hundred rows per item; `ttl` | report |
 //! | `org_#team_` | `seg_` | segment of contacts | list, audiences |
 //! | `org_#seg_` | `con_` | contact in a static segment | audiences |
+//! | `org_#team_` | `bct_` | broadcast | list, worker; the sweep, through the index |
+//! | `org_#bct_` | `BROADCAST` | team of a broadcast | requests |
+//! | `org_#bct_` | `LEASE` | worker that prepares or releases a broadcast; `ttl` | workers |
+//! | `org_#bct_#preparation#shard` | `+1…` | recipient; `ttl` | releases, through the index; results |
+//! | `org_#bct_#preparation#shard` | `COUNTS` | how many recipients of the partition are in each state | progress |
 //! | `org_#team_` | `tpl_` | template | list, sends by template |
 //! | `org_#team_` | `TPLNAME#name` | template by name | creation and renaming, so that names are unique |
 //! | `org_#team_#AUDIT` | `millis#id` | audit event | audit trail, newest first |
@@ -83,6 +88,8 @@
 //! | `delivery-checks` | `checkIn`: `CHECK#shard`, only while the message is `sent` | `checkAt` | messages whose delivery is not reported |
 //! | `delivery-checks` | `checkIn`: `WEBHOOKS#shard`, only if it may have deliveries that wait | `checkAt` | webhook endpoints |
 //! | `delivery-checks` | `checkIn`: `org_#wep_`, only while the delivery waits | `checkAt` | webhook deliveries of an endpoint |
+//! | `delivery-checks` | `checkIn`: `BROADCASTS`, only while the broadcast has work to do | `checkAt` | broadcasts to continue |
+//! | `delivery-checks` | `checkIn`: `org_#bct_#preparation#shard`, only while the recipient waits | `checkAt` | recipients to release |
 //! | `delivery-checks` | `checkIn`: `inb_`, only if the message failed and is not sent again | `checkAt`: the failure | failed messages of an inbox |
 //!
 //! The partition of a conversation in an index does not depend on its activity, and its `place` does not
@@ -91,11 +98,12 @@
 
 use sha2::{Digest, Sha256};
 use shared_domain::{
+    broadcast::BroadcastRef,
     conversation::Folder,
     event::EventScope,
     ids::{
-        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, SegmentId, TeamId,
-        TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
+        BroadcastId, ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId,
+        SegmentId, TeamId, TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
     },
     keys::{ConversationKey, InboxKey, TeamKey},
     phone::PhoneNumber,
@@ -281,6 +289,49 @@ pub fn segment_partition(organization: &OrganizationId, segment: &SegmentId) -> 
 /// Contact in a static segment.
 pub fn segment_contact(organization: &OrganizationId, segment: &SegmentId, contact: &ContactId) -> Key {
     Key::new(segment_partition(organization, segment), contact.as_str())
+}
+
+pub fn broadcast(team: TeamKey<'_>, broadcast: &BroadcastId) -> Key {
+    Key::new(team_partition(team), broadcast.as_str())
+}
+
+/// Prefix of the broadcasts in a team's partition.
+pub const BROADCASTS: &str = "bct_";
+
+/// Partition of the broadcasts with work to do in [`DELIVERY_CHECKS`].
+pub const OPEN_BROADCASTS: &str = "BROADCASTS";
+
+/// Team of a broadcast.
+pub fn broadcast_pointer(organization: &OrganizationId, broadcast: &BroadcastId) -> Key {
+    Key::new(format!("{organization}#{broadcast}"), "BROADCAST")
+}
+
+/// Worker of a broadcast.
+pub fn broadcast_lease(organization: &OrganizationId, broadcast: &BroadcastId) -> Key {
+    Key::new(format!("{organization}#{broadcast}"), "LEASE")
+}
+
+/// Number of partitions of the recipients of a broadcast.
+pub const RECIPIENT_SHARDS: u64 = 8;
+
+/// Partition of a shard of the recipients of a broadcast, in the table and in [`DELIVERY_CHECKS`].
+pub fn recipients_partition(organization: &OrganizationId, of: &BroadcastRef, shard: u64) -> String {
+    let BroadcastRef { broadcast, preparation } = of;
+    format!("{organization}#{broadcast}#{preparation}#{shard}")
+}
+
+/// Shard of a recipient.
+pub fn recipient_shard(number: &PhoneNumber) -> u64 {
+    number.as_str().bytes().fold(0_u64, |all, byte| all * 31 + u64::from(byte)) % RECIPIENT_SHARDS
+}
+
+pub fn recipient(organization: &OrganizationId, of: &BroadcastRef, number: &PhoneNumber) -> Key {
+    Key::new(recipients_partition(organization, of, recipient_shard(number)), number.as_str())
+}
+
+/// Counts of a shard of the recipients of a broadcast.
+pub fn recipient_counts(organization: &OrganizationId, of: &BroadcastRef, shard: u64) -> Key {
+    Key::new(recipients_partition(organization, of, shard), "COUNTS")
 }
 
 /// Template by name, in lowercase.

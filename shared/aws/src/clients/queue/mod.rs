@@ -14,6 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::clients::client::Aws;
 
+mod broadcast;
 mod dead_letters;
 mod import;
 mod mail;
@@ -24,6 +25,7 @@ mod send;
 mod webhook;
 
 pub use self::{
+    broadcast::{BroadcastJob, BroadcastQueue},
     dead_letters::{DeadLetter, DeadLetterQueue},
     import::{ImportJob, ImportQueue},
     mail::MailQueue,

@@ -1,0 +1,63 @@
+//! The estimate of a broadcast.
+
+use shared_domain::{
+    broadcast::{Broadcast, Capacity, Check, SenderFacts, Tally, checks},
+    inbox::{Stage, TeamInbox},
+    time::Timestamp,
+};
+
+use super::{AudienceError, BroadcastWorkflow, people::PersonalText};
+
+/// What a user sees before confirming a broadcast.
+#[derive(Debug)]
+pub struct Estimate {
+    pub id: String,
+    pub tally: Tally,
+    /// Amount and currency, if the price of a segment is known.
+    pub price: Option<(String, String)>,
+    /// When the first and the last text go out. `None` if none does.
+    pub times: Option<(Timestamp, Timestamp)>,
+    pub checks: Vec<Check>,
+}
+
+impl BroadcastWorkflow {
+    /// Evaluates the audience and counts it. `may_broadcast` says whether the user may confirm the broadcast.
+    pub async fn estimate(
+        &self,
+        broadcast: &Broadcast,
+        from: &TeamInbox,
+        may_broadcast: bool,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<Estimate, AudienceError> {
+        let text = PersonalText::of(broadcast, &from.inbox.number);
+        let mut tally = Tally::default();
+        self.each_page(broadcast, now, async |people| {
+            for person in people {
+                match text.render(&person) {
+                    Ok(rendered) => tally.add(&person.place(), &rendered, text.characters(&person)),
+                    Err(reason) => tally.exclude(reason),
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        let starts_at = broadcast.scheduled_at.map_or(now, |at| at.max(now));
+        let capacity = Capacity { segments_per_second: from.segments_per_second(), segments_per_day: None };
+        let drain = tally.drain(broadcast.hours, None, capacity, starts_at);
+        let sender = SenderFacts {
+            is_active: from.inbox.stage == Stage::Active,
+            is_registered: from.inbox.kind.is_covered_by(from.team.registration),
+            may_broadcast,
+            names_opt_out: broadcast.text.to_lowercase().contains("stop"),
+        };
+        let price = self.price.as_ref();
+        Ok(Estimate {
+            id: format!("est_{:012x}{:08x}", now.millis(), entropy & 0xffff_ffff),
+            price: price.map(|price| (price.amount(tally.segments()), price.currency().to_owned())),
+            times: drain.as_ref().map(|drain| (drain.starts_at, drain.ends_at)),
+            checks: checks(&tally, sender, drain.as_ref(), starts_at),
+            tally,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Broadcasts: from a draft to the last delivery report.
+//!
+//! | step | what happens |
+//! |---|---|
+//! | estimate | the audience is evaluated and counted; nothing is stored but the number of recipients |
+//! | confirm | the audience is counted again; the broadcast is due now or at its time |
+//! | prepare | the audience is evaluated once more and stored, one item for each number |
+//! | release | texts are accepted as messages, at most 15 seconds ahead of the pace of the number |
+//! | follow | delivery reports of a message change its recipient ([`shared_aws::messaging::Deliveries`]) |
+//!
+//! A worker has a lease. A preparation that is repeated, because a worker died, stores its recipients under a
+//! number of its own, and only the one that ends first is used: a worker that comes back late overwrites
+//! nothing. A release is one transaction under the condition that the recipient still waits, so two workers
+//! release no text twice.
+
+mod estimate;
+mod people;
+mod prepare;
+mod release;
+mod steps;
+
+use shared_aws::{
+    broadcast::{Broadcasts, Recipients},
+    contact::Contacts,
+    conversation::Conversations,
+    inbox::Inboxes,
+    messaging::{Messages, Sends},
+    segment::Segments,
+    sending::Paces,
+    table::{StoreError, Table},
+};
+use shared_domain::{broadcast::SegmentPrice, ids::SegmentId};
+
+use crate::audience::AudienceWorkflow;
+
+pub use self::{
+    estimate::Estimate,
+    release::Slice,
+    steps::{Confirmation, StepOutcome},
+};
+
+/// Why an audience cannot be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum AudienceError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the segment {0} was removed")]
+    SegmentRemoved(SegmentId),
+}
+
+/// The workflow of broadcasts.
+#[derive(Debug, Clone)]
+pub struct BroadcastWorkflow {
+    broadcasts: Broadcasts,
+    recipients: Recipients,
+    segments: Segments,
+    audience: AudienceWorkflow,
+    contacts: Contacts,
+    conversations: Conversations,
+    inboxes: Inboxes,
+    messages: Messages,
+    sends: Sends,
+    paces: Paces,
+    price: Option<SegmentPrice>,
+}
+
+impl BroadcastWorkflow {
+    /// `price` is what a segment costs, if it is known.
+    pub fn new(table: &Table, price: Option<SegmentPrice>) -> Self {
+        Self {
+            broadcasts: Broadcasts::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
+            segments: Segments::new(table.clone()),
+            audience: AudienceWorkflow::new(table),
+            contacts: Contacts::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            sends: Sends::new(table.clone()),
+            paces: Paces::new(table.clone()),
+            price,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Preparing a broadcast: the audience is evaluated and stored, and does not change after that.
+
+use std::collections::HashMap;
+
+use shared_aws::{
+    broadcast::{BroadcastWrite, NewRecipient, PreparedCounts, reference},
+    table::{StoreError, Versioned},
+};
+use shared_domain::{
+    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SkipReason},
+    sending_hours::{RecipientPlace, SendingHours},
+    time::Timestamp,
+};
+
+use super::{AudienceError, BroadcastWorkflow, people::PersonalText, release::CHECK_AFTER, release::Slice};
+
+impl BroadcastWorkflow {
+    /// Prepares a broadcast. `worker` has its lease.
+    pub(super) async fn prepare(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        worker: u64,
+        broadcast: Versioned<Broadcast>,
+    ) -> Result<Slice, StoreError> {
+        let Some(broadcast) = self.begin_preparation(clock(), broadcast).await? else {
+            return Ok(Slice::Over);
+        };
+        match self.store_recipients(clock, worker, &broadcast).await {
+            Ok(Some(counts)) => self.start(clock(), &broadcast, &counts).await,
+            Ok(None) => Ok(Slice::Over),
+            Err(AudienceError::SegmentRemoved(id)) => {
+                tracing::warn!(event = "broadcast_failed", broadcast = %broadcast.id, segment = %id, "broadcast failed");
+                self.fail(clock(), &broadcast, "A segment of the audience was removed.").await
+            }
+            Err(AudienceError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Counts the preparation. `None` if the broadcast changed at the same time.
+    async fn begin_preparation(
+        &self,
+        now: Timestamp,
+        before: Versioned<Broadcast>,
+    ) -> Result<Option<Broadcast>, StoreError> {
+        let preparation = before.value.preparation + 1;
+        let status = BroadcastStatus::Preparing;
+        let started_at = before.value.started_at.or(Some(now));
+        let after = Broadcast { preparation, status, started_at, waiting: None, ..before.value.clone() };
+        let written = self.broadcasts.write(&before, &after, Some(now + CHECK_AFTER), None).await?;
+        Ok((written == BroadcastWrite::Done).then_some(after))
+    }
+
+    /// Stores the recipients. `None` if another worker took the lease.
+    async fn store_recipients(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        worker: u64,
+        broadcast: &Broadcast,
+    ) -> Result<Option<PreparedCounts>, AudienceError> {
+        let (team, of, start) = (broadcast.team_key(), reference(broadcast), clock());
+        let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
+        let own_number = from.map(|from| from.inbox.number);
+        let own_number = own_number.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
+        let text = PersonalText::of(broadcast, &own_number);
+        let same = text.is_the_same_for_all();
+        let (mut counts, mut has_lease) = (PreparedCounts::default(), true);
+        let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
+        self.each_page(broadcast, start, async |people| {
+            if !has_lease {
+                return Ok(());
+            }
+            let mut recipients = Vec::with_capacity(people.len());
+            for person in people {
+                let rendered = text.render(&person);
+                let outcome = rendered.as_ref().map_err(|reason| *reason).and_then(|_| {
+                    let place = person.place();
+                    let first = *releases.entry(place.clone()).or_insert_with(|| {
+                        let hours = SendingHours::of(&place, broadcast.hours, None);
+                        hours.next_release(start).map(|release| release.at)
+                    });
+                    first.ok_or(SkipReason::Expired)
+                });
+                let recipient = NewRecipient {
+                    contact: person.contact.map(|entry| entry.contact.id),
+                    text: rendered.ok().filter(|_| !same),
+                    number: person.number,
+                    outcome,
+                };
+                counts.add(&recipient, start);
+                recipients.push(recipient);
+            }
+            self.recipients.put_many(team.organization, &of, &recipients, start).await?;
+            has_lease = self.broadcasts.acquire(team, &broadcast.id, worker, clock()).await?;
+            if has_lease {
+                self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(has_lease.then_some(counts))
+    }
+
+    async fn start(
+        &self,
+        now: Timestamp,
+        prepared: &Broadcast,
+        counts: &PreparedCounts,
+    ) -> Result<Slice, StoreError> {
+        let Some(before) = self.broadcasts.get(prepared.team_key(), &prepared.id).await? else {
+            return Ok(Slice::Over);
+        };
+        let is_current = before.value.preparation == prepared.preparation;
+        let Ok(status) = before.value.status.after(BroadcastStep::Run) else { return Ok(Slice::Over) };
+        if !is_current || before.value.status == BroadcastStatus::Running {
+            return Ok(Slice::Over);
+        }
+        let after = Broadcast { status, waiting: None, ..before.value.clone() };
+        match self.recipients.start(&before, &after, counts, Some(now)).await? {
+            BroadcastWrite::Done => {
+                tracing::info!(event = "broadcast_started", broadcast = %after.id, "broadcast started");
+                Ok(Slice::Continue)
+            }
+            BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Slice::Over),
+        }
+    }
+
+    async fn fail(&self, now: Timestamp, prepared: &Broadcast, reason: &str) -> Result<Slice, StoreError> {
+        let found = self.broadcasts.get(prepared.team_key(), &prepared.id).await?;
+        if let Some(before) = found.filter(|found| found.value.preparation == prepared.preparation)
+            && let Ok(status) = before.value.status.after(BroadcastStep::Fail)
+        {
+            let (reason, finished_at) = (Some(reason.to_owned()), Some(now));
+            let after = Broadcast { status, reason, finished_at, waiting: None, ..before.value.clone() };
+            self.broadcasts.write(&before, &after, None, None).await?;
+        }
+        Ok(Slice::Over)
+    }
+}

@@ -1,0 +1,385 @@
+//! Releasing the texts of a broadcast: as many as its number sends in 15 seconds, the others later.
+
+use std::time::Duration;
+
+use shared_aws::{
+    broadcast::{BroadcastWrite, Refused, Release, Released, StoredRecipient, reference},
+    clients::BroadcastJob,
+    messaging::{Acceptance, Guard},
+    table::{StoreError, Versioned},
+};
+use shared_domain::{
+    broadcast::{
+        Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState, SkipReason,
+        WaitReason, Waiting,
+    },
+    contact::custom_value,
+    conversation::Conversation,
+    ids::{ConversationId, MessageId},
+    inbox::{Stage, TeamInbox},
+    keys::RecipientKey,
+    lock,
+    message::Message,
+    segment::Segments,
+    sending_hours::{RecipientPlace, SendingHours},
+    time::Timestamp,
+};
+
+use super::BroadcastWorkflow;
+
+/// When the sweep looks at a broadcast whose worker does not say anything.
+pub(super) const CHECK_AFTER: Duration = Duration::from_mins(2);
+/// How far ahead of the pace of their number texts are released.
+const AHEAD: Duration = Duration::from_secs(15);
+/// How many texts one slice releases at most.
+const MAX_RELEASES: usize = 250;
+/// How many recipients of a canceled broadcast one slice leaves out at most.
+const MAX_SKIPS: usize = 250;
+/// How soon a broadcast is looked at again whose texts are on their way.
+const PACE_DELAY: Duration = Duration::from_secs(3);
+/// How soon a broadcast is looked at again that waits for the carrier or the registration.
+const STOP_DELAY: Duration = Duration::from_secs(60);
+/// A recipient whose conversation is locked is looked at again after this time at most.
+const LOCK_DELAY: Duration = Duration::from_mins(2);
+/// A recipient whose conversation changed at the same time is looked at again after this time.
+const CHANGE_DELAY: Duration = Duration::from_secs(10);
+/// After this time, the states of queued recipients are compared with those of their messages.
+const REPORT_DELAY: Duration = Duration::from_mins(5);
+
+/// What a worker does after a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slice {
+    /// The broadcast has no work to do, or another worker does it.
+    Over,
+    /// There is more to do now.
+    Continue,
+    /// There is more to do after this time.
+    ContinueAfter(Duration),
+}
+
+/// What became of a recipient.
+enum Step {
+    Queued,
+    Left,
+    /// No text can be released now.
+    Stop(Option<WaitReason>),
+}
+
+impl BroadcastWorkflow {
+    /// Does the next part of a broadcast. `worker` is a random number that names the caller.
+    pub async fn run_slice(
+        &self,
+        clock: impl Fn() -> Timestamp,
+        worker: u64,
+        job: &BroadcastJob,
+    ) -> Result<Slice, StoreError> {
+        let team = job.team_key();
+        if !self.broadcasts.acquire(team, &job.broadcast, worker, clock()).await? {
+            return Ok(Slice::Over);
+        }
+        let slice = self.slice(&clock, worker, job).await;
+        self.broadcasts.give_back(team, &job.broadcast, worker).await?;
+        slice
+    }
+
+    async fn slice(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        worker: u64,
+        job: &BroadcastJob,
+    ) -> Result<Slice, StoreError> {
+        let Some(found) = self.broadcasts.get(job.team_key(), &job.broadcast).await? else {
+            return Ok(Slice::Over);
+        };
+        let now = clock();
+        match found.value.status {
+            BroadcastStatus::Scheduled if found.value.scheduled_at.is_none_or(|at| at <= now) => {
+                self.prepare(clock, worker, found).await
+            }
+            BroadcastStatus::Preparing => self.prepare(clock, worker, found).await,
+            BroadcastStatus::Running => self.release(clock, found).await,
+            BroadcastStatus::Canceled => self.leave_out(clock, found).await,
+            BroadcastStatus::Paused => self.watch(now, found).await,
+            BroadcastStatus::Draft
+            | BroadcastStatus::Scheduled
+            | BroadcastStatus::Completed
+            | BroadcastStatus::Failed => Ok(Slice::Over),
+        }
+    }
+
+    /// Releases texts. Ends the broadcast when no recipient is open.
+    async fn release(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        found: Versioned<Broadcast>,
+    ) -> Result<Slice, StoreError> {
+        let broadcast = &found.value;
+        let of = reference(broadcast);
+        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        if progress.is_complete() {
+            return self.complete(clock(), found).await;
+        }
+        let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
+        let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
+        let now = clock();
+        if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
+            return self.wait(broadcast, waiting, now + STOP_DELAY, STOP_DELAY).await;
+        }
+        let room = room(broadcast, &progress, &from);
+        let due = self.recipients.due(&broadcast.organization, &of, Some(now), room).await?;
+        if due.is_empty() {
+            return self.wait_for_recipients(broadcast, &of, &progress, now).await;
+        }
+        for recipient in &due {
+            match self.release_one(clock(), broadcast, &of, &from, recipient).await? {
+                Step::Queued | Step::Left => {}
+                Step::Stop(Some(reason)) => {
+                    let waiting = Waiting { reason, until: None };
+                    return self.wait(broadcast, waiting, now + STOP_DELAY, STOP_DELAY).await;
+                }
+                Step::Stop(None) => return Ok(Slice::Continue),
+            }
+        }
+        self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+        Ok(Slice::ContinueAfter(Duration::from_secs(1)))
+    }
+
+    /// What stops all texts of the number.
+    async fn stopped(
+        &self,
+        broadcast: &Broadcast,
+        from: &TeamInbox,
+        now: Timestamp,
+    ) -> Result<Option<Waiting>, StoreError> {
+        let (state, pace) = self.paces.get_with_sending_state(broadcast.inbox_key()).await?;
+        if state.pause.is_some() {
+            return Ok(Some(Waiting { reason: WaitReason::Carrier, until: None }));
+        }
+        if from.inbox.stage == Stage::Active && !from.may_send() {
+            return Ok(Some(Waiting { reason: WaitReason::Registration, until: None }));
+        }
+        Ok(pace.held(now).map(|(limit, until)| Waiting { reason: limit.into(), until: Some(until) }))
+    }
+
+    async fn wait(
+        &self,
+        broadcast: &Broadcast,
+        waiting: Waiting,
+        due: Timestamp,
+        delay: Duration,
+    ) -> Result<Slice, StoreError> {
+        self.broadcasts.postpone(broadcast, Some(waiting), due).await?;
+        Ok(Slice::ContinueAfter(delay))
+    }
+
+    /// No recipient is due: the texts are on their way, or the recipients wait.
+    async fn wait_for_recipients(
+        &self,
+        broadcast: &Broadcast,
+        of: &BroadcastRef,
+        progress: &Progress,
+        now: Timestamp,
+    ) -> Result<Slice, StoreError> {
+        let next = self.recipients.next_due(&broadcast.organization, of).await?;
+        let next = next.and_then(|recipient| Some((recipient.check_at?, recipient)));
+        match next {
+            Some((at, recipient)) if at > now && progress.count(RecipientState::Queued) == 0 => {
+                let is_locked = recipient.reason.as_deref() == Some(WaitReason::Locked.as_str());
+                let reason = if is_locked { WaitReason::Locked } else { WaitReason::QuietHours };
+                let waiting = Waiting { reason, until: Some(at) };
+                self.wait(broadcast, waiting, at, now.duration_until(at)).await
+            }
+            _ => {
+                if broadcast.started_at.is_some_and(|at| at + REPORT_DELAY < now) {
+                    self.follow_messages(broadcast, of, now).await?;
+                }
+                let waiting = Waiting { reason: WaitReason::Pace, until: None };
+                self.wait(broadcast, waiting, now + CHECK_AFTER, PACE_DELAY).await
+            }
+        }
+    }
+
+    /// Compares queued recipients with their messages, in case a worker died between the two writes of a
+    /// report.
+    async fn follow_messages(
+        &self,
+        broadcast: &Broadcast,
+        of: &BroadcastRef,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let queued = Some(RecipientState::Queued);
+        let page = self.recipients.page(&broadcast.organization, of, queued, 100, None).await?;
+        for recipient in page.items {
+            let is_old = recipient.released_at.is_some_and(|at| at + REPORT_DELAY < now);
+            if let Some(id) = recipient.message.filter(|_| is_old)
+                && let Some(message) = self.messages.get(&broadcast.organization, &id).await?
+            {
+                self.recipients.follow(&broadcast.organization, &message).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn release_one(
+        &self,
+        now: Timestamp,
+        broadcast: &Broadcast,
+        of: &BroadcastRef,
+        from: &TeamInbox,
+        recipient: &StoredRecipient,
+    ) -> Result<Step, StoreError> {
+        let organization = &broadcast.organization;
+        let hold = async |reason, until| {
+            self.recipients.hold(organization, of, recipient, reason, until).await.map(|_| Step::Left)
+        };
+        let skip = async |reason| {
+            self.recipients.skip(organization, of, recipient, reason).await.map(|_| Step::Left)
+        };
+        if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
+            return Ok(Step::Left); // the index is behind
+        }
+        match self.hours_of(broadcast, recipient).await?.next_release(now) {
+            None => return skip(SkipReason::Expired).await,
+            Some(release) if release.at > now => return hold(WaitReason::QuietHours, release.at).await,
+            Some(_) => {}
+        }
+        let sender = broadcast.sender();
+        let conversation = ConversationId::of(&broadcast.inbox, &recipient.number);
+        let key = broadcast.inbox_key().conversation(&conversation);
+        let existing = self.conversations.get(key).await?;
+        if let Some(until) = existing.as_ref().and_then(|found| locked_until(found, broadcast, now)) {
+            return hold(WaitReason::Locked, until.min(now + LOCK_DELAY)).await;
+        }
+        let shown = match &existing {
+            Some(_) => None,
+            None => {
+                let team = broadcast.team_key();
+                Some(self.contacts.by_number_or_provisional(team, &recipient.number).await?)
+            }
+        };
+        let contact = match (&existing, &shown) {
+            (Some(conversation), _) => &conversation.contact,
+            (None, Some(shown)) => &shown.contact,
+            (None, None) => return Ok(Step::Left),
+        };
+        let name = RecipientKey { broadcast: &broadcast.id, number: &recipient.number };
+        let text = recipient.text.as_ref().unwrap_or(&broadcast.text).clone();
+        let message = Message {
+            id: MessageId::of_recipient(name, &broadcast.inbox, now),
+            sender: Some(sender.clone()),
+            broadcast: Some(of.clone()),
+            ..from.outbound(&recipient.number, text, now, 0)
+        };
+        let acceptance = Acceptance {
+            organization,
+            message: &message,
+            contact,
+            guard: Guard::Compose { user: Some(&sender.id) },
+            idempotency: None,
+        };
+        let refused = match self.sends.release(acceptance, Release { broadcast, recipient }).await? {
+            Released::Queued => {
+                if let Some(shown) = &shown
+                    && let Err(error) = self.contacts.sync_if_changed(broadcast.team_key(), shown).await
+                {
+                    tracing::warn!(event = "contact_copy_not_checked", message_id = %message.id, %error, "copy of a contact not checked");
+                }
+                return Ok(Step::Queued);
+            }
+            Released::Refused(refused) => refused,
+        };
+        match refused {
+            Refused::NotWaiting => Ok(Step::Left),
+            Refused::NotRunning => Ok(Step::Stop(None)),
+            Refused::NotRegistered => Ok(Step::Stop(Some(WaitReason::Registration))),
+            Refused::Skip(reason) => skip(reason).await,
+            Refused::Conversation(Some(found)) if found.contact.blocked => skip(SkipReason::Blocked).await,
+            Refused::Conversation(Some(found)) if found.contact.opted_out => skip(SkipReason::OptedOut).await,
+            Refused::Conversation(found) => {
+                let until = found.and_then(|found| locked_until(&found, broadcast, now));
+                let until = until.map_or(now + CHANGE_DELAY, |until| until.min(now + LOCK_DELAY));
+                hold(WaitReason::Locked, until).await
+            }
+        }
+    }
+
+    async fn hours_of(
+        &self,
+        broadcast: &Broadcast,
+        recipient: &StoredRecipient,
+    ) -> Result<SendingHours, StoreError> {
+        let place = match &recipient.contact {
+            Some(id) => {
+                let entries =
+                    self.contacts.get_entries(broadcast.team_key(), std::slice::from_ref(id)).await?;
+                let own = entries.first().and_then(|entry| custom_value(&entry.custom, "timeZone"));
+                RecipientPlace::of(&recipient.number, own)
+            }
+            None => RecipientPlace::of(&recipient.number, None),
+        };
+        Ok(SendingHours::of(&place, broadcast.hours, None))
+    }
+
+    async fn complete(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
+        let Ok(status) = found.value.status.after(BroadcastStep::Complete) else { return Ok(Slice::Over) };
+        let after = Broadcast { status, waiting: None, finished_at: Some(now), ..found.value.clone() };
+        match self.broadcasts.write(&found, &after, None, None).await? {
+            BroadcastWrite::Done => {
+                tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
+                Ok(Slice::Over)
+            }
+            BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Slice::Continue),
+        }
+    }
+
+    /// A paused broadcast ends if its last texts were on their way.
+    async fn watch(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
+        let of = reference(&found.value);
+        let progress = self.recipients.progress(&found.value.organization, &of).await?;
+        if progress.is_complete() {
+            return self.complete(now, found).await;
+        }
+        if progress.count(RecipientState::Queued) > 0 {
+            self.follow_messages(&found.value, &of, now).await?;
+        }
+        self.broadcasts.postpone(&found.value, found.value.waiting, now + STOP_DELAY).await?;
+        Ok(Slice::Over)
+    }
+
+    /// Leaves out the recipients of a canceled broadcast that still wait.
+    async fn leave_out(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        found: Versioned<Broadcast>,
+    ) -> Result<Slice, StoreError> {
+        let broadcast = &found.value;
+        let of = reference(broadcast);
+        let waiting = self.recipients.due(&broadcast.organization, &of, None, MAX_SKIPS).await?;
+        for recipient in &waiting {
+            if matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
+                self.recipients.skip(&broadcast.organization, &of, recipient, SkipReason::Canceled).await?;
+            }
+        }
+        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        if progress.count(RecipientState::Pending) + progress.count(RecipientState::Held) == 0 {
+            self.broadcasts.write(&found, broadcast, None, None).await?;
+            return Ok(Slice::Over);
+        }
+        self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+        Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
+    }
+}
+
+/// How many texts may be released now.
+fn room(broadcast: &Broadcast, progress: &Progress, from: &TeamInbox) -> usize {
+    let segments = u64::try_from(Segments::of(&broadcast.text).count).unwrap_or(u64::MAX).max(1);
+    let ahead = (u64::from(from.segments_per_second()) * AHEAD.as_secs() / segments).max(1);
+    let room = ahead.saturating_sub(progress.count(RecipientState::Queued));
+    usize::try_from(room).unwrap_or(MAX_RELEASES).min(MAX_RELEASES)
+}
+
+/// Until when another user than the sender holds the lock of a conversation.
+fn locked_until(conversation: &Conversation, broadcast: &Broadcast, now: Timestamp) -> Option<Timestamp> {
+    let held = lock::held_by_another(&conversation.lock, &broadcast.sender().id, now);
+    held.map(|denied| denied.expires_at)
+}

@@ -1,0 +1,147 @@
+//! The steps that users take with a broadcast: confirm, pause, resume, cancel.
+
+use shared_aws::{
+    broadcast::BroadcastWrite,
+    table::{StoreError, Versioned},
+    team::AuditEvent,
+};
+use shared_domain::{
+    broadcast::{
+        Broadcast, BroadcastStep, EstimateRef, StepNotAllowed, WaitReason, Waiting, can_confirm, is_stale,
+    },
+    ids::UserId,
+    time::Timestamp,
+    user::UserRef,
+};
+
+use super::{BroadcastWorkflow, Estimate};
+
+/// How often a step is taken again because the broadcast changed at the same time.
+const ATTEMPTS: usize = 5;
+
+/// Whether a broadcast was confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    Confirmed(Box<Broadcast>),
+    /// The estimate is not the last one, or the audience changed since.
+    Stale,
+    /// The checklist forbids it.
+    Stop,
+    NotAllowed(StepNotAllowed),
+    /// The broadcast changed at the same time.
+    Changed,
+}
+
+/// The outcome of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    Done(Box<Broadcast>),
+    NotAllowed(StepNotAllowed),
+    /// The broadcast changed in every attempt, or was removed.
+    Changed,
+}
+
+impl BroadcastWorkflow {
+    /// Stores an estimate, so that a user can confirm it. `false` if the broadcast changed at the same time.
+    pub async fn store_estimate(
+        &self,
+        before: &Versioned<Broadcast>,
+        estimate: &Estimate,
+    ) -> Result<bool, StoreError> {
+        let recipients = estimate.tally.recipients();
+        let estimate = Some(EstimateRef { id: estimate.id.clone(), recipients });
+        let after = Broadcast { estimate, ..before.value.clone() };
+        let due = before.value.scheduled_at.filter(|_| before.value.confirmed_by.is_some());
+        Ok(self.broadcasts.write(before, &after, due, None).await? == BroadcastWrite::Done)
+    }
+
+    /// Confirms a broadcast. `current` is an estimate of now, and `named` the one that the user saw.
+    pub async fn confirm(
+        &self,
+        before: &Versioned<Broadcast>,
+        named: &str,
+        current: &Estimate,
+        by: &UserRef,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<Confirmation, StoreError> {
+        let broadcast = &before.value;
+        let later = broadcast.scheduled_at.filter(|at| *at > now);
+        let step = if later.is_some() { BroadcastStep::ConfirmLater } else { BroadcastStep::ConfirmNow };
+        let status = match broadcast.status.after(step) {
+            Ok(status) => status,
+            Err(refused) => return Ok(Confirmation::NotAllowed(refused)),
+        };
+        let estimate = broadcast.estimate.as_ref().filter(|estimate| estimate.id == named);
+        let Some(estimate) = estimate else { return Ok(Confirmation::Stale) };
+        if !can_confirm(&current.checks) {
+            return Ok(Confirmation::Stop);
+        }
+        if is_stale(estimate.recipients, current.tally.recipients()) {
+            return Ok(Confirmation::Stale);
+        }
+        if status == broadcast.status {
+            return Ok(Confirmation::Confirmed(Box::new(broadcast.clone())));
+        }
+        let confirmed_by = Some(by.clone());
+        let after = Broadcast { status, confirmed_by, waiting: None, ..broadcast.clone() };
+        let event = audit(&by.id, "broadcast.confirm", broadcast, now, entropy);
+        match self.broadcasts.write(before, &after, Some(later.unwrap_or(now)), Some(&event)).await? {
+            BroadcastWrite::Done => Ok(Confirmation::Confirmed(Box::new(after))),
+            BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Confirmation::Changed),
+        }
+    }
+
+    /// Pauses, resumes or cancels a broadcast. A step that was taken before changes nothing.
+    pub async fn take_step(
+        &self,
+        mut before: Versioned<Broadcast>,
+        step: BroadcastStep,
+        by: &UserId,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<StepOutcome, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let broadcast = &before.value;
+            let status = match broadcast.status.after(step) {
+                Ok(status) => status,
+                Err(refused) => return Ok(StepOutcome::NotAllowed(refused)),
+            };
+            if status == broadcast.status {
+                return Ok(StepOutcome::Done(Box::new(broadcast.clone())));
+            }
+            let mut after = Broadcast { status, waiting: None, reason: None, ..broadcast.clone() };
+            let action = match step {
+                BroadcastStep::Pause => {
+                    after.waiting = Some(Waiting { reason: WaitReason::PausedByUser, until: None });
+                    "broadcast.pause"
+                }
+                BroadcastStep::Resume => "broadcast.resume",
+                _ => {
+                    after.finished_at = Some(now);
+                    "broadcast.cancel"
+                }
+            };
+            let has_recipients = broadcast.preparation > 0;
+            let due = (step != BroadcastStep::Cancel || has_recipients).then_some(now);
+            let event = audit(by, action, broadcast, now, entropy);
+            if self.broadcasts.write(&before, &after, due, Some(&event)).await? == BroadcastWrite::Done {
+                return Ok(StepOutcome::Done(Box::new(after)));
+            }
+            let (team, id) = (broadcast.team_key(), &broadcast.id);
+            let Some(found) = self.broadcasts.get(team, id).await? else { break };
+            before = found;
+        }
+        Ok(StepOutcome::Changed)
+    }
+}
+
+fn audit<'a>(
+    actor: &'a UserId,
+    action: &'static str,
+    broadcast: &'a Broadcast,
+    at: Timestamp,
+    entropy: u64,
+) -> AuditEvent<'a> {
+    AuditEvent { actor, action, target: broadcast.id.as_str(), at, entropy }
+}

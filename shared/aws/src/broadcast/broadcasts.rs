@@ -1,0 +1,303 @@
+//! The broadcasts of teams. A second item of each finds its team, so that a request needs only the id.
+//!
+//! A broadcast that has work to do is in the sparse index `delivery-checks` at the time when it is looked at
+//! next. The sweep reads what is due, so no broadcast depends on a queue message that may be lost.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    broadcast::{Broadcast, Waiting},
+    ids::{BroadcastId, OrganizationId, TeamId},
+    keys::TeamKey,
+    time::Timestamp,
+};
+
+use crate::{
+    table::{
+        error::StoreError,
+        idempotency::Idempotency,
+        item::{attribute, from_item, number, text},
+        keys,
+        query::{KeyRange, Order},
+        requests::Table,
+        transaction::Transaction,
+        versioned::Versioned,
+    },
+    team::audit::AuditEvent,
+};
+
+/// How long a worker may go without renewing its lease.
+const LEASE: Duration = Duration::from_secs(90);
+/// The most broadcasts that one sweep returns.
+const MAX_DUE: i32 = 200;
+
+/// The outcome of writing a broadcast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BroadcastWrite {
+    Done,
+    /// The broadcast was changed since it was read.
+    Changed,
+    /// Another request used the idempotency key in the meantime.
+    KeyTaken,
+}
+
+/// A broadcast that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueBroadcast {
+    pub organization: OrganizationId,
+    pub team: TeamId,
+    pub broadcast: BroadcastId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BroadcastRow {
+    #[serde(flatten)]
+    broadcast: Broadcast,
+    version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check_in: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PointerRow {
+    team: TeamId,
+}
+
+#[derive(Debug, Deserialize)]
+struct DueRow {
+    pk: String,
+    sk: BroadcastId,
+}
+
+/// The broadcasts of teams.
+#[derive(Debug, Clone)]
+pub struct Broadcasts {
+    table: Table,
+}
+
+impl Broadcasts {
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Returns a broadcast by its id alone: 2 requests, 2 read units.
+    pub async fn find(
+        &self,
+        organization: &OrganizationId,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<Versioned<Broadcast>>, StoreError> {
+        let pointer: Option<PointerRow> =
+            self.table.get(keys::broadcast_pointer(organization, broadcast), true).await?;
+        match pointer {
+            Some(PointerRow { team }) => self.get(TeamKey { organization, team: &team }, broadcast).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Returns a broadcast, read consistently. Costs 1 read unit.
+    pub async fn get(
+        &self,
+        team: TeamKey<'_>,
+        broadcast: &BroadcastId,
+    ) -> Result<Option<Versioned<Broadcast>>, StoreError> {
+        let row: Option<BroadcastRow> = self.table.get(keys::broadcast(team, broadcast), true).await?;
+        Ok(row.map(BroadcastRow::broadcast))
+    }
+
+    /// Returns up to `limit` broadcasts of a team that are older than `before`, newest first.
+    pub async fn older_than(
+        &self,
+        team: TeamKey<'_>,
+        before: Option<&str>,
+        limit: u16,
+    ) -> Result<Vec<Broadcast>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::BROADCASTS);
+        let rows: Vec<BroadcastRow> = self.table.page(range, Order::Descending, limit, before).await?.items;
+        Ok(rows.into_iter().map(|row| row.broadcast).collect())
+    }
+
+    /// Stores a new broadcast: 6 write units with its audit event, and 2 with an idempotency key.
+    pub async fn create(
+        &self,
+        broadcast: &Broadcast,
+        event: &AuditEvent<'_>,
+        key: Option<Idempotency<'_>>,
+    ) -> Result<BroadcastWrite, StoreError> {
+        let team = broadcast.team_key();
+        let mut transaction = Transaction::new(&self.table);
+        transaction.put_new(keys::broadcast(team, &broadcast.id), &BroadcastRow::of(broadcast, 1, None))?;
+        let pointer = PointerRow { team: broadcast.team.clone() };
+        transaction.put_new(keys::broadcast_pointer(team.organization, &broadcast.id), &pointer)?;
+        event.write(&mut transaction, team)?;
+        let used_key = match key {
+            Some(key) => Some(key.write(
+                &mut transaction,
+                team.organization,
+                broadcast.id.as_str(),
+                broadcast.created_at,
+            )?),
+            None => None,
+        };
+        let committed = transaction.commit().await?;
+        Ok(if committed.is_done() {
+            BroadcastWrite::Done
+        } else if used_key.is_some_and(|place| committed.refused_at(place)) {
+            BroadcastWrite::KeyTaken
+        } else {
+            BroadcastWrite::Changed
+        })
+    }
+
+    /// Writes a broadcast. `due` is when the sweep looks at it, `None` if it has no work to do.
+    pub async fn write(
+        &self,
+        before: &Versioned<Broadcast>,
+        after: &Broadcast,
+        due: Option<Timestamp>,
+        event: Option<&AuditEvent<'_>>,
+    ) -> Result<BroadcastWrite, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let row = BroadcastRow::of(after, before.version + 1, due);
+        transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
+            put.condition_expression("version = :version")
+                .expression_attribute_values(":version", number(before.version))
+        })?;
+        if let Some(event) = event {
+            event.write(&mut transaction, after.team_key())?;
+        }
+        let is_done = transaction.commit().await?.is_done();
+        Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
+    }
+
+    /// Removes a broadcast. `false` if it was changed since it was read.
+    pub async fn remove(
+        &self,
+        broadcast: &Versioned<Broadcast>,
+        event: &AuditEvent<'_>,
+    ) -> Result<bool, StoreError> {
+        let Broadcast { id, organization, .. } = &broadcast.value;
+        let team = broadcast.value.team_key();
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete_if(keys::broadcast(team, id), |delete| {
+            delete
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(broadcast.version))
+        })?;
+        transaction.delete(keys::broadcast_pointer(organization, id))?;
+        event.write(&mut transaction, team)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Acquires the lease of a worker, for 90 seconds. `false` if another worker has it. Renews the worker's
+    /// own lease.
+    pub async fn acquire(
+        &self,
+        team: TeamKey<'_>,
+        broadcast: &BroadcastId,
+        worker: u64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let key = keys::broadcast_lease(team.organization, broadcast);
+        let updated = self.table.update_if(key, |update| {
+            update
+                .update_expression("SET worker = :worker, #until = :until, #ttl = :ttl")
+                .condition_expression("attribute_not_exists(pk) OR worker = :worker OR #until < :now")
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":worker", text(format!("{worker:016x}")))
+                .expression_attribute_values(":until", number((now + LEASE).millis()))
+                .expression_attribute_values(":ttl", number((now + 40 * LEASE).seconds()))
+                .expression_attribute_values(":now", number(now.millis()))
+        });
+        Ok(updated.await?.is_done())
+    }
+
+    /// Gives the lease back. Does nothing if another worker has it.
+    pub async fn give_back(
+        &self,
+        team: TeamKey<'_>,
+        broadcast: &BroadcastId,
+        worker: u64,
+    ) -> Result<(), StoreError> {
+        let key = keys::broadcast_lease(team.organization, broadcast);
+        let deleted = self.table.delete_if(key, |delete| {
+            delete
+                .condition_expression("worker = :worker")
+                .expression_attribute_values(":worker", text(format!("{worker:016x}")))
+        });
+        deleted.await.map(drop)
+    }
+
+    /// Stores what a broadcast waits for and when it is looked at next. Does nothing if it is no longer open.
+    pub async fn postpone(
+        &self,
+        broadcast: &Broadcast,
+        waiting: Option<Waiting>,
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        let value = waiting.as_ref().map(attribute).transpose()?;
+        let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
+            let update = update
+                .condition_expression("attribute_exists(checkIn) AND #status = :status")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", text(broadcast.status.as_str()))
+                .expression_attribute_values(":due", number(due.millis()));
+            if broadcast.waiting == waiting {
+                return update.update_expression("SET checkAt = :due");
+            }
+            let update = update.expression_attribute_values(":one", number(1));
+            match value {
+                Some(value) => update
+                    .update_expression("SET checkAt = :due, waiting = :waiting ADD version :one")
+                    .expression_attribute_values(":waiting", value),
+                None => update.update_expression("SET checkAt = :due REMOVE waiting ADD version :one"),
+            }
+        });
+        updated.await.map(drop)
+    }
+
+    /// Returns broadcasts that are due, the oldest first.
+    pub async fn due(&self, now: Timestamp) -> Result<Vec<DueBroadcast>, StoreError> {
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .index_name(keys::DELIVERY_CHECKS)
+            .key_condition_expression("checkIn = :open AND checkAt <= :now")
+            .expression_attribute_values(":open", text(keys::OPEN_BROADCASTS))
+            .expression_attribute_values(":now", number(now.millis()))
+            .limit(MAX_DUE)
+            .send()
+            .await?;
+        let due = |row: DueRow| {
+            let corrupt = || StoreError::Corrupt("the key of a broadcast".into());
+            let (organization, team) = row.pk.split_once('#').ok_or_else(corrupt)?;
+            Ok(DueBroadcast {
+                organization: OrganizationId::parse(organization)?,
+                team: TeamId::parse(team)?,
+                broadcast: row.sk,
+            })
+        };
+        found.items.unwrap_or_default().into_iter().map(|item| due(from_item(item)?)).collect()
+    }
+}
+
+impl BroadcastRow {
+    pub(crate) fn of(broadcast: &Broadcast, version: u64, due: Option<Timestamp>) -> Self {
+        Self {
+            broadcast: broadcast.clone(),
+            version,
+            check_in: due.map(|_| keys::OPEN_BROADCASTS.to_owned()),
+            check_at: due,
+        }
+    }
+
+    fn broadcast(self) -> Versioned<Broadcast> {
+        Versioned { value: self.broadcast, version: self.version }
+    }
+}

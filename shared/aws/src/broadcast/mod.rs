@@ -1,0 +1,11 @@
+//! Broadcasts, their recipients, and the counts of their progress.
+
+pub(crate) mod broadcasts;
+pub(crate) mod recipients;
+pub(crate) mod release;
+
+pub use self::{
+    broadcasts::{BroadcastWrite, Broadcasts, DueBroadcast},
+    recipients::{NewRecipient, PreparedCounts, Recipients, StoredRecipient, reference},
+    release::{Refused, Release, Released},
+};

@@ -1,0 +1,244 @@
+//! Broadcasts and their recipients: counts that are always right, and releases that happen once.
+
+use shared_aws::{
+    broadcast::{
+        BroadcastWrite, Broadcasts, NewRecipient, PreparedCounts, Recipients, Refused, Release, Released,
+        StoredRecipient, reference,
+    },
+    inbox::Inboxes,
+    messaging::{Acceptance, Deliveries, Guard, Sends},
+    opt_out::OptOuts,
+    team::{AuditEvent, Members, Teams},
+};
+use shared_domain::{
+    broadcast::{Audience, Broadcast, BroadcastStatus, Progress, RecipientState, SkipReason, WaitReason},
+    contact::Contact,
+    ids::{BroadcastId, MessageId},
+    inbox::{Inbox, Stage},
+    keys::RecipientKey,
+    message::{DeliveryState, Message, Report},
+    phone::PhoneNumber,
+    registration::RegistrationStatus,
+    sending_hours::HoursMode,
+    team::Team,
+};
+use test_kit::build;
+
+use crate::support::{TestStores, ada, at_second, membership, number, outbound_message};
+
+/// A running broadcast of `ada` to the numbers 1 to `count`, of which the last gets no text.
+struct TestBroadcast {
+    stores: TestStores,
+    broadcasts: Broadcasts,
+    recipients: Recipients,
+    broadcast: Broadcast,
+}
+
+impl TestBroadcast {
+    async fn start(count: usize) -> Self {
+        let stores = TestStores::start().await;
+        let (table, organization) = (stores.table(), stores.organization().clone());
+        let team = Team { id: stores.inbox.team.clone(), ..build::team() };
+        Teams::new(table.clone()).put(&organization, &team).await.unwrap();
+        Members::new(table.clone()).put(&organization, &membership(&stores.inbox, &ada())).await.unwrap();
+        let (broadcasts, recipients) = (Broadcasts::new(table.clone()), Recipients::new(table));
+        let draft = draft(&stores.inbox);
+        let by = ada().id;
+        let event = AuditEvent {
+            actor: &by,
+            action: "broadcast.create",
+            target: draft.id.as_str(),
+            at: at_second(0),
+            entropy: 1,
+        };
+        assert_eq!(broadcasts.create(&draft, &event, None).await.unwrap(), BroadcastWrite::Done);
+        let before = broadcasts.find(&organization, &draft.id).await.unwrap().unwrap();
+        let broadcast = Broadcast { status: BroadcastStatus::Running, preparation: 1, ..draft };
+        let mut counts = PreparedCounts::default();
+        let new = |index: usize| NewRecipient {
+            number: number(index),
+            contact: None,
+            text: None,
+            outcome: if index < count { Ok(at_second(1)) } else { Err(SkipReason::NoValue) },
+        };
+        let all: Vec<NewRecipient> = (1..=count).map(new).collect();
+        for recipient in &all {
+            counts.add(recipient, at_second(1));
+        }
+        let of = reference(&broadcast);
+        recipients.put_many(&organization, &of, &all, at_second(1)).await.unwrap();
+        let started = recipients.start(&before, &broadcast, &counts, Some(at_second(1))).await.unwrap();
+        assert_eq!(started, BroadcastWrite::Done);
+        Self { stores, broadcasts, recipients, broadcast }
+    }
+
+    async fn recipient(&self, index: usize) -> StoredRecipient {
+        let (organization, of) = (self.stores.organization(), reference(&self.broadcast));
+        self.recipients.get(organization, &of, &number(index)).await.unwrap().unwrap()
+    }
+
+    fn message(&self, to: &PhoneNumber) -> Message {
+        let name = RecipientKey { broadcast: &self.broadcast.id, number: to };
+        Message {
+            id: MessageId::of_recipient(name, &self.broadcast.inbox, at_second(5)),
+            contact_number: to.clone(),
+            conversation: self.stores.conversation_id(to),
+            broadcast: Some(reference(&self.broadcast)),
+            ..outbound_message(&self.stores.inbox, to, "We close early.", &ada(), at_second(5))
+        }
+    }
+
+    async fn release(&self, index: usize) -> Released {
+        let recipient = self.recipient(index).await;
+        self.release_as(&recipient).await
+    }
+
+    async fn release_as(&self, recipient: &StoredRecipient) -> Released {
+        let message = self.message(&recipient.number);
+        let contact = Contact::provisional(&self.broadcast.team, &recipient.number);
+        let acceptance = Acceptance {
+            organization: self.stores.organization(),
+            message: &message,
+            contact: &contact,
+            guard: Guard::Compose { user: Some(&ada().id) },
+            idempotency: None,
+        };
+        let release = Release { broadcast: &self.broadcast, recipient };
+        Sends::new(self.stores.table()).release(acceptance, release).await.unwrap()
+    }
+
+    async fn progress(&self) -> Progress {
+        let (organization, of) = (self.stores.organization(), reference(&self.broadcast));
+        self.recipients.progress(organization, &of).await.unwrap()
+    }
+
+    async fn counts(&self) -> [u64; 8] {
+        let progress = self.progress().await;
+        RecipientState::ALL.map(|state| progress.count(state))
+    }
+}
+
+fn draft(inbox: &Inbox) -> Broadcast {
+    Broadcast {
+        id: BroadcastId::parse("bct_1").unwrap(),
+        organization: inbox.organization.clone(),
+        team: inbox.team.clone(),
+        inbox: inbox.id.clone(),
+        name: "Closing".into(),
+        audience: Audience::default(),
+        text: "We close early.".into(),
+        template: None,
+        hours: HoursMode::Always,
+        reply_window_hours: 72,
+        scheduled_at: None,
+        status: BroadcastStatus::Draft,
+        waiting: None,
+        reason: None,
+        created_by: ada(),
+        created_at: at_second(0),
+        confirmed_by: None,
+        estimate: None,
+        started_at: None,
+        finished_at: None,
+        preparation: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_recipient_is_queued_once_and_follows_its_message() {
+    let test = TestBroadcast::start(4).await;
+    assert_eq!(test.counts().await, [3, 0, 0, 0, 0, 0, 0, 1]);
+    let waiting = test.recipient(1).await;
+    assert_eq!(test.release_as(&waiting).await, Released::Queued);
+    assert_eq!(test.release_as(&waiting).await, Released::Refused(Refused::NotWaiting));
+    assert_eq!(test.counts().await, [2, 0, 1, 0, 0, 0, 0, 1]);
+
+    let deliveries = Deliveries::new(test.stores.table());
+    let id = test.message(&number(1)).id;
+    for (state, expected) in [
+        (DeliveryState::Sent, [2, 0, 0, 1, 0, 0, 0, 1]),
+        (DeliveryState::Sent, [2, 0, 0, 1, 0, 0, 0, 1]),
+        (DeliveryState::Delivered, [2, 0, 0, 0, 1, 0, 0, 1]),
+        (DeliveryState::Failed, [2, 0, 0, 0, 1, 0, 0, 1]),
+    ] {
+        let report = Report::at(at_second(9));
+        deliveries.report(test.stores.organization(), &id, state, &report, None).await.unwrap();
+        assert_eq!(test.counts().await, expected, "{state:?}");
+    }
+    assert_eq!(test.progress().await.total(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_requires_everything_that_a_broadcast_requires() {
+    let test = TestBroadcast::start(6).await;
+    let (table, organization) = (test.stores.table(), test.stores.organization().clone());
+    let opt_outs = OptOuts::new(table.clone());
+    opt_outs.set_blocked(test.stores.inbox.team_key(), &number(1), true).await.unwrap();
+    assert_eq!(test.release(1).await, Released::Refused(Refused::Skip(SkipReason::Blocked)));
+
+    let team = Team { id: test.stores.inbox.team.clone(), ..build::team() };
+    let suspended = Team { registration: RegistrationStatus::Suspended, ..team.clone() };
+    Teams::new(table.clone()).put(&organization, &suspended).await.unwrap();
+    assert_eq!(test.release(2).await, Released::Refused(Refused::NotRegistered));
+    Teams::new(table.clone()).put(&organization, &team).await.unwrap();
+
+    let retired = Inbox { stage: Stage::Retired, ..test.stores.inbox.clone() };
+    Inboxes::new(table.clone()).put(&retired).await.unwrap();
+    assert_eq!(test.release(2).await, Released::Refused(Refused::Skip(SkipReason::Retired)));
+    Inboxes::new(table.clone()).put(&test.stores.inbox).await.unwrap();
+
+    let before = test.broadcasts.get(test.broadcast.team_key(), &test.broadcast.id).await.unwrap().unwrap();
+    let paused = Broadcast { status: BroadcastStatus::Paused, ..before.value.clone() };
+    test.broadcasts.write(&before, &paused, Some(at_second(9)), None).await.unwrap();
+    assert_eq!(test.release(2).await, Released::Refused(Refused::NotRunning));
+    assert_eq!(test.counts().await, [5, 0, 0, 0, 0, 0, 0, 1], "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_that_wait_are_found_in_the_order_of_their_times() {
+    let test = TestBroadcast::start(4).await;
+    let (organization, of) = (test.stores.organization(), reference(&test.broadcast));
+    let later = at_second(100);
+    let held = test.recipient(2).await;
+    assert!(test.recipients.hold(organization, &of, &held, WaitReason::QuietHours, later).await.unwrap());
+    let skipped = test.recipient(3).await;
+    assert!(test.recipients.skip(organization, &of, &skipped, SkipReason::Canceled).await.unwrap());
+    assert!(!test.recipients.skip(organization, &of, &skipped, SkipReason::Canceled).await.unwrap());
+    assert_eq!(test.counts().await, [1, 1, 0, 0, 0, 0, 0, 2]);
+    let due = async |now| test.recipients.due(organization, &of, now, 10).await.unwrap();
+    let numbers = |found: Vec<StoredRecipient>| found.into_iter().map(|one| one.number).collect::<Vec<_>>();
+    assert_eq!(numbers(due(Some(at_second(2))).await), [number(1)]);
+    assert_eq!(numbers(due(None).await), [number(1), number(2)]);
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = test.recipients.page(organization, &of, None, 1, after.as_deref()).await.unwrap();
+        all.extend(numbers(page.items));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    all.sort();
+    assert_eq!(all, (1..=4).map(number).collect::<Vec<_>>());
+    let skipped = test.recipients.page(organization, &of, Some(RecipientState::Skipped), 10, None);
+    assert_eq!(skipped.await.unwrap().items.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_that_is_due_is_found_and_one_worker_has_its_lease() {
+    let test = TestBroadcast::start(1).await;
+    let (team, id) = (test.broadcast.team_key(), &test.broadcast.id);
+    assert!(test.broadcasts.due(at_second(0)).await.unwrap().is_empty());
+    assert_eq!(test.broadcasts.due(at_second(1)).await.unwrap()[0].broadcast, *id);
+    test.broadcasts.postpone(&test.broadcast, None, at_second(60)).await.unwrap();
+    assert!(test.broadcasts.due(at_second(59)).await.unwrap().is_empty());
+
+    assert!(test.broadcasts.acquire(team, id, 1, at_second(0)).await.unwrap());
+    assert!(!test.broadcasts.acquire(team, id, 2, at_second(1)).await.unwrap());
+    assert!(test.broadcasts.acquire(team, id, 1, at_second(80)).await.unwrap(), "a worker renews its lease");
+    assert!(test.broadcasts.acquire(team, id, 2, at_second(171)).await.unwrap(), "the lease expired");
+    test.broadcasts.give_back(team, id, 1).await.unwrap();
+    assert!(!test.broadcasts.acquire(team, id, 3, at_second(172)).await.unwrap());
+    test.broadcasts.give_back(team, id, 2).await.unwrap();
+    assert!(test.broadcasts.acquire(team, id, 3, at_second(172)).await.unwrap());
+}
