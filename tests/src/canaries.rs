@@ -18,6 +18,8 @@ use serde_json::Value;
 pub const FILE: &str = "canaries.jsonl";
 /// Shorter values occur by chance in unrelated words.
 const MIN_LENGTH: usize = 8;
+/// The name of the local stack, and of the product in the OpenAPI document.
+const STACK_NAME: &str = "shared-inbox";
 
 /// A value that the log must not contain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,9 +204,12 @@ fn record_value(name: &str, value: &Value, secret: bool) {
 }
 
 /// Whether a value is unlikely to occur in the log by chance. Short values and single words such as
-/// `registration` are likely to.
+/// `registration` are likely to, and each metric contains the name of the stack.
 fn is_distinctive(value: &str) -> bool {
-    value.len() >= MIN_LENGTH && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
+    value.len() >= MIN_LENGTH
+        && value != STACK_NAME
+        && !value.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && !is_id(value)
 }
 
 /// Whether a value at this position is not part of a longer ID. Only digits can be.
