@@ -374,7 +374,8 @@ async fn an_event_is_published_with_its_ids_and_facts_and_without_texts_numbers_
     let attributes = ["organizationId", "teamId", "inboxId"];
     assert!(attributes.iter().all(|name| created.body[*name] == created.attributes[*name]));
     let of_team = published.iter().find(|one| one.attributes["type"] == "contact.updated").unwrap();
-    assert_eq!((of_team.group.as_str(), of_team.attributes.get("inboxId")), ("team_1", None));
+    assert_eq!(of_team.body["data"]["contactId"], *of_team.group);
+    assert_eq!(of_team.attributes.get("inboxId"), None);
 
     let event = shared_aws::event::PublishedEvent::parse(&created.body.to_string()).unwrap();
     let log = EventLog::new(stream.app.table());

@@ -31,7 +31,7 @@ impl<'a> Subscriber<'a> {
     /// Receives and deletes messages until there are this many. Returns all of them.
     async fn wait_for(&mut self, count: usize) -> &[Value] {
         let sqs = self.stack.operator().aws.sqs();
-        eventually("published events", WAIT_TIMEOUT, async || {
+        eventually("published events", 3 * WAIT_TIMEOUT, async || {
             let request = sqs.receive_message().queue_url(&self.queue_url).max_number_of_messages(10);
             let received = request.send().await.expect("messages").messages.unwrap_or_default();
             for message in received {

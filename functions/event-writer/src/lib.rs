@@ -22,13 +22,13 @@ use aws_lambda_events::event::{
 use futures_util::{StreamExt, stream};
 use shared_aws::{
     clients::Aws,
-    event::{Change, EventLog, EventsTopic},
+    event::{Change, EventLog, EventsTopic, PublishedEvent},
     inbox::Inboxes,
     table::{StoreError, Table},
 };
 use shared_domain::{
     event::{Event as StoredEvent, EventScope, NewEvent},
-    ids::{ConversationId, EventId, TeamId},
+    ids::{EventId, TeamId},
     keys::InboxKey,
     time::Timestamp,
 };
@@ -91,12 +91,13 @@ impl App {
         unpublished.into_iter().chain(unstored).min().map_or(Ok(()), Err)
     }
 
-    /// Publishes the events of each conversation in their order. Returns the index of the first event that
+    /// Publishes the events of each message group in their order. Returns the index of the first event that
     /// was not published.
     async fn publish(&self, events: &[StoredEvent]) -> Option<usize> {
-        let mut groups = BTreeMap::<Option<&ConversationId>, Vec<usize>>::new();
+        let mut groups = BTreeMap::<String, Vec<usize>>::new();
         for (index, stored) in events.iter().enumerate() {
-            groups.entry(stored.event.conversation.as_ref()).or_default().push(index);
+            let group = PublishedEvent::of(stored).group().to_owned();
+            groups.entry(group).or_default().push(index);
         }
         let publish_group = async |indices: Vec<usize>| {
             for index in indices {

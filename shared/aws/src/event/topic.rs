@@ -82,13 +82,18 @@ impl PublishedEvent {
         }
     }
 
-    /// Returns the message group. Events of one conversation come in their order, and so do the other events
-    /// of an inbox or team.
-    fn group(&self) -> &str {
+    /// Returns the message group. Events of one conversation or contact come in their order, and so do the
+    /// other events of an inbox or team. The contacts of an import do not wait for each other.
+    pub fn group(&self) -> &str {
         let conversation = self.conversation_id.as_ref().map(ConversationId::as_str);
+        let contact = || self.data["contactId"].as_str();
         let inbox = || self.inbox_id.as_ref().map(InboxId::as_str);
         let team = || self.team_id.as_ref().map(TeamId::as_str);
-        conversation.or_else(inbox).or_else(team).unwrap_or_else(|| self.organization_id.as_str())
+        conversation
+            .or_else(contact)
+            .or_else(inbox)
+            .or_else(team)
+            .unwrap_or_else(|| self.organization_id.as_str())
     }
 
     /// Returns the names and values that a filter policy can select.
