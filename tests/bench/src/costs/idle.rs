@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_norway::Value;
 use shared_app::sweep::Swept;
 use shared_aws::{
-    clients::{ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue},
+    clients::{ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue, WebhookQueue},
     table::Table,
 };
 use shared_carriers::twilio::Client;
@@ -169,6 +169,11 @@ async fn run(package: &str) -> Step {
             let idle = Swept { numbers: 1, ..Swept::default() };
             assert_eq!(sweep(&table, carrier).await, idle);
             "inbound-sweep"
+        }
+        "webhook-sweep" => {
+            let app = webhook_sweep::App::new(&table, WebhookQueue::new(&aws, url));
+            assert_eq!(webhook_sweep::handle(&app, now).await.unwrap(), webhook_sweep::Tally::default());
+            "webhook-sweep"
         }
         other => panic!("the scheduled function {other} is not counted"),
     };
