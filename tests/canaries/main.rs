@@ -56,7 +56,8 @@ fn the_log_contains_each_metric_of_the_catalog_and_no_other() {
             assert_eq!(directive["Namespace"], NAMESPACE);
             let name = directive["Metrics"][0]["Name"].as_str().unwrap().to_owned();
             assert!(line[&name].is_u64(), "{line}");
-            for dimension in directive["Dimensions"][0].as_array().unwrap() {
+            let sets = directive["Dimensions"].as_array().unwrap().iter();
+            for dimension in sets.flat_map(|set| set.as_array().unwrap()) {
                 let value = line[dimension.as_str().unwrap()].as_str().unwrap();
                 assert!(!value.is_empty() && !value.contains('_') || value.len() < 20, "{name} {value}");
             }

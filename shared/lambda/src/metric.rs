@@ -37,7 +37,8 @@ pub struct Metric {
     pub event: &'static str,
     /// What a line adds.
     pub value: Amount,
-    /// A dimension besides the stack: its name, and the field of the line that has its value.
+    /// A dimension besides the stack: its name, and the field of the line that has its value. The metric is
+    /// counted with and without it, so one alarm can watch all values.
     pub dimension: Option<(&'static str, &'static str)>,
     /// What it measures, for the documentation.
     pub meaning: &'static str,
@@ -172,15 +173,15 @@ impl MetricFormat {
         let mut members = Map::from_iter([(STACK.to_owned(), json!(self.stack))]);
         let mut directives = Vec::new();
         for (metric, amount) in recorded {
-            let mut dimensions = vec![STACK];
+            let mut dimensions = vec![vec![STACK]];
             if let Some((name, field)) = metric.dimension {
-                dimensions.push(name);
+                dimensions.push(vec![STACK, name]);
                 members.insert(name.to_owned(), json!(line.text(field).unwrap_or("none")));
             }
             members.insert(metric.name.to_owned(), json!(amount));
             directives.push(json!({
                 "Namespace": NAMESPACE,
-                "Dimensions": [dimensions],
+                "Dimensions": dimensions,
                 "Metrics": [{ "Name": metric.name, "Unit": metric.value.unit() }],
             }));
         }
@@ -312,11 +313,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dimension_has_the_value_of_its_field() {
+    fn a_metric_with_a_dimension_is_counted_with_and_without_it() {
         let lines =
             lines(|| tracing::error!(event = "sending_paused", cause = "carrier_down", "sending paused"));
         assert_eq!(lines[0]["Cause"], "carrier_down");
-        assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack", "Cause"]]));
+        assert_eq!(
+            lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
+            json!([["Stack"], ["Stack", "Cause"]])
+        );
     }
 
     #[test]

@@ -11,8 +11,13 @@ use std::{
 };
 
 use inbound_sms::{App, handle};
-use shared_app::import::{ContactFile, ImportWorkflow, SliceLimits, SliceOutcome};
-use shared_aws::{import::Imports, opt_out::OptOuts, table::Table, team::AuditEvent};
+use shared_app::import::{ContactFile, ImportError, ImportWorkflow, SliceLimits, SliceOutcome};
+use shared_aws::{
+    import::Imports,
+    opt_out::OptOuts,
+    table::{StoreError, Table},
+    team::AuditEvent,
+};
 use shared_domain::{
     ids::{ImportId, UserId},
     import::{Import, ImportOptions, ImportStatus},
@@ -70,8 +75,12 @@ async fn run(table: &Table, inbox: &TestInbox, import: &Import, content: &[u8], 
     loop {
         let file = ContactFile { etag: "\"1\"".into(), content: content.to_vec() };
         let slice = imports.run_slice(stored().await, ready(Ok(file)), clock::now, clock::entropy());
-        if slice.await.unwrap() == SliceOutcome::Over {
-            return stored().await;
+        match slice.await {
+            Ok(SliceOutcome::Over) => return stored().await,
+            Ok(_) => {}
+            // The queue delivers the slice again, and it continues where it was.
+            Err(ImportError::Store(StoreError::Unavailable(why))) => eprintln!("a slice is repeated: {why}"),
+            Err(error) => panic!("{error}"),
         }
     }
 }
