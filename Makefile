@@ -73,6 +73,15 @@ outages: ## Outages with killed functions, and rotations of the secrets, on thei
 	$(call headline,Outages and rotations over real processes)
 	$(CLOUD) exec -- cargo test --workspace --test outages -- --nocapture
 
+# SOCKETS= is the number of connections. The limit keeps the emulator from starting a process for each
+# connection that ends.
+.PHONY: live
+live: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
+live: export STATE_DIR ?= .local/live
+live: ## Measures live events: 2,000 connections, and the way from a webhook to a frame (SOCKETS=2000)
+	$(call headline,Live events)
+	$(CLOUD) exec -- cargo test --workspace --bench live -- --nocapture --test-threads 1
+
 .PHONY: console-types
 console-types: $(TOOLS)/.ready ## Types of the console's modules, and its vendored files
 	$(call headline,Types of the console)

@@ -34,7 +34,6 @@ mod opt_out;
 mod out_of_office;
 mod pace;
 mod realtime;
-mod realtime_load;
 mod registration;
 mod retries;
 mod segments;

@@ -1,16 +1,10 @@
-//! Measurements of live events. They take minutes and much memory, so they run only by name:
-//!
-//! ```text
-//! LAMBDA_ACCOUNT_CONCURRENCY=12 python3 infra/local/cloud.py exec -- \
-//!     cargo test --workspace --test journeys -- --ignored realtime_load --nocapture
-//! ```
-//!
-//! The limit keeps the emulator from starting a process for each connection that ends.
+//! Measurements of live events on a local cloud. They take minutes and much memory, so only `make live` runs
+//! them.
 
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use product_tests::{Phone, Stack, TestTeam};
+use product_tests::{Phone, Socket, Stack, TestTeam};
 use serde_json::{Value, json};
 use shared_aws::{
     event::{EventLog, EventsTopic},
@@ -27,8 +21,6 @@ use shared_domain::{
 };
 use shared_lambda::clock::now;
 use tokio::time::timeout;
-
-use crate::realtime::Socket;
 
 const SOCKETS_PER_USER: usize = 10;
 const FRAME_TIMEOUT: Duration = Duration::from_mins(2);
@@ -55,7 +47,6 @@ async fn renamed(socket: &mut Socket, inbox: &str, name: &str) -> Instant {
 
 /// The product against the emulator's own fan-out of the same frames, in one run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "opens 2,000 connections"]
 async fn one_event_reaches_two_thousand_connections_within_twice_the_time_of_a_bare_fan_out() {
     let stack = Stack::open();
     let count: usize = std::env::var("SOCKETS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
@@ -116,7 +107,6 @@ async fn one_event_reaches_two_thousand_connections_within_twice_the_time_of_a_b
 
 /// A webhook of the carrier to the frame of its message, against the path from the topic to a frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures for a minute"]
 async fn a_frame_follows_its_webhook_within_one_and_a_half_times_the_bare_path() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "Latency", "amelia").await;

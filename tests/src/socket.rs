@@ -1,0 +1,82 @@
+//! Live events over a WebSocket.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use crate::Client;
+
+/// Longer than a cold start of each function on the way.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+/// Requests a ticket.
+pub async fn ticket(user: &Client) -> Value {
+    user.send("/v1/realtime-tickets", json!({})).await.expect(201)
+}
+
+impl Socket {
+    /// Opens a connection. `None` if the handshake is refused.
+    pub async fn open(ticket: &Value) -> Option<Self> {
+        let text = |name: &str| ticket[name].as_str().expect("a text");
+        let connected = connect_async(format!("{}?ticket={}", text("url"), text("ticket"))).await;
+        let mut socket = Self(connected.ok()?.0);
+        let mut ready = socket.next().await.expect("a first frame");
+        while ready["type"] != "ready" {
+            // An event can overtake it. The feed that is read then has that event.
+            ready = socket.next().await.expect("a ready frame");
+        }
+        assert!(ready["cursor"].is_string(), "{ready}");
+        Some(socket)
+    }
+
+    /// Opens a connection with a new ticket of the user.
+    pub async fn of(user: &Client) -> Self {
+        Self::open(&ticket(user).await).await.expect("the ticket is valid")
+    }
+
+    /// Returns the next frame. `None` after the end of the connection.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            match timeout(FRAME_TIMEOUT, self.0.next()).await.expect("a frame within a moment")? {
+                Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("JSON")),
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Returns the next event of an inbox or team with this type.
+    pub async fn event(&mut self, id: &str, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await.expect("an open connection");
+            let event = &frame["event"];
+            if event["type"] == kind && (event["inboxId"] == id || event["teamId"] == id) {
+                return event.clone();
+            }
+        }
+    }
+
+    /// Sends a frame.
+    pub async fn send(&mut self, frame: &str) {
+        self.0.send(Message::text(frame)).await.expect("an open connection");
+    }
+
+    /// Reads until the connection ends. Returns the events of an inbox and the code of the end.
+    pub async fn rest(&mut self, inbox: &str) -> (usize, Option<Value>) {
+        let (mut events, mut code) = (0, None);
+        while let Some(frame) = self.next().await {
+            events += usize::from(frame["event"]["inboxId"] == inbox);
+            if frame["type"] == "close" {
+                code = Some(frame["code"].clone());
+            }
+        }
+        (events, code)
+    }
+}
