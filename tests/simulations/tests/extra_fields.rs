@@ -32,6 +32,11 @@ const EXTRA_FIELDS: [&str; 18] = [
     "createdAt",
 ];
 
+/// Characters of a number's sid at Twilio.
+const SID_LENGTH: usize = 34;
+/// Characters of the secret of a webhook endpoint: the prefix, and 32 bytes in base64.
+const SECRET_LENGTH: usize = 50;
+
 /// Adds every extra field that the route does not define.
 fn with_extra_fields(body: &Value, route: &Route) -> Value {
     let mut body = body.clone();
@@ -82,13 +87,16 @@ async fn call_all(change: impl Fn(&Value, &Route) -> Option<Value>) -> (BTreeMap
         let event = Event::new(route.key, &pairs).user(ORGANIZATION, OWNER).json(&body);
         succeeded += usize::from(api.call(&event).await.status < 300);
     }
-    // The sid of the purchased number is random.
-    let without_sid = |item: String| match item.find("PN") {
-        Some(at) if item.len() > at + 34 => format!("{}{}", &item[..at], &item[at + 34..]),
+    // The sid of the purchased number and the secret of the webhook endpoint are random.
+    let without = |item: String, start: &str, length: usize| match item.find(start) {
+        Some(at) if item.len() > at + length => format!("{}{}", &item[..at], &item[at + length..]),
         _ => item,
     };
     let items = api.app.engine.items().await.into_iter();
-    let items = items.map(|(key, item)| (key, without_entropy(&without_sid(item))));
+    let items = items.map(|(key, item)| {
+        let item = without(without(item, "PN", SID_LENGTH), "whsec_", SECRET_LENGTH);
+        (key, without_entropy(&item))
+    });
     (items.collect(), succeeded)
 }
 
