@@ -1,7 +1,7 @@
 //! The feed of events: what a screen that polls gets of the changes of others.
 
 use product_tests::{
-    Client, ConversationRef, Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, client, eventually,
+    Client, ConversationRef, EVENT_TIMEOUT, Phone, SharedInbox, Stack, TestTeam, client, eventually,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ impl Screen {
     async fn wait_for(&mut self, id: &str, types: &[&str]) -> Vec<Value> {
         let mut seen = Vec::new();
         let belongs = |event: &Value| event.get("inboxId").unwrap_or(&event["teamId"]) == id;
-        eventually(&types.join(", "), WAIT_TIMEOUT, async || {
+        eventually(&types.join(", "), EVENT_TIMEOUT, async || {
             seen.extend(self.poll().await.into_iter().filter(belongs));
             let find = |kind: &&str| seen.iter().find(|event| event["type"] == **kind).cloned();
             types.iter().map(find).collect::<Option<Vec<_>>>()

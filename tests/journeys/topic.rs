@@ -1,6 +1,6 @@
 //! The topic of events, with a queue of another system that subscribes to it.
 
-use product_tests::{Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, eventually};
+use product_tests::{EVENT_TIMEOUT, Phone, SharedInbox, Stack, TestTeam, eventually};
 use serde_json::{Value, json};
 
 /// A FIFO queue that gets the events that a filter policy selects.
@@ -31,7 +31,7 @@ impl<'a> Subscriber<'a> {
     /// Receives and deletes messages until there are this many. Returns all of them.
     async fn wait_for(&mut self, count: usize) -> &[Value] {
         let sqs = self.stack.operator().aws.sqs();
-        eventually("published events", 3 * WAIT_TIMEOUT, async || {
+        eventually("published events", EVENT_TIMEOUT, async || {
             let request = sqs.receive_message().queue_url(&self.queue_url).max_number_of_messages(10);
             let received = request.send().await.expect("messages").messages.unwrap_or_default();
             for message in received {

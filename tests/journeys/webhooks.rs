@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use product_tests::{Client, ConversationRef, Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, eventually};
+use product_tests::{
+    Client, ConversationRef, EVENT_TIMEOUT, Phone, SharedInbox, Stack, TestTeam, eventually,
+};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use test_kit::webhook_receiver::{Behavior, Received, WebhookReceiver};
@@ -36,7 +38,7 @@ impl Endpoint {
 
     /// Waits for a delivery in this state and returns it.
     async fn delivery(&self, state: &str) -> Value {
-        eventually(&format!("a delivery that is {state}"), WAIT_TIMEOUT, async || {
+        eventually(&format!("a delivery that is {state}"), EVENT_TIMEOUT, async || {
             let page = self.user.get(&format!("{}/deliveries", self.path)).await.expect(200);
             page["items"].as_array().expect("items").iter().find(|one| one["state"] == state).cloned()
         })
@@ -50,7 +52,7 @@ impl Endpoint {
 
 /// Waits for this number of requests and returns them.
 async fn requests(receiver: &WebhookReceiver, count: usize) -> Vec<Received> {
-    eventually(&format!("{count} webhooks"), WAIT_TIMEOUT, async || {
+    eventually(&format!("{count} webhooks"), EVENT_TIMEOUT, async || {
         Some(receiver.received()).filter(|received| received.len() >= count)
     })
     .await
@@ -146,7 +148,7 @@ async fn a_failure_is_retried_and_a_receiver_that_hangs_delays_no_other_one() {
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 
     let is_retry = |received: &&Received| received.header("webhook-id") == first.header("webhook-id");
-    let retried = eventually("a retry", WAIT_TIMEOUT, async || {
+    let retried = eventually("a retry", EVENT_TIMEOUT, async || {
         failing.received().iter().filter(is_retry).nth(1).cloned()
     });
     let retried = retried.await;

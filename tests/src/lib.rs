@@ -30,4 +30,4 @@ pub use shared_carriers::twilio::signature::sign_json;
 pub use socket::Socket;
 pub use stack::{Inbox, Stack};
 pub use team::{SharedInbox, TestTeam};
-pub use wait::{WAIT_TIMEOUT, eventually};
+pub use wait::{EVENT_TIMEOUT, WAIT_TIMEOUT, eventually};

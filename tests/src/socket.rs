@@ -1,16 +1,11 @@
 //! Live events over a WebSocket.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use crate::Client;
-
-/// Longer than a cold start of each function on the way.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::{Client, EVENT_TIMEOUT};
 
 /// An open connection.
 #[derive(Debug)]
@@ -44,7 +39,7 @@ impl Socket {
     /// Returns the next frame. `None` after the end of the connection.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
-            match timeout(FRAME_TIMEOUT, self.0.next()).await.expect("a frame within a moment")? {
+            match timeout(EVENT_TIMEOUT, self.0.next()).await.expect("a frame in time")? {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("JSON")),
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}

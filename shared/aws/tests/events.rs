@@ -163,6 +163,28 @@ async fn racing_writers_that_crash_leave_no_gap_and_store_each_event_once() {
     }
 }
 
+/// An hour late, a writer stores a change of each second. It reads the events of the last seconds before a
+/// change, and not all that it stored within the hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_behind_in_a_team_reads_a_few_events() {
+    const CHANGES: usize = 100;
+    let stores = TestStores::start().await;
+    let late = START + Duration::from_hours(1);
+    let change = |record: usize| NewEvent {
+        scope: team_scope(),
+        ..event(record, START + Duration::from_secs(record as u64))
+    };
+    let changes: Vec<_> = (0..CHANGES).map(change).collect();
+    let appended = EventLog::new(stores.table()).append(&team_scope(), &changes, late).await;
+    assert!(appended.failure.is_none());
+
+    let two_pages_an_event_and_the_newest_number = 4;
+    let log = EventLog::new(stores.crashing_table(two_pages_an_event_and_the_newest_number));
+    let next = log.append(&team_scope(), &[change(CHANGES)], late).await;
+    assert!(next.failure.is_none(), "{:?}", next.failure);
+    assert_eq!(next.stored[0].sequence, CHANGES as u64 + 1);
+}
+
 /// DynamoDB deletes expired items in no order.
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_continue_after_events_have_expired() {

@@ -159,6 +159,10 @@ impl EventLog {
     }
 
     /// Returns the events that were stored since a time, and when the newest event was stored.
+    ///
+    /// All events of a team are changes of one partition, whose records come in their order. There, an event
+    /// of an earlier change was stored before all attempts for later ones, and the read ends at it. Without
+    /// that end, a writer that is behind would read all that it wrote since, and fall further behind.
     async fn stored_since(
         &self,
         scope: &EventScope,
@@ -174,7 +178,8 @@ impl EventLog {
             let row: EventRow = from_item(item?)?;
             tail.newest = tail.newest.max(row.sequence()?);
             newest_at = newest_at.max(Some(row.written_at));
-            if row.written_at < since {
+            let is_of_an_earlier_change = matches!(scope, EventScope::Team { .. }) && row.at < since;
+            if row.written_at < since || is_of_an_earlier_change {
                 break;
             }
             tail.numbers.insert(row.id.clone(), row.sequence()?);
