@@ -18,7 +18,7 @@ export interface SubscribeOptions {
   onUpdate: (update: EventUpdate) => void;
   /** Called when the viewers of a conversation changed. */
   onViewers?: (viewers: Viewers) => void;
-  /** Called when the connection is lost, and when it is there again. Meanwhile, the feed is polled. */
+  /** Called when the connection is lost, and when it is open again. In between, the feed is polled. */
   onConnection?: (isConnected: boolean) => void;
   /** Called once if the API refuses the user. The subscription has ended then. */
   onError?: (error: unknown) => void;

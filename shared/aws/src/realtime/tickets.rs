@@ -15,7 +15,7 @@ use crate::table::{
     requests::{Conditional, Table},
 };
 
-/// What a ticket stands for.
+/// The connection that a ticket opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     pub organization: OrganizationId,
@@ -56,7 +56,7 @@ impl Tickets {
         self.table.put(keys::ticket(secret), &row).await
     }
 
-    /// Returns what a ticket stands for and deletes it, so that it is valid once. `None` if it is unknown,
+    /// Returns what a ticket opens and deletes it, so that it is valid once. `None` if it is unknown,
     /// used or expired.
     pub async fn redeem(&self, secret: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
         let now = attribute(&now)?;
