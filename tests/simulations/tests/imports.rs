@@ -68,9 +68,12 @@ async fn run(table: &Table, inbox: &TestInbox, import: &Import, content: &[u8], 
     let limits = SliceLimits::default();
     let limits = SliceLimits { units_per_second: limits.units_per_second / slowness, ..limits };
     let imports = ImportWorkflow::new(table, limits);
-    let stored = async || {
-        let stored = Imports::new(inbox.table()).get(inbox.inbox().team_key(), &import.id).await;
-        stored.unwrap().unwrap()
+    // The queue delivers a slice again that failed because the table was busy, and it continues where it was.
+    let stored = async || loop {
+        match Imports::new(inbox.table()).get(inbox.inbox().team_key(), &import.id).await {
+            Err(StoreError::Unavailable(why)) => eprintln!("the import is read again: {why}"),
+            stored => return stored.unwrap().unwrap(),
+        }
     };
     loop {
         let file = ContactFile { etag: "\"1\"".into(), content: content.to_vec() };
@@ -78,7 +81,6 @@ async fn run(table: &Table, inbox: &TestInbox, import: &Import, content: &[u8], 
         match slice.await {
             Ok(SliceOutcome::Over) => return stored().await,
             Ok(_) => {}
-            // The queue delivers the slice again, and it continues where it was.
             Err(ImportError::Store(StoreError::Unavailable(why))) => eprintln!("a slice is repeated: {why}"),
             Err(error) => panic!("{error}"),
         }
