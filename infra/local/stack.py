@@ -24,6 +24,7 @@ from processes import Child
 from settings import Settings
 
 HEALTH_TIMEOUT = 20  # seconds
+SHOWN_ERRORS = 10
 EMPTY = {"users": [], "machines": [], "inboxes": []}
 
 
@@ -39,9 +40,16 @@ class Ready:
 def run(command: list[str] | None, settings: Settings) -> int:
     """Runs until a signal comes, or until `command` ends. Returns the exit code."""
     with contextlib.ExitStack() as cleanup:
-        ready = _start(settings, cleanup)
+        try:
+            ready = _start(settings, cleanup)
+        except CloudError:
+            _show_errors(settings)
+            raise
         if command is not None:
-            return _run_command(command, ready, cleanup)
+            code = _run_command(command, ready, cleanup)
+            if code:
+                _show_errors(settings)
+            return code
         print(_ready_message(ready.document, ready.file, is_simulated=settings.carrier_url is None), flush=True)
         return _watch(ready.children)
 
@@ -60,7 +68,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     file = settings.state / "stack.json"
     cleanup.callback(file.unlink, missing_ok=True)
     file.unlink(missing_ok=True)
-    log = settings.state / "product.log"
+    log = _product_log(settings)
     log.write_bytes(b"")
 
     binaries = template.binaries(template.load())
@@ -139,6 +147,20 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     _write(file, document)
     progress("ready")
     return Ready(children, document, file)
+
+
+def _product_log(settings: Settings) -> Path:
+    return settings.state / "product.log"
+
+
+def _show_errors(settings: Settings) -> None:
+    """Shows the last errors that the functions have logged."""
+    log = _product_log(settings)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    errors = [line for line in lines if '"level":"ERROR"' in line]
+    if errors:
+        progress(f"the last errors of the functions, from {log}:")
+        print(*errors[-SHOWN_ERRORS:], sep="\n", file=sys.stderr, flush=True)
 
 
 def _carrier_parameters(url: str, media_hosts: str | None) -> dict[str, str]:
