@@ -88,11 +88,16 @@ impl Fixture {
         self.open_at(connection, user, now()).await
     }
 
-    async fn open_at(&self, connection: &str, user: &str, at: Timestamp) -> Socket<'_> {
+    async fn connect(&self, connection: &str, user: &str, at: Timestamp) -> Socket<'_> {
         let ticket = self.ticket(user).await;
         let context = self.authorize(connection, &ticket, at).await.expect("the ticket is valid");
         let socket = Socket { fixture: self, connection: connection.into(), context };
         assert_eq!(socket.route("CONNECT", "", at).await, json!({ "statusCode": 200 }));
+        socket
+    }
+
+    async fn open_at(&self, connection: &str, user: &str, at: Timestamp) -> Socket<'_> {
+        let socket = self.connect(connection, user, at).await;
         self.deliver(self.queue.drain(), at).await;
         assert_eq!(socket.frames()[0]["type"], "ready");
         socket
@@ -186,6 +191,25 @@ async fn a_member_gets_ready_and_then_each_event_with_its_data() {
     assert_eq!((&event["type"], &event["data"]["name"]), (&json!("inbox.changed"), &json!("Admissions")));
     assert_eq!((&event["inboxId"], &event["sequence"]), (&json!("inb_1"), &json!(1)));
     assert_eq!(bob.frames(), [] as [Value; 0], "not a member of the inbox");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_frame_comes_before_ready() {
+    let fixture = Fixture::start().await;
+    let types = |socket: &Socket<'_>| -> Vec<_> {
+        socket.frames().iter().map(|frame| frame["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let (by_event, by_ping) =
+        (fixture.connect("a", "ada", now()).await, fixture.connect("b", "ada", now()).await);
+    by_ping.send(json!({ "type": "ping" }), now()).await;
+    assert_eq!(types(&by_ping), ["ready", "pong"]);
+    fixture.deliver(vec![fixture.inbox_event().await], now()).await;
+    assert_eq!(
+        (types(&by_event), types(&by_ping)),
+        (vec!["ready".into(), "event".into()], vec!["event".into()])
+    );
+    fixture.deliver(fixture.queue.drain(), now()).await;
+    assert_eq!((types(&by_event).len(), types(&by_ping).len()), (0, 0), "ready was sent before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

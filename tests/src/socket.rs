@@ -22,11 +22,8 @@ impl Socket {
         let text = |name: &str| ticket[name].as_str().expect("a text");
         let connected = connect_async(format!("{}?ticket={}", text("url"), text("ticket"))).await;
         let mut socket = Self(connected.ok()?.0);
-        let mut ready = socket.next().await.expect("a first frame");
-        while ready["type"] != "ready" {
-            // An event can overtake it. The feed that is read then has that event.
-            ready = socket.next().await.expect("a ready frame");
-        }
+        let ready = socket.next().await.expect("a first frame");
+        assert_eq!(ready["type"], "ready", "{ready}");
         assert!(ready["cursor"].is_string(), "{ready}");
         Some(socket)
     }

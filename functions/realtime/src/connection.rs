@@ -40,12 +40,13 @@ pub(crate) async fn authorize(app: &App, event: &SocketEvent, now: Timestamp) ->
         connection: connection.clone(),
         owner: ticket.owner,
         token_expires_at: ticket.token_expires_at,
+        cursor: ticket.cursor,
     };
     let Some(place) = app.sockets.open(&ticket.organization, &ticket.user, &socket, now).await? else {
         tracing::info!(event = "socket_refused", "user has too many connections");
         return Ok(event.policy(None));
     };
-    app.queue.greet(&Greeting { connection, cursor: ticket.cursor }).await?;
+    app.queue.greet(&Greeting { place: place.clone(), connection }).await?;
     Ok(event.policy(Some(Caller::new(&place, ticket.name))))
 }
 
@@ -80,6 +81,7 @@ async fn handle_frame(
     if socket.token_expires_at <= now && !is_refresh() {
         return app.close(&socket, CloseCode::SignedOut, now).await;
     }
+    app.greet(&socket).await?;
     match event.frame() {
         Some(ClientFrame::Ping) => {
             app.send(connection, &ServerFrame::Pong).await?;

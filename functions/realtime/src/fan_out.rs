@@ -64,11 +64,15 @@ fn retry(response: &mut SqsBatchResponse, id: String, error: &dyn std::fmt::Disp
     response.batch_item_failures.push(failure);
 }
 
-/// Sends the first frame. It waits for the end of the handshake. A client that gave up gets none.
+/// Sends the first frame of a connection. It waits for the end of the handshake. A client that gave up gets
+/// none.
 async fn greet(app: &App, greeting: &Greeting) -> Result<(), Error> {
-    let frame = ServerFrame::Ready { cursor: greeting.cursor.clone() };
+    let stored = app.sockets.get(&greeting.place).await?;
+    let Some(socket) = stored.filter(|socket| socket.connection == greeting.connection) else {
+        return Ok(());
+    };
     for _ in 0..GREETING_ATTEMPTS {
-        if app.send(&greeting.connection, &frame).await? == PushOutcome::Sent {
+        if app.greet(&socket).await? == PushOutcome::Sent {
             return Ok(());
         }
         tokio::time::sleep(GREETING_PAUSE).await;

@@ -21,6 +21,17 @@ impl App {
         self.pusher.send(connection, &frame.text()).await
     }
 
+    /// Sends the first frame of a connection, unless it was sent before. Everything that sends a frame to a
+    /// connection calls this first, so the first frame comes before all others. It can come twice.
+    pub(crate) async fn greet(&self, socket: &Socket) -> Result<PushOutcome, Error> {
+        let Some(cursor) = socket.greeting.clone() else { return Ok(PushOutcome::Sent) };
+        let outcome = self.send(&socket.connection, &ServerFrame::Ready { cursor }).await?;
+        if outcome == PushOutcome::Sent {
+            self.sockets.mark_greeted(&socket.place, &socket.connection).await?;
+        }
+        Ok(outcome)
+    }
+
     /// Tells the client why, then closes the connection.
     pub(crate) async fn end(&self, connection: &str, code: CloseCode) -> Result<(), Error> {
         self.send(connection, &ServerFrame::Close { code }).await?;
@@ -47,20 +58,17 @@ impl App {
     ) -> Vec<String> {
         let sends = frames.into_iter().map(|(socket, frames)| {
             Box::pin(async move {
-                for frame in frames {
-                    match self.pusher.send(&socket.connection, &frame).await {
-                        Ok(PushOutcome::Sent) => {}
-                        Ok(PushOutcome::Gone) => {
-                            self.forget(socket, now).await;
-                            return None;
-                        }
-                        Err(error) => {
-                            tracing::warn!(event = "frame_not_sent", %error, "frame not sent");
-                            return Some(socket.connection.clone());
-                        }
+                match self.send_to(socket, &frames).await {
+                    Ok(PushOutcome::Sent) => None,
+                    Ok(PushOutcome::Gone) => {
+                        self.forget(socket, now).await;
+                        None
+                    }
+                    Err(error) => {
+                        tracing::warn!(event = "frame_not_sent", %error, "frame not sent");
+                        Some(socket.connection.clone())
                     }
                 }
-                None
             })
         });
         stream::iter(sends)
@@ -68,6 +76,17 @@ impl App {
             .filter_map(async |failed| failed)
             .collect()
             .await
+    }
+
+    async fn send_to(&self, socket: &Socket, frames: &[Arc<str>]) -> Result<PushOutcome, Error> {
+        let mut outcome = self.greet(socket).await?;
+        for frame in frames {
+            if outcome == PushOutcome::Gone {
+                break;
+            }
+            outcome = self.pusher.send(&socket.connection, frame).await?;
+        }
+        Ok(outcome)
     }
 
     /// Removes a connection that is gone. The client does not have to say goodbye, so this may be the only

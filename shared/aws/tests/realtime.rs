@@ -10,7 +10,12 @@ use crate::support::{START, TestStores, shared_inbox};
 
 fn socket(connection: usize) -> NewSocket {
     let token_expires_at = START + Duration::from_hours(1);
-    NewSocket { connection: format!("connection-{connection}"), owner: false, token_expires_at }
+    NewSocket {
+        connection: format!("connection-{connection}"),
+        owner: false,
+        token_expires_at,
+        cursor: "cursor".into(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

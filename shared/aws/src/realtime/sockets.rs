@@ -25,7 +25,7 @@ pub const MAX_SOCKETS_PER_USER: u8 = 10;
 const MAX_SOCKET_AGE: Duration = Duration::from_mins(130);
 
 /// The place of a connection among those of its user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub organization: OrganizationId,
     pub user: UserId,
@@ -50,6 +50,8 @@ pub struct NewSocket {
     pub owner: bool,
     /// No frame is sent after this time.
     pub token_expires_at: Timestamp,
+    /// The position in the feed that its first frame contains.
+    pub cursor: String,
 }
 
 /// A connection.
@@ -60,6 +62,8 @@ pub struct Socket {
     pub owner: bool,
     pub connected_at: Timestamp,
     pub token_expires_at: Timestamp,
+    /// The cursor of its first frame, until that frame was sent.
+    pub greeting: Option<String>,
     pub view: Option<View>,
 }
 
@@ -74,6 +78,8 @@ struct SocketRow {
     owner: bool,
     at: Timestamp,
     exp: Timestamp,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    greeting: Option<String>,
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     view: Option<View>,
     ttl: i64,
@@ -100,6 +106,7 @@ impl SocketRow {
             owner: self.owner,
             connected_at: self.at,
             token_expires_at: self.exp,
+            greeting: self.greeting,
             view: self.view,
         })
     }
@@ -167,6 +174,7 @@ impl Sockets {
                 owner: socket.owner,
                 at: now,
                 exp: socket.token_expires_at,
+                greeting: Some(socket.cursor.clone()),
                 view: None,
                 ttl: (now + MAX_SOCKET_AGE).seconds(),
             };
@@ -195,6 +203,18 @@ impl Sockets {
             Conditional::Done(item) => from_item::<SocketRow>(item)?.socket(&place.organization).map(Some),
             Conditional::Failed(_) => Ok(None),
         }
+    }
+
+    /// Records that the first frame was sent. Does nothing if another connection has the place.
+    pub async fn mark_greeted(&self, place: &Place, connection: &str) -> Result<(), StoreError> {
+        let connection = text(connection);
+        let updated = self.table.update_if(keys::socket(place), |update| {
+            update
+                .update_expression("REMOVE g")
+                .condition_expression("c = :connection")
+                .expression_attribute_values(":connection", connection)
+        });
+        updated.await.map(drop)
     }
 
     /// Sets the end of the token. Returns `false` if the connection is not stored.

@@ -5,16 +5,16 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidJob, Queue, QueueError};
-use crate::clients::client::Aws;
+use crate::{clients::client::Aws, realtime::Place};
 
 /// A connection that waits for its first frame. It cannot be sent during the handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Greeting {
+    #[serde(flatten)]
+    pub place: Place,
     /// API Gateway's id of the connection.
     #[serde(rename = "connectionId")]
     pub connection: String,
-    /// The position in the feed.
-    pub cursor: String,
 }
 
 impl Greeting {
