@@ -1,11 +1,12 @@
 """The process of the emulator: ministack, with changes to its internal functions.
 
-Three let the local stack be observed and used:
+Four let the local stack be deployed, observed and used:
 
 - Each line that a function writes is appended to PRODUCT_LOG at once. ministack shows the lines only in
   CloudWatch Logs, and only after the invocation.
 - Each permission that a role uses is written to RIGHTS_LOG once, as a line of JSON. A test compares them with
   the permissions that the template grants.
+- A stack can have saved queries of CloudWatch Logs, which are not stored.
 - An allowed CORS origin can have any port (`http://localhost:*`), as in S3.
 
 The others make it as strict as AWS:
@@ -221,5 +222,10 @@ if __name__ == "__main__":
     provisioners._sm_secret_string = with_excluded_punctuation(provisioners._sm_secret_string)
     tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
     tables["update"] = with_one_index_change(tables["update"])
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": lambda logical_id, properties, stack: (f"{stack}-{logical_id}", {}),
+        "update": lambda physical_id, *properties: (physical_id, {}),
+        "delete": lambda physical_id, properties: None,
+    }
     scheduler._SCHEDULE_TICK_INTERVAL = eventbridge._SCHEDULER_TICK_INTERVAL = 1
     app.main()
