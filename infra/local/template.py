@@ -49,7 +49,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 def load() -> dict:
     """Returns template.yaml as plain data, with its loops expanded."""
-    template = _expand_loops(yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader))
+    template = _expand_json(_expand_loops(yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)))
     template["Transform"].remove("AWS::LanguageExtensions")
     return template
 
@@ -69,6 +69,32 @@ def _expand_loops(node):
         else:
             expanded[key] = _expand_loops(value)
     return expanded
+
+
+def _expand_json(node):
+    """Replaces `Fn::ToJsonString` by a `Fn::Sub` of the same text."""
+    if isinstance(node, list):
+        return [_expand_json(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "Fn::ToJsonString" in node:
+        return {"Fn::Sub": json.dumps(_as_text(node["Fn::ToJsonString"]), ensure_ascii=False)}
+    return {key: _expand_json(value) for key, value in node.items()}
+
+
+def _as_text(node):
+    """Replaces references by their variables in `Fn::Sub`."""
+    if isinstance(node, str):
+        return node.replace("${", "${!")
+    if isinstance(node, list):
+        return [_as_text(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "Ref" in node:
+        return f"${{{node['Ref']}}}"
+    if "Fn::Sub" in node:
+        return node["Fn::Sub"]
+    return {key: _as_text(value) for key, value in node.items()}
 
 
 def _replace(identifier: str, item: str, node):
