@@ -208,15 +208,21 @@ def _authorizer(api: str, name: str, definition: dict) -> dict:
     }
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
 def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
     integration = operation["x-amazon-apigateway-integration"]
     if integration["type"] != "aws_proxy":
         raise CloudError(f"the local cloud supports only function integrations; {key} has {integration['type']}")
-    name = f"{api}Route{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+    name = f"{api}Route{_digest(key)}"
+    # One for each function: CloudFormation allows 500 resources.
+    target = f"{api}Integration{_digest(json.dumps(integration['uri']))}"
     route = {
         "ApiId": {"Ref": api},
         "RouteKey": key,
-        "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]},
+        "Target": {"Fn::Join": ["/", ["integrations", {"Ref": target}]]},
     }
     for requirement in operation.get("security", []):
         for authorizer, scopes in requirement.items():
@@ -224,7 +230,7 @@ def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
                 route["AuthorizationType"] = "JWT"
                 route["AuthorizationScopes"] = scopes
                 route["AuthorizerId"] = {"Ref": f"{api}Authorizer{authorizer}"}
-    resources[f"{name}Integration"] = {
+    resources[target] = {
         "Type": "AWS::ApiGatewayV2::Integration",
         "Properties": {
             "ApiId": {"Ref": api},
