@@ -15,7 +15,7 @@ use inboxctl::{
     secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
     token::{self, TokenRequest},
-    user::{self, NewUser},
+    user::{self, NewUser, UserRemoval},
 };
 use serde_json::{Value, json};
 use shared_aws::clients::{Bucket, Stack};
@@ -85,6 +85,8 @@ enum OrganizationCommand {
 enum UserCommand {
     /// Adds a user and sends an invitation
     Create(NewUser),
+    /// Removes a user from the organization with all memberships and locks
+    Remove(UserRemoval),
 }
 
 #[derive(Subcommand)]
@@ -175,6 +177,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
             json!({ "items": organization::list(&operator).await? })
         }
         Command::User(UserCommand::Create(new)) => json!(user::create(&operator, new).await?),
+        Command::User(UserCommand::Remove(removal)) => {
+            let confirm = || confirm("Remove the user with all memberships?");
+            json!(user::remove(&operator, removal, confirm).await?)
+        }
         Command::Machine(MachineCommand::Create(new)) => json!(machine::create(&operator, new).await?),
         Command::Number(NumberCommand::Adopt(adoption)) => {
             let carrier = Carrier::of_stack(&aws, &stack).await?;

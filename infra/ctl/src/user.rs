@@ -2,8 +2,18 @@
 
 use clap::Args;
 use serde::Serialize;
-use shared_aws::clients::DirectoryUser;
-use shared_domain::{ids::UserId, settings, user::User};
+use shared_aws::{
+    clients::DirectoryUser,
+    conversation::Locks,
+    inbox::Inboxes,
+    team::{AuditEvent, Organization, TeamMembers, UserProfile},
+};
+use shared_domain::{
+    ids::{InboxId, UserId},
+    keys::TeamKey,
+    settings,
+    user::{User, UserRef},
+};
 
 use crate::{Error, Operator, organization};
 
@@ -81,6 +91,129 @@ pub async fn create(operator: &Operator, new: &NewUser) -> Result<CreatedUser, E
         invited,
         created,
     })
+}
+
+/// A user to remove.
+#[derive(Debug, Clone, Args)]
+pub struct UserRemoval {
+    /// ID of the organization
+    #[arg(long)]
+    pub organization: String,
+    /// ID of the user
+    #[arg(long)]
+    pub id: String,
+    /// ID of the owner who takes the place of the owner that the organization names
+    #[arg(long)]
+    pub successor: Option<String>,
+    /// Removes the user without a question
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A removed user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovedUser {
+    pub organization_id: String,
+    pub user_id: String,
+    /// `false` if there was no such user.
+    pub removed: bool,
+    /// Locks that the user held.
+    pub released_locks: usize,
+}
+
+/// Removes a user from an organization: ends an ownership, the sign-in and all memberships, and releases the
+/// locks. The last owner is not removed. A command that stopped halfway is completed by the next one.
+/// `confirm` asks the operator.
+pub async fn remove(
+    operator: &Operator,
+    removal: &UserRemoval,
+    confirm: impl FnOnce() -> bool,
+) -> Result<RemovedUser, Error> {
+    let organization = operator.organization(&removal.organization).await?;
+    let user = parse_id("id", &removal.id)?;
+    let successor = removal.successor.as_deref().map(|id| parse_id("successor", id)).transpose()?;
+    let removed = |removed, released_locks| RemovedUser {
+        organization_id: organization.id.to_string(),
+        user_id: user.to_string(),
+        removed,
+        released_locks,
+    };
+    let Some(profile) = operator.members.profile(&organization.id, &user).await? else {
+        return Ok(removed(false, 0));
+    };
+    if !removal.yes && !confirm() {
+        return Err(Error::Conflict("Nothing was removed. Confirm, or pass --yes.".into()));
+    }
+    // First, because it may be refused. The user stays until everything else is removed, so a repeated command
+    // finds what is left.
+    if profile.user.owner {
+        end_ownership(operator, &organization, &user, successor.as_ref()).await?;
+    }
+    if let Some(pool) = &operator.pool
+        && let Some(found) = pool.users.find(&profile.user.email, operator.now).await?
+        && found.is(&organization.id, &user)
+    {
+        pool.users.remove(&profile.user.email, operator.now).await?;
+    }
+    let released = leave_teams(operator, &organization, &profile).await?;
+    let event = operator.event("user.remove", user.as_str());
+    if !operator.organizations.remove_user(&organization.id, &user, &event).await? {
+        return Err(Error::Conflict(format!(
+            "The user {user} became an owner meanwhile. Run the command again."
+        )));
+    }
+    Ok(removed(true, released))
+}
+
+async fn end_ownership(
+    operator: &Operator,
+    organization: &Organization,
+    user: &UserId,
+    successor: Option<&UserId>,
+) -> Result<(), Error> {
+    // The event of the removal has the same time, so it needs another number.
+    let entropy = operator.entropy.wrapping_add(1);
+    let event = AuditEvent { entropy, ..operator.event("owner.remove", user.as_str()) };
+    let successor = successor.filter(|successor| *successor != user);
+    let ended = operator.organizations.end_ownership(&organization.id, user, successor, &event).await?;
+    if ended {
+        return Ok(());
+    }
+    let id = &organization.id;
+    Err(Error::Conflict(match successor {
+        Some(successor) => {
+            format!("{successor} is not an owner of the organization {id}. Nothing was removed.")
+        }
+        None => format!(
+            "{user} is the owner that the organization {id} names. Pass another owner with --successor. If there \
+             is none, add one with `inboxctl user create --organization {id} --owner`."
+        ),
+    }))
+}
+
+/// Ends all memberships and releases the locks. Returns how many locks there were.
+async fn leave_teams(
+    operator: &Operator,
+    organization: &Organization,
+    profile: &UserProfile,
+) -> Result<usize, Error> {
+    let (members, inboxes) = (TeamMembers::new(operator.table.clone()), Inboxes::new(operator.table.clone()));
+    let locks = Locks::new(operator.table.clone());
+    let by = UserRef { id: operator.actor.clone(), name: "Operator".into() };
+    let mut released = 0;
+    for role in &profile.teams {
+        let team = TeamKey { organization: &organization.id, team: &role.team };
+        let of_team: Vec<InboxId> = inboxes.of_team(team).await?.into_iter().map(|inbox| inbox.id).collect();
+        released += locks.break_all_of(&organization.id, &profile.user.id, &of_team, &by).await?;
+        let event = operator.event("member.remove", profile.user.id.as_str());
+        members.remove(team, profile, &event).await?;
+    }
+    Ok(released)
+}
+
+fn parse_id(argument: &'static str, id: &str) -> Result<UserId, Error> {
+    UserId::parse(id).map_err(|error| Error::Invalid { argument, expected: error.to_string() })
 }
 
 /// Returns the part of an address before the `@`, with `-` for what an ID cannot contain.

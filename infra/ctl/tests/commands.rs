@@ -12,11 +12,12 @@ use inboxctl::{
     secret::{self, Rotation},
     sending::{self, Change, SendingChange},
     token::{self, TokenRequest},
-    user::{self, NewUser},
+    user::{self, NewUser, UserRemoval},
 };
-use shared_aws::{clients, sending::SendingPauses, table::Table};
+use shared_aws::{clients, sending::SendingPauses, table::Table, team::TeamMembers};
 use shared_domain::{
-    ids::{OrganizationId, UserId},
+    ids::{OrganizationId, TeamId, UserId},
+    membership::{Role, TeamRole},
     time::Timestamp,
 };
 use test_kit::{
@@ -215,6 +216,76 @@ async fn an_owner_is_added_to_an_organization_once() {
     assert!(
         conflict(user::create(&stack.operator(6), &unknown).await).contains("no organization org_unknown")
     );
+}
+
+fn owner(organization: &str, name: &str) -> NewUser {
+    NewUser {
+        organization: organization.into(),
+        name: name.into(),
+        email: format!("{name}@clinic.example"),
+        id: None,
+        owner: true,
+        no_invitation: false,
+    }
+}
+
+fn removal(organization: &str, id: &str, successor: Option<&str>) -> UserRemoval {
+    let successor = successor.map(str::to_owned);
+    UserRemoval { organization: organization.into(), id: id.into(), successor, yes: true }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_removed_and_the_last_one_is_not() {
+    let stack = Stack::start().await;
+    let clinic = organization::create(&stack.operator(1), &clinic()).await.unwrap().organization_id;
+    let items = stack.engine.items().await;
+    for (successor, expected) in
+        [(None, "--successor"), (Some("paul"), "paul is not an owner"), (Some("olivia"), "--successor")]
+    {
+        let refused = user::remove(&stack.operator(2), &removal(&clinic, "olivia", successor), || true).await;
+        assert!(conflict(refused).contains(expected));
+        assert_eq!(stack.engine.items().await, items);
+    }
+    user::create(&stack.operator(3), &owner(&clinic, "paul")).await.unwrap();
+    let declined = UserRemoval { yes: false, ..removal(&clinic, "olivia", Some("paul")) };
+    assert!(
+        conflict(user::remove(&stack.operator(4), &declined, || false).await).contains("Nothing was removed")
+    );
+
+    let id = OrganizationId::parse(&clinic).unwrap();
+    let olivia =
+        stack.operator(5).members.user(&id, &UserId::parse("olivia").unwrap()).await.unwrap().unwrap();
+    let role = TeamRole { team: TeamId::parse("team_1").unwrap(), role: Role::Admin };
+    TeamMembers::new(stack.table()).put_role(&id, &olivia, &role).await.unwrap();
+    let removed = user::remove(&stack.operator(5), &removal(&clinic, "olivia", Some("paul")), || true).await;
+    let keys = stack.engine.keys().await;
+    assert!(keys.iter().all(|key| !key.contains("olivia")), "{keys:?}");
+    assert!(removed.unwrap().removed);
+    assert_eq!(organization::list(&stack.operator(6)).await.unwrap()[0].owner_id, "paul");
+    assert_eq!(stack.pool.attribute("olivia@clinic.example", "sub"), None, "no longer in the pool");
+    let again = user::remove(&stack.operator(7), &removal(&clinic, "olivia", None), || true).await.unwrap();
+    assert!(!again.removed);
+    assert!(
+        conflict(user::remove(&stack.operator(8), &removal(&clinic, "paul", None), || true).await)
+            .contains("paul")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_owners_who_are_removed_at_once_one_stays() {
+    let stack = Stack::start().await;
+    let clinic = organization::create(&stack.operator(1), &clinic()).await.unwrap().organization_id;
+    user::create(&stack.operator(2), &owner(&clinic, "paul")).await.unwrap();
+    let (one, other) = (stack.operator(3), stack.operator(4));
+    let (first, second) =
+        (removal(&clinic, "olivia", Some("paul")), removal(&clinic, "paul", Some("olivia")));
+    let (first, second) =
+        tokio::join!(user::remove(&one, &first, || true), user::remove(&other, &second, || true));
+    assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
+    let named = organization::list(&one).await.unwrap().remove(0).owner_id;
+    let id = OrganizationId::parse(&clinic).unwrap();
+    let left = one.members.user(&id, &UserId::parse(&named).unwrap()).await.unwrap();
+    assert!(left.is_some_and(|left| left.owner), "{named} is an owner");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Organizations, which only the operator creates. Their names are unique in the stack.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{OrganizationId, UserId},
@@ -21,7 +22,7 @@ use crate::{
 pub struct Organization {
     pub id: OrganizationId,
     pub name: String,
-    /// The owner that the organization was created with.
+    /// An owner of the organization: the first one, or who took the place.
     pub owner: UserId,
     pub created_at: Timestamp,
     #[serde(default)]
@@ -113,9 +114,11 @@ impl Organizations {
         let mut transaction = Transaction::new(&self.table);
         transaction.put_if(keys::organization(&after.id), after, |put| {
             put.condition_expression(
-                "#name = :name AND (attribute_not_exists(optOutScope) OR optOutScope = :scope)",
+                "#name = :name AND #owner = :owner AND (attribute_not_exists(optOutScope) OR optOutScope = :scope)",
             )
             .expression_attribute_names("#name", "name")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(&before.owner))
             .expression_attribute_values(":name", text(&before.name))
             .expression_attribute_values(":scope", text(before.opt_out_scope.as_str()))
         })?;
@@ -166,6 +169,69 @@ impl Organizations {
         let mut transaction = Transaction::new(&self.table);
         transaction.require_exists(keys::organization(organization))?;
         transaction.put_new(keys::user(organization, &user.id), &UserRow::of(user))?;
+        event.write_for_organization(&mut transaction, organization)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Ends the ownership of a user. `false` if nobody else is known to own the organization: it names this user
+    /// as its owner, and `successor` is not another owner, who is named instead. Of two owners who end each
+    /// other's ownership at the same time, one stays.
+    pub async fn end_ownership(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+        successor: Option<&UserId>,
+        event: &AuditEvent<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        match successor {
+            None => transaction.require(keys::organization(organization), |check| {
+                check
+                    .condition_expression("attribute_exists(pk) AND #owner <> :user")
+                    .expression_attribute_names("#owner", "owner")
+                    .expression_attribute_values(":user", text(user))
+            })?,
+            Some(successor) => {
+                transaction.require(keys::user(organization, successor), |check| {
+                    check
+                        .condition_expression("#owner = :yes")
+                        .expression_attribute_names("#owner", "owner")
+                        .expression_attribute_values(":yes", AttributeValue::Bool(true))
+                })?;
+                transaction.update(keys::organization(organization), |update| {
+                    update
+                        .update_expression("SET #owner = :successor")
+                        .condition_expression("attribute_exists(pk)")
+                        .expression_attribute_names("#owner", "owner")
+                        .expression_attribute_values(":successor", text(successor))
+                })?
+            }
+        };
+        transaction.update(keys::user(organization, user), |update| {
+            update
+                .update_expression("SET #owner = :no")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":no", AttributeValue::Bool(false))
+        })?;
+        event.write_for_organization(&mut transaction, organization)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Removes a user who is no owner and belongs to no team. `false` if the user is an owner.
+    pub async fn remove_user(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+        event: &AuditEvent<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete_if(keys::user(organization, user), |delete| {
+            delete
+                .condition_expression("attribute_not_exists(pk) OR #owner = :no")
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":no", AttributeValue::Bool(false))
+        })?;
         event.write_for_organization(&mut transaction, organization)?;
         Ok(transaction.commit().await?.is_done())
     }
