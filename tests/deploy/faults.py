@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Plants faults in a local cloud, one at a time. `inboxctl doctor` must name each, and mend what is the carrier's.
+Before that, inboxctl is called for stacks that it cannot read. It must say why in one sentence.
 
 Runs on the Python of .local/tools: python3 infra/local/cloud.py exec -- .local/tools/bin/python3 tests/deploy/faults.py
 """
@@ -163,7 +164,30 @@ def require(code: str, word: str, found: dict[str, str], step: str) -> None:
         sys.exit(f"{code}: the doctor {step} finds {found}")
 
 
+# Calls that cannot work: options, changes of the environment, and the sentence.
+MISDIRECTED = [
+    (["--stack", "unknown"], {}, "There is no stack unknown in us-east-1. Check --stack and --region."),
+    (["--region", "eu-west-1"], {}, "There is no stack shared-inbox in eu-west-1. Check --stack and --region."),
+    ([], {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN000000000"}, "AWS does not accept the credentials"),
+    ([], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "CloudFormation in us-east-1 did not answer."),
+]
+
+
+def require_sentence(options: list[str], changes: dict[str, str], sentence: str) -> None:
+    environment = {"PATH": os.defpath, **STACK["aws"]["environment"], "INBOXCTL_STACK": STACK["aws"]["stack"], **changes}
+    command = [str(ROOT / "target/debug/inboxctl"), *options, "organization", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    if done.returncode != 1 or len(lines) != 1 or not lines[0].startswith(sentence):
+        sys.exit(f"{options} {changes}: status {done.returncode}, {done.stderr}")
+    if sentence not in json.dumps(json.loads(done.stdout)):
+        sys.exit(f"{options} {changes}: {done.stdout}")
+
+
 def main() -> int:
+    for options, changes, sentence in MISDIRECTED:
+        require_sentence(options, changes, sentence)
+        print(f"said: {sentence}")
     status, report = doctor()
     if status != 0 or not report["ok"]:
         sys.exit(f"the doctor finds errors in a stack without faults: {errors(report)}")

@@ -257,6 +257,10 @@ async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
             request.header("access-control-request-headers", "authorization,content-type,idempotency-key");
         client::read("a preflight".into(), request).await
     };
+    for origin in ["http://localhost:5173", "http://localhost:65535", "http://127.0.0.1:8080"] {
+        let response = preflight(origin).await;
+        assert_eq!((response.status, response.header("access-control-allow-origin")), (204, origin));
+    }
     let listed = "http://localhost:3000";
     let response = preflight(listed).await;
     assert_eq!((response.status, response.header("access-control-allow-origin")), (204, listed));
@@ -266,7 +270,9 @@ async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
     for header in ["authorization", "content-type", "idempotency-key"] {
         assert!(response.header("access-control-allow-headers").contains(header), "{header}");
     }
-    assert_eq!(preflight("https://elsewhere.example").await.header("access-control-allow-origin"), "");
+    for origin in ["https://elsewhere.example", "http://localhost.elsewhere.example:3000"] {
+        assert_eq!(preflight(origin).await.header("access-control-allow-origin"), "", "{origin}");
+    }
     let request = amelia.request(Method::GET, "/v1/me").header("origin", listed);
     let response = client::read("GET /v1/me".into(), request).await;
     assert_eq!((response.status, response.header("access-control-allow-origin")), (200, listed));
