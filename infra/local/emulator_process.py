@@ -14,6 +14,7 @@ The others make it as strict as AWS:
 - Answers of the gateway itself, such as 401 and 404, have the CORS headers of the API, and a preflight of
   another origin is 204 without them.
 - Records of a stream that a function reports in `batchItemFailures` are delivered again. ministack loses them.
+- App clients of user pools have up to two secrets.
 - A stack update creates or deletes at most one index of a table.
 - A generated secret has no punctuation if the template excludes it. The signing key must not look like JSON.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
@@ -40,8 +41,8 @@ import time
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.lambda_runtime import ProvidedWorker
-from ministack.core.responses import error_response_json
-from ministack.services import apigateway, dynamodb, eventbridge, lambda_svc, scheduler
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import apigateway, cognito, dynamodb, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import provisioners
 
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
@@ -188,6 +189,66 @@ def with_excluded_punctuation(secret_string):
     return generate
 
 
+class EitherSecret(str):
+    """The secret of an app client, which equals the second secret too. The token endpoint compares it."""
+
+    def __new__(cls, secrets):
+        either = super().__new__(cls, secrets[0]["value"])
+        either.values = {secret["value"] for secret in secrets}
+        return either
+
+    def __eq__(self, other):
+        return other in self.values
+
+    def __ne__(self, other):
+        return other not in self.values
+
+    __hash__ = str.__hash__
+
+
+def with_two_client_secrets(dispatch):
+    """The actions of Cognito, with those for the secrets of app clients."""
+    stored = {}
+
+    def secrets_of(data):
+        client = ((cognito._user_pools.get(data["UserPoolId"]) or {}).get("_clients") or {}).get(data["ClientId"])
+        if not client or not client.get("ClientSecret"):
+            return None, None
+        first = {"id": f"{data['ClientId']}--1", "value": str(client["ClientSecret"]), "at": client["CreationDate"]}
+        return client, stored.setdefault(data["ClientId"], [first])
+
+    def described(secret):
+        return {"ClientSecretId": secret["id"], "ClientSecretCreateDate": secret["at"]}
+
+    def answer(action, data):
+        client, secrets = secrets_of(data)
+        if client is None:
+            return error_response_json("ResourceNotFoundException", "User pool client does not exist.", 400)
+        if action == "ListUserPoolClientSecrets":
+            return json_response({"ClientSecrets": [described(secret) for secret in secrets]})
+        if action == "AddUserPoolClientSecret":
+            if len(secrets) == 2:
+                return error_response_json("LimitExceededException", "Secrets limit exceeded.", 400)
+            at = max(time.time(), secrets[0]["at"] + 0.001)
+            added = {"id": f"{data['ClientId']}--{at}", "value": cognito._client_secret(), "at": at}
+            secrets.append(added)
+            client["ClientSecret"] = EitherSecret(secrets)
+            return json_response({"ClientSecretDescriptor": {**described(added), "ClientSecretValue": added["value"]}})
+        left = [secret for secret in secrets if secret["id"] != data["ClientSecretId"]]
+        if len(left) != 1 or len(secrets) != 2:
+            return error_response_json("InvalidParameterException", "The secret cannot be deleted.", 400)
+        secrets[:] = left
+        client["ClientSecret"] = EitherSecret(secrets)
+        return json_response({})
+
+    async def dispatch_action(action, data):
+        if action in ("ListUserPoolClientSecrets", "AddUserPoolClientSecret", "DeleteUserPoolClientSecret"):
+            return answer(action, data)
+        return await dispatch(action, data)
+
+    return dispatch_action
+
+
 def with_table_faults(handle):
     """The requests to DynamoDB, some of which fail on demand. Those of the operator never do."""
 
@@ -219,6 +280,7 @@ if __name__ == "__main__":
     lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms = with_one_thread_for_each_stream_reader(
         lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms
     )
+    cognito._dispatch_idp = with_two_client_secrets(cognito._dispatch_idp)
     provisioners._sm_secret_string = with_excluded_punctuation(provisioners._sm_secret_string)
     tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
     tables["update"] = with_one_index_change(tables["update"])

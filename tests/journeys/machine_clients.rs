@@ -26,6 +26,16 @@ async fn the_owner_adds_a_machine_client_whose_secret_is_shown_once_and_removes_
         page["items"].as_array().expect("items").iter().any(|client| client["clientId"] == *id)
     };
     assert!(listed().await);
+    let rotate = format!("{CLIENTS}/{id}/rotate-secret");
+    adam.post(&rotate, json!({})).await.problem(403, "owner_required");
+    let rotated = olivia.post(&rotate, json!({})).await.expect(200).clone();
+    assert!(rotated["clientSecret"].as_str().is_some_and(|secret| created["clientSecret"] != secret));
+    let one_secret = stack.token_of_machine(&id, created["clientSecret"].as_str().expect("a secret")).await;
+    let other_secret = stack.token_of_machine(&id, rotated["clientSecret"].as_str().expect("a secret")).await;
+    assert!(one_secret.is_some() && other_secret.is_some(), "both secrets are valid");
+    olivia.post(&rotate, json!({})).await.problem(409, "two_secrets");
+    olivia.post(&format!("{rotate}?replace=older"), json!({})).await.expect(200);
+    assert!(stack.token_of_machine(&id, created["clientSecret"].as_str().expect("a secret")).await.is_none());
     stack.user("farid").delete(&format!("{CLIENTS}/{id}")).await.problem(403, "owner_required");
     for _ in 0..2 {
         olivia.call(Method::DELETE, &format!("{CLIENTS}/{id}"), None).await.expect(204);

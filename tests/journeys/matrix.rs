@@ -69,6 +69,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("PUT", "/v1/inboxes/{inboxId}/out-of-office", InboxManagers),
     ("GET", "/v1/machine-clients", Owner),
     ("POST", "/v1/machine-clients", Owner),
+    ("POST", "/v1/machine-clients/{clientId}/rotate-secret", Owner),
     ("DELETE", "/v1/machine-clients/{clientId}", Owner),
     ("GET", "/v1/me", SignedIn),
     ("POST", "/v1/messages", SignedIn),

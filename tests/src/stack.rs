@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{Carrier, Client, ConversationRef, Phone, canaries, conversation};
 
@@ -120,6 +121,22 @@ impl Stack {
     pub fn user(&self, id: &str) -> Client {
         let user = self.find_user(id);
         Client { id: user.id.clone(), name: user.name.clone(), ..self.bearer(Some(user.token.clone())) }
+    }
+
+    /// Gets an access token with a secret of a machine client. `None` if the secret is not valid.
+    pub async fn token_of_machine(&self, client: &str, secret: &str) -> Option<String> {
+        canaries::record("machine's secret", secret);
+        let request = self.http.post(format!("{}/oauth2/token", self.endpoint()));
+        let request = request.basic_auth(client, Some(secret)).body("grant_type=client_credentials");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request.send().await.expect("an answer of the token endpoint");
+        if !response.status().is_success() {
+            return None;
+        }
+        let answer: Value = response.json().await.expect("JSON");
+        let token = answer["access_token"].as_str().expect("a token").to_owned();
+        canaries::record("machine's token", &token);
+        Some(token)
     }
 
     /// Returns the token of a demo user.

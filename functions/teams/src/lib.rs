@@ -117,7 +117,7 @@ shared_http::routes! {
     members::read, members::put, members::remove,
     notifications::read, notifications::replace,
     organization::read, organization::update,
-    machine_clients::list, machine_clients::create, machine_clients::remove,
+    machine_clients::list, machine_clients::create, machine_clients::rotate_secret, machine_clients::remove,
     sending_pause::read, sending_pause::pause, sending_pause::resume,
 }
 

@@ -2,21 +2,21 @@
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
 };
 use lambda_http::http::request::Parts;
 use shared_aws::team::{AddMachineOutcome, AuditEvent, Machine};
 use shared_domain::{field::FieldError, settings};
 use shared_http::{
     caller::is_client_id,
-    idempotency::Attempt,
+    idempotency::{self, Attempt},
     json::{Json, KeyedJson},
     page::PageRequest,
     problem::Problem,
-    request::{Entropy, KnownParameters, Now},
+    request::{Entropy, KnownParameters, Now, Query},
     wire::{
         Page,
-        machine_client::{CreatedMachineClient, MachineClientView, NewMachineClient},
+        machine_client::{CreatedMachineClient, MachineClientView, NewMachineClient, ReplacedSecret},
     },
 };
 
@@ -110,6 +110,74 @@ async fn created_before(
     let machine = app.members.machine_of(attempt.organization, client).await?;
     let client = app.view(&machine.ok_or_else(Problem::not_found)?);
     Ok((StatusCode::CREATED, Json(CreatedMachineClient { client, secret: None })))
+}
+
+/// Rotate the secret of a machine client
+///
+/// For the organization's owner. Returns a new secret once. The secret before stays valid, so that the client
+/// can be changed without an interruption. A client has two secrets at most: with two, `replace` says which
+/// of them ends, the `older` or the `newer`. Replace the newer one if you lost it, and the older one once
+/// nothing uses it. The secret of a client of your own issuer is rotated there.
+#[utoipa::path(post, path = "/v1/machine-clients/{clientId}/rotate-secret", tag = "organization",
+    operation_id = "rotateMachineSecret",
+    params(("clientId" = String, Path),
+        ("replace" = inline(Option<ReplacedSecret>), Query, description = "Which secret ends, if there are two"),
+        ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = CreatedMachineClient)),
+    extensions(("x-errors" = json!(["owner_required", "invalid_fields", "two_secrets", "issuer_keeps_secret"]))))]
+pub(crate) async fn rotate_secret(
+    State(app): State<App>,
+    Owner { caller, .. }: Owner,
+    ClientId(client): ClientId,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Json<CreatedMachineClient>, Problem> {
+    let (organization, principal) = (&caller.organization, caller.principal());
+    let machine = app.members.machine_of(organization, &client).await?.ok_or_else(Problem::not_found)?;
+    let Some(directory) = &app.directory else {
+        let detail = "Your issuer of tokens has the secret of this client. Rotate it there.";
+        return Err(Problem::new(409, "issuer_keeps_secret", detail));
+    };
+    let replaced = query.get("replace").map(replaced_secret).transpose()?;
+    let (route, key) = (format!("{client} rotate-secret"), idempotency::key(&headers, b"")?);
+    let attempt = Attempt { organization, principal, route, key };
+    let view = app.view(&machine);
+    if attempt.recalled(&app.keys, now).await?.is_some() {
+        return Ok(Json(CreatedMachineClient { client: view, secret: None }));
+    }
+    let secrets = directory.machine_secrets(&client, now).await?;
+    if let [older, newer] = &*secrets {
+        let ended = match replaced {
+            Some(ReplacedSecret::Older) => older,
+            Some(ReplacedSecret::Newer) => newer,
+            None => {
+                return Err(Problem::new(
+                    409,
+                    "two_secrets",
+                    "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.",
+                ));
+            }
+        };
+        directory.remove_machine_secret(&client, ended, now).await?;
+    }
+    let secret = directory.add_machine_secret(&client, now).await?;
+    if let Some(key) = attempt.idempotency() {
+        app.keys.remember(organization, key, &client, now).await?;
+    }
+    let (actor, target) = (&caller.user, client.as_str());
+    let event = AuditEvent { actor, action: "machine.rotate_secret", target, at: now, entropy };
+    app.organizations.record(organization, &event).await?;
+    Ok(Json(CreatedMachineClient { client: view, secret: Some(secret) }))
+}
+
+fn replaced_secret(text: &str) -> Result<ReplacedSecret, Problem> {
+    match text {
+        "older" => Ok(ReplacedSecret::Older),
+        "newer" => Ok(ReplacedSecret::Newer),
+        _ => Err(FieldError::new("?replace", "older or newer").into()),
+    }
 }
 
 /// Remove a machine client

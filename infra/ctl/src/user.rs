@@ -145,8 +145,8 @@ pub async fn remove(
     if !removal.yes && !confirm() {
         return Err(Error::Conflict("Nothing was removed. Confirm, or pass --yes.".into()));
     }
-    // First, because it may be refused. The user stays until everything else is removed, so a repeated command
-    // finds what is left.
+    // First, because it may be refused. The user stays until everything else is removed, so a repeated
+    // command finds what is left.
     if profile.user.owner {
         end_ownership(operator, &organization, &user, successor.as_ref()).await?;
     }

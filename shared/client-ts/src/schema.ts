@@ -478,6 +478,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/machine-clients/{clientId}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the secret of a machine client
+         * @description For the organization's owner. Returns a new secret once. The secret before stays valid, so that the client
+         *     can be changed without an interruption. A client has two secrets at most: with two, `replace` says which
+         *     of them ends, the `older` or the `newer`. Replace the newer one if you lost it, and the older one once
+         *     nothing uses it. The secret of a client of your own issuer is rotated there.
+         */
+        post: operations["rotateMachineSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -2499,7 +2522,7 @@ export interface components {
             /** @description The registration of the inbox's team. */
             registration: components["schemas"]["RegistrationSummary"];
         };
-        /** @description A new machine client. */
+        /** @description A machine client with its new secret. */
         CreatedMachineClient: components["schemas"]["MachineClient"] & {
             /**
              * @description Secret of the client, in this response only. Absent if your issuer of tokens has it, and if the
@@ -3214,6 +3237,37 @@ export interface components {
             requestId: string;
             /** @constant */
             status: 422;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Issuer keeps secret.
+         * @example {
+         *       "code": "issuer_keeps_secret",
+         *       "detail": "Your issuer of tokens has the secret of this client. Rotate it there.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Issuer keeps secret",
+         *       "type": "https://api.example.com/docs/errors#issuer_keeps_secret"
+         *     }
+         */
+        IssuerKeepsSecretProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "issuer_keeps_secret";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
             /** @description The code in words. */
             title: string;
             /**
@@ -5205,6 +5259,37 @@ export interface components {
             requestId: string;
             /** @constant */
             status: 429;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Two secrets.
+         * @example {
+         *       "code": "two_secrets",
+         *       "detail": "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Two secrets",
+         *       "type": "https://api.example.com/docs/errors#two_secrets"
+         *     }
+         */
+        TwoSecretsProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "two_secrets";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
             /** @description The code in words. */
             title: string;
             /**
@@ -8488,6 +8573,93 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateMachineSecret: {
+        parameters: {
+            query?: {
+                /** @description Which secret ends, if there are two */
+                replace?: "older" | "newer";
+            };
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the client */
+                clientId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "accepted": true,
+                     *       "clientId": "4t0c6g3u1hkq5v8n2m7r9e0a1b",
+                     *       "clientSecret": "1b9k4c7e2m5q8s0u3w6y1a4d7g0j3n6p9r2t5v8x",
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "name": "Front desk"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CreatedMachineClient"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `owner_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `issuer_keeps_secret`, `two_secrets` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IssuerKeepsSecretProblem"] | components["schemas"]["TwoSecretsProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

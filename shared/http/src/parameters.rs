@@ -18,6 +18,7 @@ pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
     ("GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages", &["after", "limit", "cursor"]),
     ("GET /v1/inboxes/{inboxId}/opt-out-reviews", &["limit", "cursor"]),
     ("GET /v1/machine-clients", &["limit", "cursor"]),
+    ("POST /v1/machine-clients/{clientId}/rotate-secret", &["replace"]),
     ("GET /v1/numbers/available", &["areaCode", "prefix", "country", "limit"]),
     ("GET /v1/teams", &["limit", "cursor"]),
     ("GET /v1/teams/{teamId}/audit", &["limit", "cursor"]),

@@ -54,6 +54,53 @@ async fn a_client_of_the_user_pool_has_a_secret_that_is_shown_once() {
     assert_eq!((status, pointers(&refused)), (422, vec!["/clientId"]));
 }
 
+fn rotate(client: &str) -> Event {
+    let route = format!("POST {ROUTE}/{{clientId}}/rotate-secret");
+    Event::new(&route, &[("clientId", client)]).user(ORGANIZATION, OWNER)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_two_secrets_at_most_and_the_owner_says_which_one_ends() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let directory = FakeUserDirectory::start().await;
+    let app = app(&test).with_directory(directory.client()).with_machine_clients(&[MACHINE_CLIENT]);
+    call(&app, &add(&json!({ "name": "Booking" }))).await;
+    let secrets = async || directory.client().machine_secrets("client-1", now()).await.unwrap();
+
+    let event = rotate("client-1").header("idempotency-key", "k-1");
+    let (status, rotated) = call(&app, &event).await;
+    assert_eq!((status, &rotated["clientSecret"]), (200, &json!("secret 2 of client-1")), "{rotated}");
+    let (status, again) = call(&app, &event).await;
+    assert_eq!((status, &again["clientId"], again.get("clientSecret")), (200, &json!("client-1"), None));
+    assert_eq!(secrets().await, ["1", "2"], "the secret before stays valid");
+
+    let (status, refused) = call(&app, &rotate("client-1")).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("two_secrets")));
+    let (_, rotated) = call(&app, &rotate("client-1").query("replace=newer")).await;
+    assert_eq!(rotated["clientSecret"], "secret 2 of client-1", "{rotated}");
+    assert_eq!(secrets().await, ["1", "2"]);
+    let (_, rotated) = call(&app, &rotate("client-1").query("replace=older")).await;
+    assert_eq!(rotated["clientSecret"], "secret 3 of client-1");
+    assert_eq!(secrets().await, ["2", "3"]);
+    let (status, refused) = call(&app, &rotate("client-1").query("replace=both")).await;
+    assert_eq!((status, pointers(&refused)), (422, vec!["?replace"]));
+
+    assert_eq!(call(&app, &rotate("client-1").user("org_1", "ada")).await.0, 403, "not an owner");
+    assert_eq!(call(&app, &rotate("client-1").user("org_1", "olga")).await.0, 404, "another owner");
+    assert_eq!(call(&app, &rotate("unknown")).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_a_client_of_another_issuer_is_rotated_there() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let app = app(&test);
+    call(&app, &add(&json!({ "name": "Booking", "clientId": "0oa1" }))).await;
+    let (status, refused) = call(&app, &rotate("0oa1")).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("issuer_keeps_secret")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_client_has_no_access_and_belongs_to_no_other_organization() {
     let test = TestApp::with_two_teams().await;

@@ -32,6 +32,8 @@ struct Content {
     invitations: Vec<String>,
     clients: usize,
     deleted_clients: Vec<String>,
+    /// Secrets that were added, with their clients.
+    secrets: Vec<(String, String)>,
     failure: Option<&'static str>,
 }
 
@@ -125,6 +127,9 @@ impl FakeUserDirectory {
                 state.deleted_clients.push(request["ClientId"].as_str().unwrap().to_owned());
                 "{}".into_response()
             }
+            "ListUserPoolClientSecrets" | "AddUserPoolClientSecret" | "DeleteUserPoolClientSecret" => {
+                secrets(&mut state.secrets, operation, request)
+            }
             other => panic!("the fake user directory does not have {other}"),
         }
     }
@@ -134,6 +139,37 @@ fn attributes(request: &Value) -> BTreeMap<String, String> {
     let attributes = request["UserAttributes"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     attributes.map(|attribute| (text(&attribute["Name"]), text(&attribute["Value"]))).collect()
+}
+
+/// Each client begins with the secret 1. A client has one or two.
+fn secrets(all: &mut Vec<(String, String)>, operation: &str, request: &Value) -> Response {
+    let client = request["ClientId"].as_str().unwrap();
+    if !all.iter().any(|(owner, _)| owner == client) {
+        all.push((client.to_owned(), "1".to_owned()));
+    }
+    let ids: Vec<_> = all.iter().filter(|(owner, _)| owner == client).map(|(_, id)| id.clone()).collect();
+    let described =
+        |id: &str| json!({ "ClientSecretId": id, "ClientSecretCreateDate": id.parse::<f64>().unwrap() });
+    match operation {
+        "ListUserPoolClientSecrets" => {
+            // In no order.
+            let listed: Vec<_> = ids.iter().rev().map(|id| described(id)).collect();
+            json!({ "ClientSecrets": listed }).to_string().into_response()
+        }
+        "AddUserPoolClientSecret" if ids.len() == 2 => failure("LimitExceededException"),
+        "AddUserPoolClientSecret" => {
+            let id = (ids.last().unwrap().parse::<u32>().unwrap() + 1).to_string();
+            let mut added = described(&id);
+            added["ClientSecretValue"] = format!("secret {id} of {client}").into();
+            all.push((client.to_owned(), id));
+            json!({ "ClientSecretDescriptor": added }).to_string().into_response()
+        }
+        _ if ids.len() == 1 => failure("InvalidParameterException"),
+        _ => {
+            all.retain(|(owner, id)| owner != client || request["ClientSecretId"] != id.as_str());
+            "{}".into_response()
+        }
+    }
 }
 
 fn client(id: &str) -> Response {

@@ -125,6 +125,30 @@ struct UserResponse {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct SecretsResponse {
+    client_secrets: Vec<SecretDescriptor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SecretResponse {
+    client_secret_descriptor: SecretDescriptor,
+}
+
+#[derive(Deserialize)]
+struct SecretDescriptor {
+    #[serde(rename = "ClientSecretId")]
+    id: String,
+    /// Only in the response to its creation.
+    #[serde(rename = "ClientSecretValue")]
+    value: Option<String>,
+    /// Seconds since 1970.
+    #[serde(rename = "ClientSecretCreateDate")]
+    create_date: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct ClientResponse {
     user_pool_client: MachineCredentials,
 }
@@ -275,6 +299,40 @@ impl UserDirectory {
         });
         let body = self.call("CreateUserPoolClient", body, now).await?;
         Ok(parse::<ClientResponse>(&body)?.user_pool_client)
+    }
+
+    /// Returns the IDs of the secrets of an app client, oldest first. There are two at most.
+    pub async fn machine_secrets(
+        &self,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, DirectoryError> {
+        let body = self.call("ListUserPoolClientSecrets", json!({ "ClientId": client_id }), now).await?;
+        let mut secrets = parse::<SecretsResponse>(&body)?.client_secrets;
+        secrets.sort_by(|one, other| one.create_date.total_cmp(&other.create_date));
+        Ok(secrets.into_iter().map(|secret| secret.id).collect())
+    }
+
+    /// Adds a secret to an app client and returns it. The other one stays valid.
+    pub async fn add_machine_secret(
+        &self,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<String, DirectoryError> {
+        let body = self.call("AddUserPoolClientSecret", json!({ "ClientId": client_id }), now).await?;
+        let added = parse::<SecretResponse>(&body)?.client_secret_descriptor;
+        added.value.ok_or_else(|| DirectoryError::Refused { code: "no secret in the response".into() })
+    }
+
+    /// Deletes a secret of an app client. Tokens that it got stay valid until they expire.
+    pub async fn remove_machine_secret(
+        &self,
+        client_id: &str,
+        secret_id: &str,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let body = json!({ "ClientId": client_id, "ClientSecretId": secret_id });
+        self.call("DeleteUserPoolClientSecret", body, now).await.map(drop)
     }
 
     /// Deletes an app client. Does nothing if it does not exist.

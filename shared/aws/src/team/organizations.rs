@@ -173,9 +173,9 @@ impl Organizations {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Ends the ownership of a user. `false` if nobody else is known to own the organization: it names this user
-    /// as its owner, and `successor` is not another owner, who is named instead. Of two owners who end each
-    /// other's ownership at the same time, one stays.
+    /// Ends the ownership of a user. `false` if nobody else is known to own the organization: it names this
+    /// user as its owner, and `successor` is not another owner, who is named instead. Of two owners who end
+    /// each other's ownership at the same time, one stays.
     pub async fn end_ownership(
         &self,
         organization: &OrganizationId,

@@ -31,7 +31,7 @@ impl MachineClientView {
     }
 }
 
-/// A new machine client.
+/// A machine client with its new secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedMachineClient {
     /// The client.
@@ -41,6 +41,16 @@ pub struct CreatedMachineClient {
     /// request is repeated.
     #[serde(rename = "clientSecret", skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+}
+
+/// Which of the two secrets of a machine client ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplacedSecret {
+    /// The one before the newest.
+    Older,
+    /// The newest.
+    Newer,
 }
 
 /// A machine client to add.
