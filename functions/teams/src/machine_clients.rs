@@ -152,17 +152,12 @@ pub(crate) async fn rotate_secret(
         let ended = match replaced {
             Some(ReplacedSecret::Older) => older,
             Some(ReplacedSecret::Newer) => newer,
-            None => {
-                return Err(Problem::new(
-                    409,
-                    "two_secrets",
-                    "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.",
-                ));
-            }
+            None => return Err(two_secrets()),
         };
         directory.remove_machine_secret(&client, ended, now).await?;
     }
-    let secret = directory.add_machine_secret(&client, now).await?;
+    // Another request may have added one in the meantime.
+    let secret = directory.add_machine_secret(&client, now).await?.ok_or_else(two_secrets)?;
     if let Some(key) = attempt.idempotency() {
         app.keys.remember(organization, key, &client, now).await?;
     }
@@ -170,6 +165,14 @@ pub(crate) async fn rotate_secret(
     let event = AuditEvent { actor, action: "machine.rotate_secret", target, at: now, entropy };
     app.organizations.record(organization, &event).await?;
     Ok(Json(CreatedMachineClient { client: view, secret: Some(secret) }))
+}
+
+fn two_secrets() -> Problem {
+    Problem::new(
+        409,
+        "two_secrets",
+        "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.",
+    )
 }
 
 fn replaced_secret(text: &str) -> Result<ReplacedSecret, Problem> {

@@ -263,6 +263,10 @@ async fn an_owner_is_removed_and_the_last_one_is_not() {
     assert!(removed.unwrap().removed);
     assert_eq!(organization::list(&stack.operator(6)).await.unwrap()[0].owner_id, "paul");
     assert_eq!(stack.pool.attribute("olivia@clinic.example", "sub"), None, "no longer in the pool");
+    let quinn = NewUser { owner: false, ..owner(&clinic, "quinn") };
+    user::create(&stack.operator(6), &quinn).await.unwrap();
+    let removed = user::remove(&stack.operator(7), &removal(&clinic, "quinn", None), || true).await;
+    assert!(removed.unwrap().removed, "who is no owner");
     let again = user::remove(&stack.operator(7), &removal(&clinic, "olivia", None), || true).await.unwrap();
     assert!(!again.removed);
     assert!(

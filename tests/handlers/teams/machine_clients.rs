@@ -1,5 +1,6 @@
 //! Machine clients that the owner adds and removes.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shared_aws::team::Members;
 use test_kit::user_directory::{FakeUserDirectory, MACHINE_CLIENT};
@@ -89,6 +90,20 @@ async fn a_client_has_two_secrets_at_most_and_the_owner_says_which_one_ends() {
     assert_eq!(call(&app, &rotate("client-1").user("org_1", "ada")).await.0, 403, "not an owner");
     assert_eq!(call(&app, &rotate("client-1").user("org_1", "olga")).await.0, 404, "another owner");
     assert_eq!(call(&app, &rotate("unknown")).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_rotations_at_once_one_adds_a_secret() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let directory = FakeUserDirectory::start().await;
+    let app = app(&test).with_directory(directory.client()).with_machine_clients(&[MACHINE_CLIENT]);
+    call(&app, &add(&json!({ "name": "Booking" }))).await;
+    let event = rotate("client-1");
+    let outcomes = join_all((0..8).map(|_| call(&app, &event))).await;
+    let mut statuses: Vec<_> = outcomes.iter().map(|(status, _)| *status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -313,15 +313,19 @@ impl UserDirectory {
         Ok(secrets.into_iter().map(|secret| secret.id).collect())
     }
 
-    /// Adds a secret to an app client and returns it. The other one stays valid.
+    /// Adds a secret to an app client and returns it. The other one stays valid. `None` if the client has two
+    /// secrets.
     pub async fn add_machine_secret(
         &self,
         client_id: &str,
         now: Timestamp,
-    ) -> Result<String, DirectoryError> {
-        let body = self.call("AddUserPoolClientSecret", json!({ "ClientId": client_id }), now).await?;
-        let added = parse::<SecretResponse>(&body)?.client_secret_descriptor;
-        added.value.ok_or_else(|| DirectoryError::Refused { code: "no secret in the response".into() })
+    ) -> Result<Option<String>, DirectoryError> {
+        let body = match self.call("AddUserPoolClientSecret", json!({ "ClientId": client_id }), now).await {
+            Err(error) if error.has_code("LimitExceededException") => return Ok(None),
+            response => response?,
+        };
+        let added = parse::<SecretResponse>(&body)?.client_secret_descriptor.value;
+        added.map(Some).ok_or_else(|| DirectoryError::Refused { code: "no secret in the response".into() })
     }
 
     /// Deletes a secret of an app client. Tokens that it got stay valid until they expire.
