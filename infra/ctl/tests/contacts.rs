@@ -19,14 +19,16 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::{Inbound, InboundText, Receipt, stored_at},
     opt_out::OptOuts,
+    segment::Segments,
     table::Table,
     team::{AuditEvent, Teams},
     webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
+    audience::{AudienceSegment, SegmentKind},
     contact::Contact,
     event::{EventScope, EventType, NewEvent},
-    ids::{ContactId, ConversationId, EventId, MediaId, OrganizationId, WebhookEndpointId},
+    ids::{ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId, WebhookEndpointId},
     inbox::{Inbox, InboxKind},
     media::{Media, MediaState},
     opt_out::{KeywordReplies, OptOutSubject},
@@ -103,10 +105,21 @@ impl TestStack {
             first_name: Some("Ravenna".into()),
             ..build::contact()
         };
+        let ids = [build::contact().id, second.id.clone(), ContactId::new(now(), 3)];
         for contact in [build::contact(), second] {
             let entry = ContactEntry { version: 0, ..ContactEntry::new(contact) };
             contacts.write(build::inbox().team_key(), None, &entry, None).await.unwrap();
         }
+        let segment = AudienceSegment {
+            id: segment_id(),
+            name: "Regulars".into(),
+            kind: SegmentKind::Static,
+            count: 3,
+            counted_at: now(),
+        };
+        let segments = Segments::new(self.table());
+        let _ = segments.write(build::inbox().team_key(), None, &segment, None).await.unwrap();
+        segments.add_contacts(&organization_id(), &segment.id, &ids).await.unwrap();
         let [shared, personal] = inboxes();
         self.take_in(&shared, &text("SM1", "I lost my purple umbrella")).await;
         self.take_in(&shared, &text("SM2", "Could you stop texting me please")).await;
@@ -221,6 +234,10 @@ impl TestStack {
     }
 }
 
+fn segment_id() -> SegmentId {
+    SegmentId::parse("seg_1").unwrap()
+}
+
 fn organization_id() -> OrganizationId {
     build::organization_id("org_1")
 }
@@ -278,6 +295,9 @@ async fn an_erasure_leaves_nothing_of_the_contact_but_a_hashed_opt_out() {
     };
     assert_eq!(erased, expected);
     assert_eq!(stack.remains().await, [""; 0]);
+    let segments = Segments::new(stack.table());
+    let left = segments.contacts(&organization_id(), &segment_id(), None).await.unwrap().items;
+    assert_eq!(left, [ContactId::new(now(), 3)], "other contacts stay");
     assert!(stack.is_opted_out().await);
     assert_eq!(stack.queues.bodies("dead-send").len(), 1, "other queue messages stay");
     let audited = stack.content().await.into_iter().filter(|item| item.contains("contact.erase")).count();

@@ -19,13 +19,14 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::{Messages, stored_at, uploaded_at},
     opt_out::{OptOutReviews, OptOuts},
+    segment::Segments,
     table::{StoreError, Table},
     team::Teams,
     webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
     event::EventScope,
-    ids::{ConversationId, OrganizationId},
+    ids::{ContactId, ConversationId, OrganizationId},
     inbox::Inbox,
     keys::TeamKey,
     opt_out::OptOutSubject,
@@ -35,6 +36,7 @@ use shared_domain::{
 
 /// Passes before the erasure is reported as incomplete. The last one has to find nothing.
 const MAX_PASSES: usize = 12;
+const SEGMENTS_PER_PAGE: u16 = 100;
 
 /// What was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +104,7 @@ pub struct ContactErasure {
     imports: Imports,
     endpoints: WebhookEndpoints,
     deliveries: WebhookDeliveries,
+    segments: Segments,
     bucket: Bucket,
 }
 
@@ -119,6 +122,7 @@ impl ContactErasure {
             imports: Imports::new(table.clone()),
             endpoints: WebhookEndpoints::new(table.clone()),
             deliveries: WebhookDeliveries::new(table.clone()),
+            segments: Segments::new(table.clone()),
             bucket,
         }
     }
@@ -213,6 +217,7 @@ impl ContactErasure {
     ) -> Result<(), ErasureError> {
         let contacts = self.contacts.all_with_number(team, number).await?;
         let ids: Vec<_> = contacts.iter().map(|entry| &entry.contact.id).collect();
+        self.leave_segments(team, &ids).await?;
         for entry in self.opt_outs.about(team, number, &ids).await? {
             self.opt_outs.erase_entry(team, &entry).await?;
             erased.opt_out_changes += 1;
@@ -227,5 +232,24 @@ impl ContactErasure {
         }
         self.contacts.erase_number(team, number).await?;
         Ok(())
+    }
+
+    /// Takes contacts out of all segments of the team.
+    async fn leave_segments(&self, team: TeamKey<'_>, contacts: &[&ContactId]) -> Result<(), StoreError> {
+        if contacts.is_empty() {
+            return Ok(());
+        }
+        let contacts: Vec<ContactId> = contacts.iter().copied().cloned().collect();
+        let mut after = None;
+        loop {
+            let page = self.segments.page(team, SEGMENTS_PER_PAGE, after.as_deref()).await?;
+            for segment in &page.items {
+                self.segments.remove_contacts(team.organization, &segment.value.id, &contacts).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
