@@ -235,7 +235,9 @@ def with_two_client_secrets(dispatch):
             client["ClientSecret"] = EitherSecret(secrets)
             return json_response({"ClientSecretDescriptor": {**described(added), "ClientSecretValue": added["value"]}})
         left = [secret for secret in secrets if secret["id"] != data["ClientSecretId"]]
-        if len(left) != 1 or len(secrets) != 2:
+        if left == secrets:
+            return error_response_json("ResourceNotFoundException", "The secret does not exist.", 400)
+        if not left:
             return error_response_json("InvalidParameterException", "The secret cannot be deleted.", 400)
         secrets[:] = left
         client["ClientSecret"] = EitherSecret(secrets)

@@ -184,8 +184,17 @@ def require_sentence(options: list[str], changes: dict[str, str], sentence: str)
         sys.exit(f"{options} {changes}: {done.stdout}")
 
 
+def user_without_rights() -> dict[str, str]:
+    """The credentials of a new user of the account, who may do nothing."""
+    users = aws("iam")
+    users.create_user(UserName="visitor")
+    key = users.create_access_key(UserName="visitor")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
 def main() -> int:
-    for options, changes, sentence in MISDIRECTED:
+    without_rights = "The credentials do not have the permission cloudformation:DescribeStacks."
+    for options, changes, sentence in [*MISDIRECTED, ([], user_without_rights(), without_rights)]:
         require_sentence(options, changes, sentence)
         print(f"said: {sentence}")
     status, report = doctor()

@@ -24,7 +24,9 @@ pub enum Error {
     NoRegion,
     #[error(transparent)]
     Stack(#[from] StackError),
-    #[error("The credentials do not have the permission to change the {0} of the stack.")]
+    #[error(
+        "The credentials do not have the permission to change the {0} of the stack. Use those of an operator."
+    )]
     Forbidden(&'static str),
     #[error("The {0}.")]
     Secret(#[from] SecretError),

@@ -104,6 +104,11 @@ async fn of_many_rotations_at_once_one_adds_a_secret() {
     let mut statuses: Vec<_> = outcomes.iter().map(|(status, _)| *status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409]);
+    let event = rotate("client-1").query("replace=older");
+    let outcomes = join_all((0..8).map(|_| call(&app, &event))).await;
+    assert!(outcomes.iter().all(|(status, _)| [200, 409].contains(status)), "{outcomes:?}");
+    assert!(outcomes.iter().any(|(status, _)| *status == 200), "{outcomes:?}");
+    assert_eq!(directory.client().machine_secrets("client-1", now()).await.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

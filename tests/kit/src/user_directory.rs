@@ -164,6 +164,9 @@ fn secrets(all: &mut Vec<(String, String)>, operation: &str, request: &Value) ->
             all.push((client.to_owned(), id));
             json!({ "ClientSecretDescriptor": added }).to_string().into_response()
         }
+        _ if ids.iter().all(|id| request["ClientSecretId"] != id.as_str()) => {
+            failure("ResourceNotFoundException")
+        }
         _ if ids.len() == 1 => failure("InvalidParameterException"),
         _ => {
             all.retain(|(owner, id)| owner != client || request["ClientSecretId"] != id.as_str());

@@ -15,7 +15,9 @@ pub enum StackError {
     OutputMissing { name: String, output: String },
     #[error("AWS does not accept the credentials ({code}). Sign in to the account of the stack.")]
     Credentials { code: String },
-    #[error("The credentials do not have the permission cloudformation:DescribeStacks.")]
+    #[error(
+        "The credentials do not have the permission cloudformation:DescribeStacks. Use those of an operator."
+    )]
     Forbidden,
     #[error("CloudFormation in {region} did not answer. Check --region and the network.")]
     Unavailable { region: String },

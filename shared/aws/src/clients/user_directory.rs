@@ -328,7 +328,8 @@ impl UserDirectory {
         added.map(Some).ok_or_else(|| DirectoryError::Refused { code: "no secret in the response".into() })
     }
 
-    /// Deletes a secret of an app client. Tokens that it got stay valid until they expire.
+    /// Deletes a secret of an app client. Tokens that it got stay valid until they expire. Does nothing if
+    /// there is no such secret.
     pub async fn remove_machine_secret(
         &self,
         client_id: &str,
@@ -336,7 +337,10 @@ impl UserDirectory {
         now: Timestamp,
     ) -> Result<(), DirectoryError> {
         let body = json!({ "ClientId": client_id, "ClientSecretId": secret_id });
-        self.call("DeleteUserPoolClientSecret", body, now).await.map(drop)
+        match self.call("DeleteUserPoolClientSecret", body, now).await {
+            Err(error) if !error.has_code("ResourceNotFoundException") => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes an app client. Does nothing if it does not exist.
