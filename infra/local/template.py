@@ -55,7 +55,7 @@ def load() -> dict:
 
 
 def _expand_loops(node):
-    """Expands `Fn::ForEach`, because the emulator does not have the transform AWS::LanguageExtensions."""
+    """Expands `Fn::ForEach`. The routes and functions are read from the template before the emulator transforms it."""
     if isinstance(node, list):
         return [_expand_loops(item) for item in node]
     if not isinstance(node, dict):

@@ -102,7 +102,7 @@ pub struct UserRemoval {
     /// ID of the user
     #[arg(long)]
     pub id: String,
-    /// ID of the owner who takes the place of the owner that the organization names
+    /// ID of another owner, if the organization names this user as its owner
     #[arg(long)]
     pub successor: Option<String>,
     /// Removes the user without a question
@@ -160,7 +160,7 @@ pub async fn remove(
     let event = operator.event("user.remove", user.as_str());
     if !operator.organizations.remove_user(&organization.id, &user, &event).await? {
         return Err(Error::Conflict(format!(
-            "The user {user} became an owner meanwhile. Run the command again."
+            "The user {user} became an owner during the removal. Run the command again."
         )));
     }
     Ok(removed(true, released))

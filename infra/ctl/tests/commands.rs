@@ -266,7 +266,7 @@ async fn an_owner_is_removed_and_the_last_one_is_not() {
     let quinn = NewUser { owner: false, ..owner(&clinic, "quinn") };
     user::create(&stack.operator(6), &quinn).await.unwrap();
     let removed = user::remove(&stack.operator(7), &removal(&clinic, "quinn", None), || true).await;
-    assert!(removed.unwrap().removed, "who is no owner");
+    assert!(removed.unwrap().removed, "a user who is not an owner");
     let again = user::remove(&stack.operator(7), &removal(&clinic, "olivia", None), || true).await.unwrap();
     assert!(!again.removed);
     assert!(

@@ -22,7 +22,7 @@ use crate::{
 pub struct Organization {
     pub id: OrganizationId,
     pub name: String,
-    /// An owner of the organization: the first one, or who took the place.
+    /// The owner that the organization names: the first one, or a successor.
     pub owner: UserId,
     pub created_at: Timestamp,
     #[serde(default)]
