@@ -6,6 +6,10 @@
 //! team. If the zones are unknown, it is from 12 to 20 o'clock in New York, which is within the hours of all
 //! zones of the continental United States.
 //!
+//! The more zones, the shorter the hours: a mobile number of Russia gets texts for one hour a day. All
+//! numbers have at least this hour on every day. Only hours of the team can have nothing in common with those
+//! of a recipient. Such a recipient gets no text, and the checklist of the broadcast says so.
+//!
 //! Sources: 47 CFR 64.1200(c)(1) allows solicitations from 8 to 21 o'clock at the recipient's location. The
 //! hours of states are a dated data file, `data/state-hours.txt`.
 //!
@@ -22,7 +26,7 @@
 //! assert_eq!(release.until, Timestamp::parse("2026-11-23T20:00:00-07:00"));
 //! ```
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +77,8 @@ impl HoursMode {
 /// them once for all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecipientPlace {
-    /// IANA names. Empty if the zone is unknown.
-    zones: Vec<String>,
+    /// Empty if the zone is unknown.
+    zones: Cow<'static, number_zones::ZoneNames>,
     /// The area code's state, if it has hours of its own.
     state: Option<&'static str>,
 }
@@ -86,8 +90,8 @@ impl RecipientPlace {
         let own = own_zone.and_then(time_zone);
         let own = own.as_ref().and_then(|zone| zone.iana_name());
         let zones = match own {
-            Some(name) => vec![name.to_owned()],
-            None => number_zones::zones_of(number).iter().map(|name| (*name).to_owned()).collect(),
+            Some(name) => Cow::Owned(vec![Cow::Owned(name.to_owned())]),
+            None => Cow::Borrowed(number_zones::zones_of(number)),
         };
         Self { zones, state: state_hours::state_of(number) }
     }
