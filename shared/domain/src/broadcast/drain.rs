@@ -2,7 +2,7 @@
 //!
 //! The simulation sends every text as the product does: at the [pace](crate::pace) of the number, within the
 //! sending hours of its recipient, and within the carriers' limit of the day. Of the recipients that may get
-//! a text, those whose hours end first come first.
+//! a text, those whose hours end first come first, then those of the first group, then the longest texts.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ impl Run<'_> {
             return Some(Step::Wait(self.lanes.iter().map(|lane| lane.release.at).min()?));
         };
         let Some((segments, _)) = self.lanes[place].texts.last().copied() else {
-            self.lanes.swap_remove(place);
+            self.lanes.remove(place); // keeps the order of the others
             return Some(Step::Wait(now));
         };
         if now >= self.day_ends {
@@ -184,7 +184,7 @@ impl Run<'_> {
         Some(())
     }
 
-    /// The open lane whose hours end first.
+    /// The open lane whose hours end first, and the first of these.
     fn next_lane(&self, now: Timestamp) -> Option<usize> {
         let open = self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_open(now));
         let first = open.min_by_key(|(_, lane)| lane.release.until.map_or(i64::MAX, Timestamp::millis));
@@ -199,6 +199,8 @@ enum Step {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -221,6 +223,24 @@ mod tests {
         let place = RecipientPlace::of(&PhoneNumber::from_carrier(number).unwrap(), None);
         let hours = SendingHours::of(&place, HoursMode::Recipient, None);
         RecipientGroup { hours, texts: texts.iter().copied().collect() }
+    }
+
+    const GROUPS: usize = 7;
+
+    /// Recipients in several countries, of a team with hours of its own, and without hours. No texts.
+    fn groups() -> [RecipientGroup; GROUPS] {
+        let working_hours = WeeklyHours::daily(time_zone("America/Chicago").unwrap(), 8, 17);
+        let place = RecipientPlace::of(&PhoneNumber::from_carrier(NUMBERS[1]).unwrap(), None);
+        let of_team = SendingHours::of(&place, HoursMode::Recipient, Some(&working_hours));
+        [
+            group("+14015550143", &[]), // shorter hours on weekends
+            group("+12025550143", &[]),
+            group("+12083000143", &[]),
+            group("+79161234567", &[]), // one hour a day
+            RecipientGroup { hours: of_team, texts: BTreeMap::new() },
+            always(&[]),
+            group("+18005550143", &[]), // ends when the one in New York does
+        ]
     }
 
     fn always(texts: &[(u32, u64)]) -> RecipientGroup {
@@ -289,6 +309,92 @@ mod tests {
         let night = WeeklyHours::daily(time_zone("America/New_York").unwrap(), 0, 6);
         let hours = SendingHours::of(&place, HoursMode::Recipient, Some(&night));
         assert_eq!(drain(&[RecipientGroup { hours, texts: BTreeMap::from([(1, 1)]) }], FAST, now), None);
+    }
+
+    /// The drain of texts that are sent one by one. The time moves from text to text, and in quarters of an
+    /// hour while nothing can be sent, and the hours of all recipients are looked up at each step.
+    fn simulated(groups: &[RecipientGroup], capacity: Capacity, start: Timestamp) -> Drain {
+        const QUARTER: i64 = 15 * 60_000;
+        let quarter_after = |now: Timestamp| Timestamp::from_millis((now.millis() / QUARTER + 1) * QUARTER);
+        let day = |now: Timestamp| {
+            jiff::Timestamp::from_millisecond(now.millis())
+                .unwrap()
+                .in_tz("America/Los_Angeles")
+                .unwrap()
+                .date()
+        };
+        let ends = |group: usize, now| {
+            let release = groups[group].hours.next_release(now).unwrap();
+            (release.at == now).then(|| release.until.map_or(i64::MAX, Timestamp::millis))
+        };
+        let texts = |(group, of): (usize, &RecipientGroup)| {
+            let texts = of.texts.iter().rev();
+            texts.flat_map(move |(size, count)| (0..*count).map(move |_| (group, *size))).collect::<Vec<_>>()
+        };
+        let mut waiting: Vec<(usize, u32)> = groups.iter().enumerate().flat_map(texts).collect();
+        let held = waiting.iter().filter(|(group, _)| ends(*group, start).is_none()).count();
+        let (mut now, mut pace, mut sent_at) = (start, Pace::default(), Vec::new());
+        let mut sent: BTreeMap<jiff::civil::Date, u64> = BTreeMap::new();
+        let mut capped = BTreeSet::new();
+        while !waiting.is_empty() {
+            let open = waiting.iter().enumerate();
+            let open = open.filter_map(|(place, (group, _))| Some((ends(*group, now)?, place)));
+            let Some((_, place)) = open.min() else {
+                now = quarter_after(now);
+                continue;
+            };
+            let ((group, size), today) = (waiting[place], day(now));
+            let of_today = sent.entry(today).or_default();
+            if *of_today > 0 && capacity.segments_per_day.is_some_and(|cap| *of_today + u64::from(size) > cap)
+            {
+                capped.insert(today);
+                while day(now) == today {
+                    now = quarter_after(now);
+                }
+                continue;
+            }
+            match pace.decide(capacity.segments_per_second, size, now) {
+                Turn::Wait { until } => now = until,
+                Turn::Release { at, .. } if ends(group, at).is_none() => now = at,
+                Turn::Release { at, next } => {
+                    pace = next;
+                    *of_today += u64::from(size);
+                    sent_at.push(at);
+                    waiting.remove(place);
+                }
+            }
+        }
+        Drain {
+            starts_at: sent_at[0],
+            ends_at: *sent_at.last().unwrap(),
+            held: u64::try_from(held).unwrap(),
+            capped_days: u32::try_from(capped.len()).unwrap(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Often just before the hours of some recipients or the day of the carriers end.
+        #[test]
+        fn a_drain_is_that_of_texts_that_are_sent_one_by_one(
+            texts in prop::collection::vec((0..GROUPS, 1_u32..=3, 1_u64..12), 1..5),
+            rate in 1_u32..=3,
+            segments_per_day in prop::option::of(1_u64..60),
+            (minutes, before) in (0_i64..525_600, prop::option::weighted(0.8, 0_u64..20_000)),
+        ) {
+            let mut groups = groups();
+            let of_first = texts[0].0;
+            for (group, segments, count) in texts {
+                *groups[group].texts.entry(segments).or_default() += count;
+            }
+            let now = Timestamp::from_millis(1_767_225_600_000 + minutes * 60_000); // from 1 January 2026 on
+            let end = groups[of_first].hours.next_release(now).unwrap().until;
+            let end = end.unwrap_or_else(|| next_carrier_day(now));
+            let now = before.map_or(now, |before| end - Duration::from_millis(before));
+            let capacity = Capacity { segments_per_second: rate, segments_per_day };
+            prop_assert_eq!(drain(&groups, capacity, now), Some(simulated(&groups, capacity, now)));
+        }
     }
 
     proptest! {
