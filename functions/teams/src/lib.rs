@@ -17,6 +17,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
 };
 use lambda_http::http::request::Parts;
+use shared_app::membership::Memberships;
 use shared_aws::{
     clients::{Aws, Secrets, SigningSecret, UserDirectory},
     conversation::{Conversations, Locks, Unread},
@@ -44,6 +45,7 @@ pub struct App {
     unread: Unread,
     teams: Teams,
     team_members: TeamMembers,
+    memberships: Memberships,
     locks: Locks,
     audit: Audit,
     organizations: Organizations,
@@ -84,6 +86,7 @@ impl App {
             unread: Unread::new(table.clone()),
             teams: Teams::new(table.clone()),
             team_members: TeamMembers::new(table.clone()),
+            memberships: Memberships::new(table),
             locks: Locks::new(table.clone()),
             audit: Audit::new(table.clone()),
             organizations: Organizations::new(table.clone()),

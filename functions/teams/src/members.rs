@@ -13,7 +13,7 @@ use shared_aws::{
 };
 use shared_domain::{
     field::{FieldError, FieldErrors},
-    ids::{self, InboxId, OrganizationId, UserId},
+    ids::{self, OrganizationId, UserId},
     keys::TeamKey,
     membership::{self, Role, TeamMember},
     settings,
@@ -255,17 +255,10 @@ pub(crate) async fn remove(
     if let Some(directory) = app.directory.as_ref().filter(|_| role.is_some() && is_last_team) {
         directory.remove(&profile.user.email, now).await?;
     }
-    if role.is_some() || profile.inboxes.iter().any(|membership| membership.team == *access.team()) {
-        let (actor, target) = (&access.caller.user.id, user.as_str());
-        let event = AuditEvent { actor, action: "member.remove", target, at: now, entropy };
-        app.team_members.remove(access.team_key(), &profile, &event).await?;
-    }
-    // In all inboxes of the team: after a removal that stopped halfway, the memberships no longer say which
-    // ones.
-    let inboxes = app.inboxes.of_team(access.team_key()).await?;
-    let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
+    let (actor, target) = (&access.caller.user.id, user.as_str());
+    let event = AuditEvent { actor, action: "member.remove", target, at: now, entropy };
     let by = access.caller.person();
-    let released = app.locks.break_all_of(&access.organization, &user, &inboxes, &by).await?;
+    let released = app.memberships.end(access.team_key(), &profile, &by, &event).await?;
     tracing::info!(event = "member_removed", team = %access.team(), released, "member removed");
     Ok(NoContent)
 }

@@ -1,15 +1,16 @@
 //! Users of an organization. Admins add users to teams with the API; the operator adds owners.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde::Serialize;
+use shared_app::membership::Memberships;
 use shared_aws::{
     clients::DirectoryUser,
-    conversation::Locks,
-    inbox::Inboxes,
-    team::{AuditEvent, Organization, TeamMembers, UserProfile},
+    team::{AuditEvent, Organization, Teams, UserProfile},
 };
 use shared_domain::{
-    ids::{InboxId, UserId},
+    ids::{TeamId, UserId},
     keys::TeamKey,
     settings,
     user::{User, UserRef},
@@ -198,16 +199,16 @@ async fn leave_teams(
     organization: &Organization,
     profile: &UserProfile,
 ) -> Result<usize, Error> {
-    let (members, inboxes) = (TeamMembers::new(operator.table.clone()), Inboxes::new(operator.table.clone()));
-    let locks = Locks::new(operator.table.clone());
+    let memberships = Memberships::new(&operator.table);
     let by = UserRef { id: operator.actor.clone(), name: "Operator".into() };
+    let event = operator.event("member.remove", profile.user.id.as_str());
+    // All teams: after a removal that stopped halfway, the profile no longer says where the user had locks.
+    let teams = Teams::new(operator.table.clone()).ids(&organization.id).await?;
+    let teams: BTreeSet<TeamId> = profile.teams.iter().map(|role| role.team.clone()).chain(teams).collect();
     let mut released = 0;
-    for role in &profile.teams {
-        let team = TeamKey { organization: &organization.id, team: &role.team };
-        let of_team: Vec<InboxId> = inboxes.of_team(team).await?.into_iter().map(|inbox| inbox.id).collect();
-        released += locks.break_all_of(&organization.id, &profile.user.id, &of_team, &by).await?;
-        let event = operator.event("member.remove", profile.user.id.as_str());
-        members.remove(team, profile, &event).await?;
+    for team in &teams {
+        let team = TeamKey { organization: &organization.id, team };
+        released += memberships.end(team, profile, &by, &event).await?;
     }
     Ok(released)
 }
