@@ -17,7 +17,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
 };
 use lambda_http::http::request::Parts;
-use shared_app::membership::Memberships;
+use shared_app::{machine_secret::SecretRotations, membership::Memberships};
 use shared_aws::{
     clients::{Aws, Secrets, SigningSecret, UserDirectory},
     conversation::{Conversations, Locks, Unread},
@@ -49,6 +49,7 @@ pub struct App {
     locks: Locks,
     audit: Audit,
     organizations: Organizations,
+    rotations: SecretRotations,
     pauses: SendingPauses,
     keys: UsedKeys,
     /// Where members sign in. `None` if the stack has a foreign issuer of tokens.
@@ -90,6 +91,7 @@ impl App {
             locks: Locks::new(table.clone()),
             audit: Audit::new(table.clone()),
             organizations: Organizations::new(table.clone()),
+            rotations: SecretRotations::new(table),
             pauses: SendingPauses::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
             directory: None,

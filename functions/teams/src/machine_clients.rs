@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use lambda_http::http::request::Parts;
+use shared_app::machine_secret::{Replaced, Rotated, RotationError, SecretRotation};
 use shared_aws::team::{AddMachineOutcome, AuditEvent, Machine};
 use shared_domain::{field::FieldError, settings};
 use shared_http::{
@@ -147,38 +148,38 @@ pub(crate) async fn rotate_secret(
     if attempt.recalled(&app.keys, now).await?.is_some() {
         return Ok(Json(CreatedMachineClient { client: view, secret: None }));
     }
-    let secrets = directory.machine_secrets(&client, now).await?;
-    if let [older, newer] = &*secrets {
-        let ended = match replaced {
-            Some(ReplacedSecret::Older) => older,
-            Some(ReplacedSecret::Newer) => newer,
-            None => return Err(two_secrets()),
-        };
-        directory.remove_machine_secret(&client, ended, now).await?;
-    }
-    // Another request may have added one in the meantime.
-    let secret = directory.add_machine_secret(&client, now).await?.ok_or_else(two_secrets)?;
-    if let Some(key) = attempt.idempotency() {
-        app.keys.remember(organization, key, &client, now).await?;
-    }
     let (actor, target) = (&caller.user, client.as_str());
     let event = AuditEvent { actor, action: "machine.rotate_secret", target, at: now, entropy };
-    app.organizations.record(organization, &event).await?;
-    Ok(Json(CreatedMachineClient { client: view, secret: Some(secret) }))
+    let rotation = SecretRotation { organization, client: &client, replaced, key: attempt.idempotency() };
+    match app.rotations.rotate(directory, &rotation, &event, now).await.map_err(not_rotated)? {
+        Rotated::Added(secret) => Ok(Json(CreatedMachineClient { client: view, secret: Some(secret) })),
+        Rotated::TwoSecrets => Err(two_secrets()),
+        Rotated::AddedBefore => Err(added_before()),
+    }
 }
 
 fn two_secrets() -> Problem {
-    Problem::new(
-        409,
-        "two_secrets",
-        "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.",
-    )
+    let detail = "This client has two secrets. Say with ?replace=older or ?replace=newer which one ends.";
+    Problem::new(409, "two_secrets", detail)
 }
 
-fn replaced_secret(text: &str) -> Result<ReplacedSecret, Problem> {
+fn added_before() -> Problem {
+    let detail = "This request or another one has already added a secret. If you do not have it, replace it with \
+                  ?replace=newer.";
+    Problem::new(409, "two_secrets", detail)
+}
+
+fn not_rotated(error: RotationError) -> Problem {
+    match error {
+        RotationError::Store(error) => error.into(),
+        RotationError::Directory(error) => error.into(),
+    }
+}
+
+fn replaced_secret(text: &str) -> Result<Replaced, Problem> {
     match text {
-        "older" => Ok(ReplacedSecret::Older),
-        "newer" => Ok(ReplacedSecret::Newer),
+        "older" => Ok(Replaced::Older),
+        "newer" => Ok(Replaced::Newer),
         _ => Err(FieldError::new("?replace", "older or newer").into()),
     }
 }

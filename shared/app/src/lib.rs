@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod delivery_check;
 pub mod import;
 pub mod inbound;
+pub mod machine_secret;
 pub mod membership;
 pub mod opt_out;
 pub mod outbox;

@@ -2,8 +2,15 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use shared_aws::team::Members;
-use test_kit::user_directory::{FakeUserDirectory, MACHINE_CLIENT};
+use shared_aws::{
+    clients::{Aws, UserDirectory},
+    team::Members,
+};
+use test_kit::{
+    crash::{CrashPoint, CrashingProxy},
+    engine::TABLE,
+    user_directory::{FakeUserDirectory, MACHINE_CLIENT, POOL},
+};
 
 use super::*;
 
@@ -92,6 +99,59 @@ async fn a_client_has_two_secrets_at_most_and_the_owner_says_which_one_ends() {
     assert_eq!(call(&app, &rotate("unknown")).await.0, 404);
 }
 
+/// The app of a host that crashes at this point of its requests to the table and the user pool.
+async fn crashing_app(
+    test: &TestApp,
+    directory: &FakeUserDirectory,
+    crash_point: &CrashPoint,
+) -> (App, [CrashingProxy; 2]) {
+    let table = CrashingProxy::start(&test.engine.endpoint, crash_point).await;
+    let pool = CrashingProxy::start(&directory.url, crash_point).await;
+    let directory = UserDirectory::new(&Aws::loopback(pool.url.clone()), POOL);
+    let app = app_over(&Table::of(&Aws::loopback(table.url.clone()), TABLE)).with_directory(directory);
+    (app, [table, pool])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_rotation_stops_it_is_in_the_audit_trail_and_a_repetition_ends_no_other_secret() {
+    for nth in 1.. {
+        let test = TestApp::with_two_teams().await;
+        organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+        let directory = FakeUserDirectory::start().await;
+        let app = app(&test).with_directory(directory.client());
+        call(&app, &add(&json!({ "name": "Booking" }))).await;
+        call(&app, &rotate("client-1")).await;
+        let secrets = async || directory.client().machine_secrets("client-1", now()).await.unwrap();
+        let rotations = async || {
+            let items = test.engine.items().await;
+            items.values().filter(|item| item.contains("machine.rotate_secret")).count()
+        };
+
+        let event = rotate("client-1").query("replace=older").header("idempotency-key", "k-1");
+        let crash_point = CrashPoint::at(nth);
+        let (crashing, _proxies) = crashing_app(&test, &directory, &crash_point).await;
+        let first = crash_point.run(call(&crashing, &event)).await;
+        let left = secrets().await;
+        assert!(left == ["1", "2"] || rotations().await == 2, "{nth}: {left:?} without an audit event");
+
+        let (status, again) = call(&app, &event).await;
+        assert_eq!(secrets().await, ["2", "3"], "{nth}: the secret in use stays");
+        match (status, again["clientSecret"].as_str()) {
+            (200, Some(secret)) => {
+                assert_eq!((secret, left.contains(&"3".to_owned())), ("secret 3 of client-1", false));
+            }
+            (200 | 409, None) => assert_eq!(left, ["2", "3"], "{nth}: {again}"),
+            other => panic!("{nth}: {other:?}"),
+        }
+        if let Some((status, rotated)) = first {
+            assert_eq!((status, &rotated["clientSecret"]), (200, &json!("secret 3 of client-1")));
+            assert_eq!(rotations().await, 2);
+            assert!(nth > 15, "{nth}");
+            return;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_rotations_at_once_one_adds_a_secret() {
     let test = TestApp::with_two_teams().await;
@@ -109,6 +169,25 @@ async fn of_many_rotations_at_once_one_adds_a_secret() {
     assert!(outcomes.iter().all(|(status, _)| [200, 409].contains(status)), "{outcomes:?}");
     assert!(outcomes.iter().any(|(status, _)| *status == 200), "{outcomes:?}");
     assert_eq!(directory.client().machine_secrets("client-1", now()).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_with_one_key_one_gets_a_secret_and_the_secret_in_use_stays() {
+    let test = TestApp::with_two_teams().await;
+    organization::create(&test, ORGANIZATION, "Clinic", OWNER).await;
+    let directory = FakeUserDirectory::start().await;
+    let app = app(&test).with_directory(directory.client());
+    call(&app, &add(&json!({ "name": "Booking" }))).await;
+    call(&app, &rotate("client-1")).await;
+    let event = rotate("client-1").query("replace=older").header("idempotency-key", "k-1");
+    let outcomes = join_all((0..8).map(|_| call(&app, &event))).await;
+    let added =
+        outcomes.iter().filter(|(_, rotated)| rotated["clientSecret"] == "secret 3 of client-1").count();
+    assert_eq!(added, 1, "{outcomes:?}");
+    for (status, refused) in outcomes.iter().filter(|(status, _)| *status != 200) {
+        assert_eq!((*status, &refused["code"]), (409, &json!("two_secrets")));
+    }
+    assert_eq!(directory.client().machine_secrets("client-1", now()).await.unwrap(), ["2", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,8 @@ pub const MACHINE_CLIENT: &str = "machine-client";
 /// Users by e-mail address, and the app clients of machines. Clones share them.
 #[derive(Debug, Clone)]
 pub struct FakeUserDirectory {
-    url: String,
+    /// The endpoint: `http://127.0.0.1:…`.
+    pub url: String,
     state: Arc<Mutex<Content>>,
 }
 
