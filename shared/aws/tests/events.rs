@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use shared_aws::event::EventLog;
 use shared_domain::{
     event::{EVENT_RETENTION, Event, EventScope, EventType, NewEvent},
-    ids::EventId,
+    ids::{EventId, InboxId},
     time::Timestamp,
 };
 use tokio::task::JoinSet;
@@ -163,26 +163,204 @@ async fn racing_writers_that_crash_leave_no_gap_and_store_each_event_once() {
     }
 }
 
-/// An hour late, a writer stores a change of each second. It reads the events of the last seconds before a
-/// change, and not all that it stored within the hour.
+/// Records of a shard of the stream, and the first one that has to be delivered.
+struct Shard {
+    records: Vec<NewEvent>,
+    position: usize,
+}
+
+impl Shard {
+    fn new(number: usize, records: usize, random: &mut fastrand::Rng) -> Self {
+        let mut at = START;
+        let mut record = |index: usize| {
+            at = at + Duration::from_secs(random.u64(0..3));
+            event(1_000 * number + index, at)
+        };
+        Self { records: (0..records).map(&mut record).collect(), position: 0 }
+    }
+
+    fn batch(&self, random: &mut fastrand::Rng) -> Vec<NewEvent> {
+        let left = &self.records[self.position..];
+        left[..left.len().min(random.usize(1..8))].to_vec()
+    }
+}
+
+/// Some shards are far behind others, so that most windows are full. Their writers race, crash at any
+/// request, and work on while their records are delivered to another writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_are_behind_and_crash_leave_no_gap_and_store_each_event_once() {
+    const SHARDS: usize = 5;
+    const RECORDS: usize = 25;
+    let mut random = fastrand::Rng::with_seed(seed());
+    for round in 0..8 {
+        let (stores, window) = (TestStores::start().await, random.u64(1..6));
+        let log = |table| EventLog::new(table).with_window(window);
+        let mut shards: Vec<_> = (0..SHARDS).map(|number| Shard::new(number, RECORDS, &mut random)).collect();
+        let mut zombies = JoinSet::new();
+        while shards.iter().any(|shard| shard.position < RECORDS) {
+            let mut writers = JoinSet::new();
+            for (number, shard) in shards.iter().enumerate() {
+                // The first shard is ahead of all others, and the last one is far behind.
+                if shard.position == RECORDS || random.usize(0..=2 * number) != 0 {
+                    continue;
+                }
+                let batch = shard.batch(&mut random);
+                match random.u8(0..6) {
+                    0 => {
+                        let log = log(stores.table());
+                        zombies.spawn(async move { log.append(&scope(), &batch, START).await });
+                    }
+                    kind => {
+                        let requests = if kind < 3 { random.usize(0..20) } else { usize::MAX };
+                        let log = log(stores.crashing_table(requests));
+                        let append = async move { log.append(&scope(), &batch, START).await };
+                        writers.spawn(async move { (number, append.await.stored.len()) });
+                    }
+                }
+            }
+            for (number, stored) in writers.join_all().await {
+                shards[number].position += stored;
+            }
+        }
+        zombies.join_all().await;
+
+        let found = all(&log(stores.table()), &scope()).await;
+        let numbers: Vec<_> = found.iter().map(|event| event.sequence).collect();
+        assert_eq!(
+            numbers,
+            (1..=(SHARDS * RECORDS) as u64).collect::<Vec<_>>(),
+            "round {round}, window {window}"
+        );
+        for shard in shards {
+            let of_shard = found.iter().filter(|event| shard.records.contains(&event.event));
+            let of_shard: Vec<_> = of_shard.map(|event| event.event.id.clone()).collect();
+            let expected: Vec<_> = shard.records.into_iter().map(|event| event.id).collect();
+            assert_eq!(of_shard, expected, "round {round}, window {window}");
+        }
+    }
+}
+
+/// A writer that is behind has claimed a window and crashed. Others fill it. At any request of the next
+/// writer, a third one stores the event, and others fill the windows before and after it. The second writer
+/// then crashes at any request too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_writer_that_is_behind_in_a_team_reads_a_few_events() {
-    const CHANGES: usize = 100;
+async fn an_event_is_stored_once_whoever_claims_a_window_in_between() {
+    let stores = TestStores::start().await;
+    let log = |table| EventLog::new(table).with_window(2);
+    let (mut others, behind) = (1_000.., [event(0, START)]);
+    let cases = (0..14).flat_map(|nth| (0..6).map(move |after| (nth, after)));
+    for (number, (overtaken_at, crashed_after)) in (0..).zip(cases) {
+        let case = format!("overtaken at {overtaken_at}, crashed after {crashed_after}");
+        let inbox = InboxId::new(START, number);
+        let scope = EventScope::Inbox { organization: shared_inbox().organization, inbox };
+        let append = {
+            let (log, scope) = (log(stores.table()), scope.clone());
+            async move |events: &[NewEvent]| {
+                let appended = log.append(&scope, events, START).await;
+                assert!(appended.failure.is_none(), "{:?}", appended.failure);
+                appended.stored[0].sequence
+            }
+        };
+        let mut three = || -> Vec<_> {
+            others.by_ref().take(3).map(|record| event(record, START + Duration::from_secs(1))).collect()
+        };
+        append(&three()).await;
+        let until_the_claim = stores.crashing_table(2);
+        assert!(log(until_the_claim).append(&scope, &behind, START).await.stored.is_empty());
+        append(&three()).await;
+        let (overtaking, late, before, after) = (append.clone(), behind.clone(), three(), three());
+        let work = async move {
+            overtaking(&before).await;
+            overtaking(&late).await;
+            overtaking(&after).await;
+        };
+        let overtaken = stores.overtaken_and_crashing_table(overtaken_at, work, crashed_after);
+        log(overtaken).append(&scope, &behind, START).await;
+        append(&three()).await;
+        append(&behind).await;
+        let found = all(&log(stores.table()), &scope).await;
+        let ids: HashSet<_> = found.iter().map(|event| &event.event.id).collect();
+        assert_eq!(ids.len(), found.len(), "{case}");
+        assert_eq!(found.last().unwrap().sequence, found.len() as u64, "{case}");
+    }
+}
+
+/// Stores events of other writers, of about a kilobyte: those of records from `first` on, 100 a second.
+async fn flood(log: &EventLog, first: usize, count: usize, since: Timestamp) {
+    let of_others = |index: usize| NewEvent {
+        data: format!("{{\"text\":\"{}\"}}", "x".repeat(800)),
+        ..event(first + index, since + Duration::from_millis(10 * index as u64))
+    };
+    let events: Vec<_> = (0..count).map(of_others).collect();
+    assert!(log.append(&scope(), &events, since).await.failure.is_none());
+}
+
+/// Others store many events while the records of one writer wait. The writer then reads the events that were
+/// stored first after its changes, and not all of them, also when its records come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_is_behind_in_an_inbox_reads_no_more_the_more_others_wrote() {
+    let stores = TestStores::start().await;
+    let (log, metered) = (EventLog::new(stores.table()), EventLog::new(stores.metered_table()));
+    let late = START + Duration::from_hours(1);
+    let behind: Vec<_> = (0..10).map(|record| event(record, START + Duration::from_secs(1))).collect();
+    flood(&log, 1_000, 50, START).await;
+    let mut bills = Vec::new();
+    for part in 0..2 {
+        flood(&log, 2_000 + 1_000 * part, 800, START + Duration::from_secs(2 + 8 * part as u64)).await;
+        let (appended, first) =
+            stores.cost(metered.append(&scope(), &behind[5 * part..5 * part + 5], late)).await;
+        assert!(appended.failure.is_none(), "{:?}", appended.failure);
+        flood(&log, 10_000 + 1_000 * part, 800, START + Duration::from_secs(60 + 8 * part as u64)).await;
+        let (again, repeated) =
+            stores.cost(metered.append(&scope(), &behind[5 * part..5 * part + 5], late)).await;
+        assert_eq!(again.stored, appended.stored);
+        bills.push((first, repeated));
+    }
+    for (first, repeated) in bills {
+        assert!(first.read <= 130.0 && first.requests <= 40, "{first}");
+        assert!(first.write <= 11.0, "two for each event, and one for the number of the newest: {first}");
+        assert!(repeated.read <= 190.0 && repeated.requests <= 45, "{repeated}");
+        assert!(repeated.write <= 6.0, "{repeated}");
+    }
+    let ids: HashSet<_> = all(&log, &scope()).await.into_iter().map(|event| event.event.id).collect();
+    assert_eq!(ids.len(), 50 + 4 * 800 + 10);
+}
+
+/// An hour late, a writer stores a change of each second. It reads the events of the last changes, and not
+/// all that it stored within the hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_catches_up_alone_reads_a_few_events() {
+    const CHANGES: usize = 300;
     let stores = TestStores::start().await;
     let late = START + Duration::from_hours(1);
-    let change = |record: usize| NewEvent {
-        scope: team_scope(),
-        ..event(record, START + Duration::from_secs(record as u64))
-    };
-    let changes: Vec<_> = (0..CHANGES).map(change).collect();
-    let appended = EventLog::new(stores.table()).append(&team_scope(), &changes, late).await;
-    assert!(appended.failure.is_none());
+    for scope in [scope(), team_scope()] {
+        let change = |record: usize| event(record, START + Duration::from_secs(record as u64));
+        let changes: Vec<_> = (0..CHANGES).map(change).collect();
+        let appended = EventLog::new(stores.table()).append(&scope, &changes, late).await;
+        assert!(appended.failure.is_none());
 
-    let two_pages_an_event_and_the_newest_number = 4;
-    let log = EventLog::new(stores.crashing_table(two_pages_an_event_and_the_newest_number));
-    let next = log.append(&team_scope(), &[change(CHANGES)], late).await;
-    assert!(next.failure.is_none(), "{:?}", next.failure);
-    assert_eq!(next.stored[0].sequence, CHANGES as u64 + 1);
+        let log = EventLog::new(stores.metered_table());
+        let (next, bill) = stores.cost(log.append(&scope, &[change(CHANGES)], late)).await;
+        assert_eq!(next.stored[0].sequence, CHANGES as u64 + 1);
+        assert_eq!((bill.requests, bill.write), (3, 2.0));
+    }
+}
+
+/// A slow writer whose change is older, and whose invocation began earlier, stores its event last.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_before_one_of_an_older_change_is_found() {
+    let stores = TestStores::start().await;
+    let log = EventLog::new(stores.table());
+    for scope in [scope(), team_scope()] {
+        let change = event(1, START + Duration::from_secs(60));
+        let append = async |event: &NewEvent, now| {
+            let appended = log.append(&scope, std::slice::from_ref(event), now).await;
+            appended.stored[0].sequence
+        };
+        assert_eq!(append(&change, START + Duration::from_secs(60)).await, 1);
+        assert_eq!(append(&event(2, START), START).await, 2);
+        assert_eq!(append(&change, START + Duration::from_secs(90)).await, 1);
+    }
 }
 
 /// DynamoDB deletes expired items in no order.

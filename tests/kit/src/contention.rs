@@ -65,7 +65,22 @@ impl Intercept for UnmetCondition {
 /// first has number 0. Needs a runtime with several threads.
 #[must_use]
 pub fn overtaken_table(aws: &Aws, nth: usize, work: impl Future<Output = ()> + Send + 'static) -> Table {
-    let overtaking = Overtaking { left: AtomicUsize::new(nth), work: Mutex::new(Some(Box::pin(work))) };
+    overtaken_and_crashing_table(aws, nth, work, usize::MAX)
+}
+
+/// As [`overtaken_table`], of a host that then crashes after `requests` requests.
+#[must_use]
+pub fn overtaken_and_crashing_table(
+    aws: &Aws,
+    nth: usize,
+    work: impl Future<Output = ()> + Send + 'static,
+    requests: usize,
+) -> Table {
+    let overtaking = Overtaking {
+        left: AtomicUsize::new(nth),
+        work: Mutex::new(Some(Box::pin(work))),
+        left_after_work: AtomicUsize::new(requests),
+    };
     let config = aws.dynamodb_config().interceptor(overtaking).build();
     Table::new(Client::from_conf(config), TABLE)
 }
@@ -74,6 +89,8 @@ struct Overtaking {
     /// How many requests are sent before the work is done.
     left: AtomicUsize,
     work: Mutex<Option<Work>>,
+    /// How many requests are sent after it, until the host crashes.
+    left_after_work: AtomicUsize,
 }
 
 impl fmt::Debug for Overtaking {
@@ -98,6 +115,9 @@ impl Intercept for Overtaking {
             let work = self.work.lock().expect("no panic").take();
             if let Some(work) = work {
                 tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work));
+            }
+            if self.left_after_work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_err() {
+                return Err("this host has crashed".into());
             }
         }
         Ok(())

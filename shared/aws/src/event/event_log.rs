@@ -1,62 +1,36 @@
-//! The numbered events of inboxes and teams.
-//!
-//! A writer puts event n + 1 only after it has seen event n, under the condition that n + 1 is new. There is
-//! therefore no gap, whatever the number of writers and wherever one of them stops. A writer that finds
-//! another event at its number takes the next one. A stream record that is delivered again finds the events
-//! of its earlier attempt by their ids, so no event is stored twice.
+//! The numbered events of inboxes and teams. [`numbering`](super::numbering) gives them their numbers.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared_domain::{
-    event::{EVENT_RETENTION, Event, EventScope, EventType, NewEvent},
-    ids::{ConversationId, EventId, MessageId, TeamId},
+    event::{Event, EventScope, NewEvent},
+    ids::ConversationId,
     time::Timestamp,
 };
 
-use crate::table::{
-    error::StoreError,
-    item::{from_item, number, string_attribute, text},
-    keys::{self, Key},
-    query::KeyRange,
-    requests::{Conditional, EXISTS, Table},
+use crate::{
+    event::{
+        numbering::{Attempt, WINDOW},
+        rows::{EventRow, event_key},
+    },
+    table::{
+        error::StoreError,
+        item::{from_item, number, string_attribute, text},
+        keys::{self, Key},
+        query::KeyRange,
+        requests::{EXISTS, Table},
+    },
 };
 
-/// How much earlier than a record's time its events may have been stored, by another host's clock. DynamoDB
-/// rounds the time of a record down to a second.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
-/// How much longer than [`EVENT_RETENTION`] an event is stored.
-const TTL_SLACK: Duration = Duration::from_hours(1);
 /// The data of an event whose contact was erased.
 const ERASED: &str = "{}";
-/// The least number of events in a request for the newest ones: those of one read unit.
-const MIN_TAIL_PAGE: usize = 4;
-
-/// A stored event. Attribute names are short, so that an event of a conversation fits into one write unit.
-#[derive(Debug, Serialize, Deserialize)]
-struct EventRow {
-    #[serde(skip_serializing)]
-    sk: String,
-    id: EventId,
-    #[serde(rename = "t")]
-    kind: String,
-    at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    team: Option<TeamId>,
-    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
-    conversation: Option<ConversationId>,
-    #[serde(rename = "m", skip_serializing_if = "Option::is_none")]
-    message: Option<MessageId>,
-    #[serde(rename = "d")]
-    data: String,
-    #[serde(rename = "w")]
-    written_at: Timestamp,
-    ttl: i64,
-}
+/// The greatest number that a sort key holds.
+const MAX_SEQUENCE: u64 = 999_999_999_999;
 
 #[derive(Debug, Deserialize)]
-struct NewestRow {
-    seq: u64,
+pub(super) struct NewestRow {
+    pub(super) seq: u64,
 }
 
 /// The outcome of [`EventLog::append`].
@@ -68,27 +42,29 @@ pub struct Appended {
     pub failure: Option<StoreError>,
 }
 
-/// The events that were stored recently.
-#[derive(Debug, Default)]
-struct Tail {
-    newest: u64,
-    numbers: HashMap<EventId, u64>,
-}
-
 /// The events of inboxes and teams.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     table: Table,
+    window: u64,
 }
 
 impl EventLog {
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self { table, window: WINDOW }
+    }
+
+    /// For tests: an event has a claim after this many numbers already, and not after [`WINDOW`].
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_window(self, window: u64) -> Self {
+        Self { window, ..self }
     }
 
     /// Stores events of one inbox or team in their order, except those that an earlier attempt stored. Stops
     /// at the first failure. Costs 1 write unit for each kilobyte of an event and 1 for the request, and
-    /// about 1 read unit.
+    /// about 1 read unit. If other writers stored more than [`WINDOW`] events since the changes, it costs 1
+    /// write unit more for each event, and at most about 130 read units for each second of the changes.
     pub async fn append(&self, scope: &EventScope, events: &[NewEvent], now: Timestamp) -> Appended {
         let mut stored = Vec::with_capacity(events.len());
         let failure = self.append_to(scope, events, now, &mut stored).await.err();
@@ -102,89 +78,12 @@ impl EventLog {
         now: Timestamp,
         stored: &mut Vec<Event>,
     ) -> Result<(), StoreError> {
-        let Some(oldest) = events.iter().map(|event| event.at).min() else { return Ok(()) };
-        let limit = events.len().max(MIN_TAIL_PAGE);
-        let mut tail = self.tail(scope, oldest - CLOCK_TOLERANCE, limit, now).await?;
-        for event in events {
-            let sequence = self.append_one(scope, event, now, &mut tail).await?;
-            stored.push(Event { sequence, event: event.clone() });
+        if events.is_empty() {
+            return Ok(());
         }
-        self.advance(scope, tail.newest).await
-    }
-
-    /// Returns the number of an event, which is stored unless it was before.
-    async fn append_one(
-        &self,
-        scope: &EventScope,
-        event: &NewEvent,
-        now: Timestamp,
-        tail: &mut Tail,
-    ) -> Result<u64, StoreError> {
-        let row = EventRow::of(event, now);
-        loop {
-            if let Some(sequence) = tail.numbers.get(&event.id) {
-                return Ok(*sequence);
-            }
-            let sequence = tail.newest + 1;
-            let id = match self.table.put_new(event_key(scope, sequence), &row).await? {
-                Conditional::Done(_) => event.id.clone(),
-                Conditional::Failed(Some(other)) => from_item::<EventRow>(other)?.id,
-                Conditional::Failed(None) => {
-                    return Err(StoreError::Unavailable("an event that exists was not returned".into()));
-                }
-            };
-            tail.newest = sequence;
-            tail.numbers.insert(id, sequence);
-        }
-    }
-
-    /// Returns the events that were stored since a time, read consistently.
-    async fn tail(
-        &self,
-        scope: &EventScope,
-        since: Timestamp,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<Tail, StoreError> {
-        let (tail, newest_at) = self.stored_since(scope, since, limit).await?;
-        if newest_at >= Some(now - EVENT_RETENTION) {
-            return Ok(tail);
-        }
-        // TTL deletes expired events in no order, so a newer event may be gone.
-        let newest: Option<NewestRow> = self.table.get(keys::newest_event(scope), true).await?;
-        let Some(newest) = newest.filter(|newest| newest.seq > tail.newest) else { return Ok(tail) };
-        // Other writers may have stored events between the two reads.
-        let (tail, _) = self.stored_since(scope, since, limit).await?;
-        Ok(Tail { newest: tail.newest.max(newest.seq), ..tail })
-    }
-
-    /// Returns the events that were stored since a time, and when the newest event was stored.
-    ///
-    /// All events of a team are changes of one partition, whose records come in their order. There, an event
-    /// of an earlier change was stored before all attempts for later ones, and the read ends at it. Without
-    /// that end, a writer that is behind would read all that it wrote since, and fall further behind.
-    async fn stored_since(
-        &self,
-        scope: &EventScope,
-        since: Timestamp,
-        limit: usize,
-    ) -> Result<(Tail, Option<Timestamp>), StoreError> {
-        let range = KeyRange::all(keys::events_partition(scope));
-        let query = self.table.query(&range).scan_index_forward(false).consistent_read(true);
-        let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let mut items = query.into_paginator().items().send();
-        let (mut tail, mut newest_at) = (Tail::default(), None);
-        while let Some(item) = items.next().await {
-            let row: EventRow = from_item(item?)?;
-            tail.newest = tail.newest.max(row.sequence()?);
-            newest_at = newest_at.max(Some(row.written_at));
-            let is_of_an_earlier_change = matches!(scope, EventScope::Team { .. }) && row.at < since;
-            if row.written_at < since || is_of_an_earlier_change {
-                break;
-            }
-            tail.numbers.insert(row.id.clone(), row.sequence()?);
-        }
-        Ok((tail, newest_at))
+        let mut attempt = Attempt::begin(&self.table, scope, events, self.window, now).await?;
+        attempt.append(events, stored).await?;
+        self.advance(scope, attempt.newest()).await
     }
 
     /// Replaces the data of all events about a conversation, or whose data contains one of these texts, with
@@ -263,50 +162,5 @@ impl EventLog {
         let found = query.send().await?;
         let rows = found.items.unwrap_or_default().into_iter().map(from_item::<EventRow>);
         rows.map(|row| row?.event(scope)).collect()
-    }
-}
-
-/// The greatest number that a sort key holds.
-const MAX_SEQUENCE: u64 = 999_999_999_999;
-
-fn event_key(scope: &EventScope, sequence: u64) -> Key {
-    Key::new(keys::events_partition(scope), keys::event_place(sequence))
-}
-
-impl EventRow {
-    fn of(event: &NewEvent, now: Timestamp) -> Self {
-        Self {
-            sk: String::new(),
-            id: event.id.clone(),
-            kind: event.kind.as_str().to_owned(),
-            at: event.at,
-            team: event.team.clone(),
-            conversation: event.conversation.clone(),
-            message: event.message.clone(),
-            data: event.data.clone(),
-            written_at: now,
-            ttl: (now + EVENT_RETENTION + TTL_SLACK).seconds(),
-        }
-    }
-
-    fn sequence(&self) -> Result<u64, StoreError> {
-        let digits = self.sk.strip_prefix(keys::EVENTS).and_then(|digits| digits.parse().ok());
-        digits.ok_or_else(|| StoreError::Corrupt("the number of an event".into()))
-    }
-
-    fn event(self, scope: &EventScope) -> Result<Event, StoreError> {
-        let sequence = self.sequence()?;
-        let kind = EventType::parse(&self.kind);
-        let event = NewEvent {
-            id: self.id,
-            kind: kind.ok_or_else(|| StoreError::Corrupt("the type of an event".into()))?,
-            at: self.at,
-            scope: scope.clone(),
-            team: self.team,
-            conversation: self.conversation,
-            message: self.message,
-            data: self.data,
-        };
-        Ok(Event { sequence, event })
     }
 }

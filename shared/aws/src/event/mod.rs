@@ -3,6 +3,8 @@
 
 pub(crate) mod changes;
 pub(crate) mod event_log;
+mod numbering;
+mod rows;
 pub(crate) mod topic;
 
 pub use self::{

@@ -13,6 +13,7 @@
 //! | `org_#inb_` | `REVIEW#DONE#rev_` | resolved opt-out review | a repeated delivery, so that the review is not opened again |
 //! | `org_#inb_`, `org_#team_` | `EVENTS` | number of the newest event of an inbox or team | every poll of the feed (0.5 RCU) |
 //! | `org_#inb_#EVENTS`, `org_#team_#EVENTS` | `EV#number` | event; `ttl` | the feed, if there are new events |
+//! | `org_#inb_#evt_`, `org_#team_#evt_` | `CLAIM` | where an event is stored whose writer was behind others; `ttl` | the writer, if the record comes again |
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message |
 //! | `org_#SID#carrier#digest` | `CLAIM` | claim on an inbound message, also of an erased one | the first conditional write of a webhook |
 //! | `org_#KEY#digest` | `KEY` | idempotency key; `ttl` | a repeated POST |
@@ -102,8 +103,8 @@ use shared_domain::{
     conversation::Folder,
     event::EventScope,
     ids::{
-        BroadcastId, ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId,
-        SegmentId, TeamId, TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
+        BroadcastId, ContactId, ConversationId, EventId, ImportId, InboxId, MessageId, OrganizationId,
+        ReviewId, SegmentId, TeamId, TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
     },
     keys::{ConversationKey, InboxKey, TeamKey},
     phone::PhoneNumber,
@@ -175,6 +176,11 @@ pub fn newest_event(scope: &EventScope) -> Key {
 /// Partition of the events of an inbox or team.
 pub fn events_partition(scope: &EventScope) -> String {
     format!("{}#{}#EVENTS", scope.organization(), scope.id())
+}
+
+/// Where an event is stored that did not get one of the first numbers after its change.
+pub fn event_claim(scope: &EventScope, event: &EventId) -> Key {
+    Key::new(format!("{}#{}#{event}", scope.organization(), scope.id()), "CLAIM")
 }
 
 /// Sort key of an event. Twelve digits sort as numbers.

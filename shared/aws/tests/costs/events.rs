@@ -42,6 +42,18 @@ pub(super) async fn events_of_an_inbox(measured: &mut Measurements) {
     measured.measure("write an event", async |stores| append(stores, 1..2).await).await;
     measured.measure("write 10 events of an inbox", async |stores| append(stores, 2..12).await).await;
     measured.measure("write an event, repeated", async |stores| append(stores, 11..12).await).await;
+    let busy = scope(&measured.stores, &InboxId::new(at_second(0), 77));
+    let append_late = async |stores: &TestStores, records, at| {
+        let at_time = |event: NewEvent| NewEvent { at, ..event };
+        let events: Vec<_> = events(stores, records).into_iter().map(at_time).collect();
+        let log = EventLog::new(stores.metered_table());
+        assert!(log.append(&busy, &events, at_second(100)).await.failure.is_none());
+    };
+    append_late(&measured.stores, 1_000..2_000, at_second(9)).await;
+    for operation in ["write 10 events, behind 1,000 others", "write 10 events, behind others, repeated"] {
+        measured.measure(operation, async |stores| append_late(stores, 0..10, at_second(5)).await).await;
+        append_late(&measured.stores, 2_000..3_000, at_second(10)).await;
+    }
     let look = async |stores: &TestStores| {
         let inboxes = (0..30).map(|index| InboxId::new(at_second(0), index));
         let scopes: Vec<_> = inboxes.map(|inbox| scope(stores, &inbox)).collect();

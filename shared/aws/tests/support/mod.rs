@@ -148,6 +148,16 @@ impl TestStores {
         test_kit::contention::overtaken_table(&self.aws, nth, work)
     }
 
+    /// As [`TestStores::overtaken_table`], of a host that then crashes after `requests` requests.
+    pub(crate) fn overtaken_and_crashing_table(
+        &self,
+        nth: usize,
+        work: impl Future<Output = ()> + Send + 'static,
+        requests: usize,
+    ) -> Table {
+        test_kit::contention::overtaken_and_crashing_table(&self.aws, nth, work, requests)
+    }
+
     /// Returns the table through the meter, for stores that are not fields.
     pub(crate) fn metered_table(&self) -> Table {
         let config = self.aws.dynamodb_config().interceptor(self.meter.clone()).build();
