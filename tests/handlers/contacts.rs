@@ -4,6 +4,7 @@ use contacts::App;
 use serde_json::{Value, json};
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, Contacts},
+    keyword_reply::{KeywordAnswer, KeywordAnswers, KeywordOutcome},
     table::Table,
 };
 use shared_domain::{
@@ -11,6 +12,7 @@ use shared_domain::{
     ids::ContactId,
     keys::TeamKey,
     membership::Role,
+    tag::Tags,
     user::{User, UserRef},
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
@@ -135,4 +137,31 @@ async fn wherever_a_removal_of_a_contact_crashes_a_repetition_completes_it() {
         assert!(first >= 500 && [204, 404].contains(&second), "{requests}: {first}, then {second}");
     }
     panic!("the host always crashed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_added_by_hand_keeps_the_tags_that_it_has() {
+    let test = TestApp::start().await;
+    add_member(&test).await;
+    receive(&test, at(10), inbound(1, "Hello?")).await;
+    let (contacts, team) = (Contacts::new(test.table()), test.inbox.team_key());
+    let before = contacts.shown_entry(team, &test.contact).await.unwrap().unwrap();
+    let tags = Tags::parse("", &["Curious", "VIP"]).unwrap();
+    let (reply, claimed) = (KeywordAnswers::new(test.table()), test.history().await.remove(0).id);
+    let answer = KeywordAnswer {
+        inbox: &test.inbox,
+        from: &test.contact,
+        message: &claimed,
+        at: at(10),
+        reply: None,
+        tags: Some((&before, &tags)),
+    };
+    assert_eq!(reply.write(&answer).await.unwrap(), KeywordOutcome::Done);
+    let body = json!({ "firstName": "Noor", "mobileNumber": test.contact.as_str(), "tags": ["vip", "New"] });
+    let create = Event::new("POST /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]).json(&body);
+    let (status, created) = call(test.table(), create).await;
+    assert_eq!((status, &created["tags"]), (201, &json!(["Curious", "New", "vip"])), "{created}");
+    let list = Event::new("GET /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]);
+    let (_, page) = call(test.table(), list).await;
+    assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
 }

@@ -15,6 +15,7 @@ mod inbound_voice;
 mod inbox_creation;
 mod inbox_reconcile;
 mod inboxes;
+mod keyword_replies;
 mod media_copy;
 mod messages;
 mod opt_out_reviews;

@@ -58,6 +58,9 @@ impl AccessFixture {
         let template = json!({ "name": "Hours", "text": "From nine to five." });
         let templates = format!("{}/templates", team.path());
         let template = text(&team.admin.post(&templates, template).await.expect(201)["templateId"]);
+        let reply = json!({ "keywords": ["hours"], "text": "From nine to five." });
+        let replies = format!("/v1/inboxes/{}/keyword-replies", inbox.id);
+        let reply = text(&team.admin.post(&replies, reply).await.expect(201)["keywordReplyId"]);
         let segment = json!({ "name": "Parents", "kind": "static" });
         let segments = format!("{}/segments", team.path());
         let segment = text(&team.admin.post(&segments, segment).await.expect(201)["segmentId"]);
@@ -77,6 +80,7 @@ impl AccessFixture {
             ("endpointId", endpoint),
             ("deliveryId", delivery),
             ("templateId", template),
+            ("keywordReplyId", reply),
             ("segmentId", segment),
             ("importId", import),
             ("inboxId", inbox.id),

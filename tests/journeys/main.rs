@@ -24,6 +24,7 @@ mod folders;
 mod foreign_ids;
 mod imports;
 mod inbound;
+mod keyword_replies;
 mod lock;
 mod machine_clients;
 mod main_job;

@@ -48,6 +48,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("media-copy", names(media_copy::App::from_environment())),
         ("messages", names(messages::App::from_environment())),
         ("openapi", names(openapi::App::from_environment())),
+        ("keyword-replies", names(keyword_replies::App::from_environment())),
         ("out-of-office", names(out_of_office::App::from_environment())),
         ("outbound-send", names(outbound_send::App::from_environment())),
         ("outbox-relay", names(outbox_relay::App::from_environment())),

@@ -2,19 +2,21 @@
 
 use shared_aws::{
     contact::{ContactEntry, ContactWrite},
+    keyword_reply::{KeywordAnswer, KeywordAnswers, KeywordOutcome},
     opt_out::OptOuts,
     team::TeamMembers,
 };
 use shared_domain::{
-    ids::ContactId,
+    ids::{ContactId, MessageId},
     import::ImportStatus,
     keys::TeamKey,
     membership::{Role, TeamRole},
     opt_out::OptOutSource,
+    tag::Tags,
 };
 use test_kit::build;
 
-use crate::team::{HEADER, TestTeam, sums};
+use crate::team::{HEADER, START, TestTeam, sums};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contacts_are_created_then_found_unchanged_then_updated() {
@@ -172,6 +174,31 @@ async fn a_number_that_texted_in_becomes_the_imported_contact_with_its_history_o
     assert!(team.contacts().get_entry(team.inbox.team_key(), &provisional).await.unwrap().is_none());
     let shown = team.conversation("2025550141").await.unwrap().contact;
     assert_eq!(shown, known);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_imported_keeps_the_tags_that_keyword_replies_added() {
+    let team = TestTeam::start().await;
+    team.receive("2025550141", "Hours", 0).await;
+    let (contacts, key) = (team.contacts(), team.inbox.team_key());
+    let number = test_kit::build::number("2025550141");
+    let before = contacts.shown_entry(key, &number).await.unwrap().unwrap();
+    let tags = Tags::parse("", &["Curious"]).unwrap();
+    let message = MessageId::parse("msg_1").unwrap();
+    let answer = KeywordAnswer {
+        inbox: &team.inbox,
+        from: &number,
+        message: &message,
+        at: START,
+        reply: None,
+        tags: Some((&before, &tags)),
+    };
+    let written = KeywordAnswers::new(team.table()).write(&answer).await.unwrap();
+    assert_eq!(written, KeywordOutcome::Done);
+    team.import("imp_1", "S-1,Ada,Lovelace,2025550141,,,\n").await;
+    let imported = team.contact("S-1").await.unwrap();
+    assert_eq!(imported.tags, tags);
+    assert!(contacts.get_entry(key, &before.contact.id).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,6 +65,9 @@ pub(crate) async fn create(
     fields.finish()?;
     let number = number.ok_or_else(changed)?;
     let provisional = provisional(app, &access, &number).await?;
+    // A keyword reply may have added tags before.
+    let all_tags = provisional.as_ref().and_then(|entry| tags.with(&entry.tags));
+    let tags = all_tags.unwrap_or(tags);
     let contact = Contact {
         id: Id::new(now, entropy),
         external_id,

@@ -69,7 +69,7 @@ pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
     extensions(("x-errors" = json!(["admin_required", "api_code_taken", "inbox_retired", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
-    InboxAdmin(InboxAccess { inbox, member, caller }): InboxAdmin,
+    InboxAdmin(InboxAccess { inbox, member, caller, .. }): InboxAdmin,
     Now(now): Now,
     Entropy(entropy): Entropy,
     Json(change): Json<InboxChange>,

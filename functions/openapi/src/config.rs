@@ -6,8 +6,15 @@ use shared_lambda::config::Environment;
 use utoipa::ToSchema;
 
 /// What this version offers.
-const FEATURES: [&str; 6] =
-    ["contact_imports", "media", "opt_out_reviews", "out_of_office", "segments", "templates"];
+const FEATURES: [&str; 7] = [
+    "contact_imports",
+    "keyword_replies",
+    "media",
+    "opt_out_reviews",
+    "out_of_office",
+    "segments",
+    "templates",
+];
 
 /// The version, limits and addresses of the stack.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -27,7 +34,7 @@ pub struct Config {
     /// Live events.
     pub realtime: ConfigRealtime,
     /// What this version offers.
-    #[schema(example = json!(["contact_imports", "media", "opt_out_reviews", "out_of_office", "segments", "templates"]))]
+    #[schema(example = json!(["contact_imports", "keyword_replies", "media", "opt_out_reviews", "out_of_office", "segments", "templates"]))]
     pub features: Vec<&'static str>,
 }
 

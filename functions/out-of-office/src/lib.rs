@@ -3,21 +3,17 @@
 
 use axum::{
     Router,
-    extract::{FromRef, FromRequestParts, State},
+    extract::{FromRef, State},
 };
-use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::Aws,
     inbox::{Inboxes, OutOfOffice, Saved},
     table::Table,
     team::{AuditEvent, Members},
 };
-use shared_domain::{
-    inbox::InboxKind,
-    out_of_office::{Draft, Schedule},
-};
+use shared_domain::out_of_office::{Draft, Schedule};
 use shared_http::{
-    access::{self, InboxAccess},
+    access::{InboxAccess, InboxEditor},
     caller::Claims,
     json::Json,
     problem::Problem,
@@ -82,22 +78,6 @@ async fn read(
     Ok(Json(OutOfOfficeView::from(saved.map_or_else(never_set, |saved| saved.draft))))
 }
 
-/// The caller as an admin of the inbox's team, or as the user of a personal inbox. `403` for everyone else
-/// with access.
-struct Editor(InboxAccess);
-
-impl FromRequestParts<App> for Editor {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let access = InboxAccess::from_request_parts(parts, app).await?;
-        if !(access.member && access.inbox.kind == InboxKind::Personal) {
-            access::require_admin(&access.caller)?;
-        }
-        Ok(Self(access))
-    }
-}
-
 /// Replace Out of Office
 ///
 /// For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts
@@ -110,7 +90,7 @@ impl FromRequestParts<App> for Editor {
     extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
 async fn replace(
     State(app): State<App>,
-    Editor(InboxAccess { inbox, caller, .. }): Editor,
+    InboxEditor(InboxAccess { inbox, caller, .. }): InboxEditor,
     Now(now): Now,
     Entropy(entropy): Entropy,
     Json(body): Json<OutOfOfficeView>,

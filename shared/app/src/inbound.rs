@@ -1,12 +1,13 @@
-//! Taking in an inbound message: store it, request copies of its media, apply a keyword, open an opt-out
-//! review, reply if the inbox is closed.
+//! Taking in an inbound message: store it, request copies of its media, apply an opt-out keyword, open an
+//! opt-out review, answer a keyword of the inbox, or else reply if the inbox is closed.
 //!
 //! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and any step that an
 //! interrupted delivery missed is completed. Every step uses the time at which the message was first
 //! received.
 //!
 //! A message that the sweep finds hours later gets no automatic reply: the person would not know what it
-//! answers, and US rules expect the confirmation of an opt-out within minutes. Its keyword still acts.
+//! answers, and US rules expect the confirmation of an opt-out within minutes. Its keyword still acts, and
+//! the tag of a keyword reply is still added.
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use shared_domain::{
 
 use crate::{
     keyword::{KeywordMessage, KeywordOutcome, Keywords, keyword_of},
+    keyword_reply::{InboundKeyword, KeywordReplyWorkflow},
     out_of_office::OutOfOfficeReplies,
 };
 
@@ -68,6 +70,7 @@ pub struct InboundWorkflow {
     media: MediaFiles,
     keywords: Keywords,
     reviews: OptOutReviews,
+    keyword_replies: KeywordReplyWorkflow,
     out_of_office: OutOfOfficeReplies,
 }
 
@@ -79,6 +82,7 @@ impl InboundWorkflow {
             media: MediaFiles::new(table.clone()),
             keywords: Keywords::new(table, replies),
             reviews: OptOutReviews::new(table.clone()),
+            keyword_replies: KeywordReplyWorkflow::new(table),
             out_of_office: OutOfOfficeReplies::new(table),
         }
     }
@@ -111,8 +115,13 @@ impl InboundWorkflow {
         if keyword.is_none() && wants_review(&text.text) {
             self.open_review(inbox, &message, text).await?;
         }
-        if !is_keyword && !is_late {
-            self.out_of_office.reply(inbox, &text.from, &text.text, at, entropy).await?;
+        if is_keyword {
+            return Ok(());
+        }
+        let (from, text, message) = (&text.from, &text.text, &message);
+        let keyword = InboundKeyword { inbox, from, text, message, at, is_late, entropy };
+        if !self.keyword_replies.apply(keyword).await? && !is_late {
+            self.out_of_office.reply(inbox, from, text, at, entropy).await?;
         }
         Ok(())
     }

@@ -29,5 +29,6 @@ pub mod webhook;
 mod automatic;
 mod check_error;
 mod keyword;
+mod keyword_reply;
 mod limits;
 mod out_of_office;

@@ -15,6 +15,7 @@ pub mod conversation;
 pub mod event;
 pub mod import;
 pub mod inbox;
+pub mod keyword_reply;
 pub mod messaging;
 pub mod notification;
 pub mod opt_out;

@@ -93,6 +93,10 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("keyword without effect", 1, 0.0, 2.0),
     ("check the opt-outs before a send", 1, 2.0, 0.0),
     ("check the opt-outs before a send, personal inbox", 1, 3.0, 0.0),
+    ("create a keyword reply with two keywords", 1, 0.0, 8.0),
+    ("look for a keyword, none", 1, 0.5, 0.0),
+    ("look for a keyword", 2, 1.0, 0.0),
+    ("keyword reply with a tag", 3, 2.0, 10.0),
     ("inbound message, first of an unknown number, with notification", 10, 5.5, 11.0),
     ("open a review", 1, 0.0, 4.0),
     ("open a review, repeated", 1, 0.0, 4.0),
@@ -187,6 +191,7 @@ async fn every_operation_costs_what_the_budget_says() {
     measured = measured.with_new_table().await;
     contacts::contacts(&mut measured).await;
     opt_outs::opt_outs(&mut measured).await;
+    opt_outs::keyword_replies(&mut measured).await;
     opt_outs::reviews(&mut measured).await;
     media::files(&mut measured).await;
     templates::templates(&mut measured).await;

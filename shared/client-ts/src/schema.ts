@@ -274,6 +274,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/inboxes/{inboxId}/keyword-replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List keyword replies
+         * @description For the inbox's members, the admins of its team and the organization's owner. Oldest first. An inbox has
+         *     at most 100.
+         */
+        get: operations["listKeywordReplies"];
+        put?: never;
+        /**
+         * Create a keyword reply
+         * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. An inbound text
+         *     that is one of the keywords, as a whole, gets the reply instead of the out-of-office message. Its contact
+         *     gets the tag.
+         */
+        post: operations["createKeywordReply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/inboxes/{inboxId}/keyword-replies/{keywordReplyId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a keyword reply
+         * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. Tags that
+         *     contacts got stay.
+         */
+        delete: operations["deleteKeywordReply"];
+        options?: never;
+        head?: never;
+        /**
+         * Edit a keyword reply
+         * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. Absent fields
+         *     keep their values, null removes the tag.
+         */
+        patch: operations["updateKeywordReply"];
+        trace?: never;
+    };
     "/v1/inboxes/{inboxId}/media": {
         parameters: {
             query?: never;
@@ -2267,6 +2320,7 @@ export interface components {
              * @description What this version offers.
              * @example [
              *       "contact_imports",
+             *       "keyword_replies",
              *       "media",
              *       "opt_out_reviews",
              *       "out_of_office",
@@ -3276,6 +3330,64 @@ export interface components {
              */
             type: string;
         };
+        /** @description A text that an inbox sends when a whole inbound text is one of its keywords. */
+        KeywordReply: {
+            /** @description ID of the keyword reply. */
+            keywordReplyId: string;
+            /** @description Words or phrases. Case, accents, and punctuation are ignored. */
+            keywords: string[];
+            /** @description The tag that the contact gets. */
+            tag: string | null;
+            /** @description The text that is sent. */
+            text: string;
+        };
+        /** @description Changes to a keyword reply. Absent fields keep their values, and `null` removes the tag. */
+        KeywordReplyChange: {
+            /** @description Replaces all keywords. 1 to 20 words or phrases of up to 40 characters, each unique in the inbox. */
+            keywords?: string[] | null;
+            /** @description A tag to add to the contact. 1 to 40 characters. */
+            tag?: string | null;
+            /** @description 1 to 480 characters. */
+            text?: string | null;
+        };
+        /** @description A page of a list. */
+        KeywordReplyPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["KeywordReply"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
+        /**
+         * @description Keyword taken.
+         * @example {
+         *       "code": "keyword_taken",
+         *       "detail": "Another keyword reply of the inbox already has one of these keywords.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Keyword taken",
+         *       "type": "https://api.example.com/docs/errors#keyword_taken"
+         *     }
+         */
+        KeywordTakenProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "keyword_taken";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /**
          * @description Kind of a segment: `static` has the contacts that users put in, `filter` those that its filter matches.
          * @enum {string}
@@ -3806,6 +3918,18 @@ export interface components {
         };
         /** @description An inbox to create: a shared or a personal one. */
         NewInbox: components["schemas"]["NewSharedInbox"] | components["schemas"]["NewPersonalInbox"];
+        /** @description A keyword reply to create. */
+        NewKeywordReply: {
+            /**
+             * @description 1 to 20 words or phrases of up to 40 characters, each unique in the inbox. Case, accents, and
+             *     punctuation are ignored. No words that opt out, opt in, or ask for help.
+             */
+            keywords: string[];
+            /** @description A tag to add to the contact. 1 to 40 characters. */
+            tag?: string | null;
+            /** @description 1 to 480 characters. */
+            text: string;
+        };
         /** @description A machine client to add. */
         NewMachineClient: {
             /**
@@ -5213,6 +5337,37 @@ export interface components {
         TooManyEndpointsProblem: {
             /** @constant */
             code: "too_many_endpoints";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Too many keyword replies.
+         * @example {
+         *       "code": "too_many_keyword_replies",
+         *       "detail": "The inbox has the maximum number of keyword replies, 100. Remove one first.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Too many keyword replies",
+         *       "type": "https://api.example.com/docs/errors#too_many_keyword_replies"
+         *     }
+         */
+        TooManyKeywordRepliesProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "too_many_keyword_replies";
             /** @description What happened, and what to do. */
             detail: string;
             /** @description ID of the request. Include it when you contact your operator. */
@@ -7513,6 +7668,358 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["LockedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listKeywordReplies: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description ID of the inbox */
+                inboxId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "keywordReplyId": "kwr_01KB5Q8Z7M4T9XRA",
+                     *           "keywords": [
+                     *             "hours"
+                     *           ],
+                     *           "tag": "parent",
+                     *           "text": "Your appointment is on Monday at 9:30."
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["KeywordReplyPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createKeywordReply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description ID of the inbox */
+                inboxId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "keywords": [
+                 *         "hours"
+                 *       ],
+                 *       "tag": "parent",
+                 *       "text": "Your appointment is on Monday at 9:30."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewKeywordReply"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keywordReplyId": "kwr_01KB5Q8Z7M4T9XRA",
+                     *       "keywords": [
+                     *         "hours"
+                     *       ],
+                     *       "tag": "parent",
+                     *       "text": "Your appointment is on Monday at 9:30."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["KeywordReply"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `keyword_taken`, `too_many_keyword_replies` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["KeywordTakenProblem"] | components["schemas"]["TooManyKeywordRepliesProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteKeywordReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the inbox */
+                inboxId: string;
+                /** @description ID of the keywordReply */
+                keywordReplyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateKeywordReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the inbox */
+                inboxId: string;
+                /** @description ID of the keywordReply */
+                keywordReplyId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "keywords": [
+                 *         "hours"
+                 *       ],
+                 *       "tag": "parent",
+                 *       "text": "Your appointment is on Monday at 9:30."
+                 *     }
+                 */
+                "application/json": components["schemas"]["KeywordReplyChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keywordReplyId": "kwr_01KB5Q8Z7M4T9XRA",
+                     *       "keywords": [
+                     *         "hours"
+                     *       ],
+                     *       "tag": "parent",
+                     *       "text": "Your appointment is on Monday at 9:30."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["KeywordReply"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `admin_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `keyword_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["KeywordTakenProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];

@@ -180,6 +180,8 @@ pub type ContactId = Id<kind::Contact>;
 pub type ReviewId = Id<kind::Review>;
 /// The id of a template: `tpl_…`.
 pub type TemplateId = Id<kind::Template>;
+/// The id of a keyword reply: `kwr_…`.
+pub type KeywordReplyId = Id<kind::KeywordReply>;
 /// The id of an attachment: `med_…`.
 pub type MediaId = Id<kind::Media>;
 /// The id of a segment of contacts: `seg_…`.

@@ -6,16 +6,17 @@
 //! [three](crate::out_of_office::MAX_AUTOMATIC_PER_HOUR) automatic replies an hour.
 //!
 //! ```
-//! use shared_domain::keyword_reply::{KeywordReply, WrittenKeywordReply, matching};
+//! use shared_domain::keyword_reply::{KeywordReply, WrittenKeywordReply, keyword_in};
 //!
 //! let written = WrittenKeywordReply {
 //!     keywords: vec!["Opening hours".into(), "hours".into()],
 //!     text: "We are open from 9 to 5.".into(),
 //!     tag: None,
 //! };
-//! let replies = [KeywordReply::parse(&written).unwrap()];
-//! assert!(matching(&replies, "HOURS?").is_some());
-//! assert!(matching(&replies, "your hours").is_none());
+//! let reply = KeywordReply::parse(&written).unwrap();
+//! assert!(reply.keywords().contains(&keyword_in("HOURS?").unwrap()));
+//! assert!(!reply.keywords().contains(&keyword_in("your hours").unwrap()));
+//! assert_eq!(keyword_in("STOP"), None);
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ use crate::{
     text,
 };
 
+/// The maximum number of keyword replies of an inbox.
+pub const MAX_KEYWORD_REPLIES: usize = 100;
 /// The maximum number of keywords of a reply.
 const MAX_KEYWORDS: usize = 20;
 /// The maximum length of a keyword, in characters.
@@ -51,13 +54,15 @@ pub struct WrittenKeywordReply {
 /// A valid keyword reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeywordReply {
+    entered: Vec<String>,
     keywords: Vec<String>,
     text: String,
     tag: Option<Tag>,
 }
 
 impl KeywordReply {
-    /// Checks all fields: 1 to 20 keywords of 1 to 40 characters, and a text of 1 to 480 characters.
+    /// Checks all fields: 1 to 20 keywords of 1 to 40 characters, and a text of 1 to 480 characters. A
+    /// keyword that occurs twice counts once.
     ///
     /// # Errors
     /// All [`FieldError`]s.
@@ -66,11 +71,14 @@ impl KeywordReply {
         if !(1..=MAX_KEYWORDS).contains(&written.keywords.len()) {
             errors.add("/keywords", "1 to 20 keywords");
         }
-        let mut keywords: Vec<String> = Vec::new();
-        for (index, entered) in written.keywords.iter().take(MAX_KEYWORDS).enumerate() {
-            match keyword(entered) {
-                Ok(keyword) if keywords.contains(&keyword) => {}
-                Ok(keyword) => keywords.push(keyword),
+        let (mut entered, mut keywords) = (Vec::new(), Vec::new());
+        for (index, phrase) in written.keywords.iter().take(MAX_KEYWORDS).enumerate() {
+            match keyword(phrase) {
+                Ok((_, keyword)) if keywords.contains(&keyword) => {}
+                Ok((shown, keyword)) => {
+                    entered.push(shown);
+                    keywords.push(keyword);
+                }
                 Err(expected) => errors.add(format!("/keywords/{index}"), expected),
             }
         }
@@ -81,7 +89,22 @@ impl KeywordReply {
         }
         let tag = written.tag.as_deref().and_then(|tag| errors.check(Tag::parse("/tag", tag)));
         errors.finish()?;
-        Ok(Self { keywords, text, tag })
+        Ok(Self { entered, keywords, text, tag })
+    }
+
+    /// Reads a stored reply. It was checked when it was written, so rules that changed since do not make it
+    /// unreadable. A keyword that is reserved now is never found in a text.
+    pub fn stored(written: WrittenKeywordReply) -> Self {
+        let WrittenKeywordReply { keywords: entered, text, tag } = written;
+        let keywords = entered.iter().map(|phrase| text::words(phrase)).collect();
+        let tag = tag.and_then(|tag| Tag::parse("/tag", &tag).ok());
+        Self { entered, keywords, text, tag }
+    }
+
+    /// The reply as it is in the API and in stored items, with keywords as they were entered.
+    pub fn written(&self) -> WrittenKeywordReply {
+        let tag = self.tag.as_ref().map(|tag| tag.as_str().to_owned());
+        WrittenKeywordReply { keywords: self.entered.clone(), text: self.text.clone(), tag }
     }
 
     /// The keywords in the form in which they are compared. Each belongs to one reply of an inbox.
@@ -100,34 +123,60 @@ impl KeywordReply {
     }
 }
 
-/// The reply of an inbox to a text, or `None` if no keyword is the whole text.
-pub fn matching<'a>(replies: &'a [KeywordReply], text: &str) -> Option<&'a KeywordReply> {
+/// The keyword that a whole text may be, in the form of [`KeywordReply::keywords`]. `None` if the text is too
+/// long, has no letter and no digit, or may be a request to opt out, to opt in, or for help.
+pub fn keyword_in(text: &str) -> Option<String> {
     let words = text::words(text);
-    let acts = opt_out::keyword(text).is_some_and(is_reserved);
-    replies.iter().find(|reply| !acts && reply.keywords.contains(&words))
+    let fits = !words.is_empty() && words.chars().count() <= MAX_KEYWORD_LENGTH;
+    (fits && !is_reserved(text)).then_some(words)
 }
 
-/// Whether an inbound message may get a keyword reply. `recent_automatic` is the number of automatic replies
-/// to the contact in the last hour. Unlike the out-of-office message, a keyword reply may come again.
-pub fn may_reply(inbound: &Inbound, recent_automatic: u32) -> bool {
+/// What an inbox does with a message that is a keyword of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeywordAction {
+    /// Send the text, and add the tag.
+    Reply,
+    /// Add the tag only: a text would come too late, or start a loop.
+    TagOnly,
+    /// Nothing, because the message is not from a person.
+    Ignore,
+}
+
+/// Decides what to do with a message that is a keyword of a reply. `recent_automatic` is the number of
+/// automatic replies to the contact in the last hour. A message that `is_late` was received long ago. Unlike
+/// the out-of-office message, a keyword reply may come again.
+pub fn action(inbound: &Inbound, recent_automatic: u32, is_late: bool) -> KeywordAction {
     let Inbound { keyword, automatic, from_own_number, short_code } = *inbound;
-    !(keyword || automatic || from_own_number || short_code) && loop_guard(recent_automatic)
-}
-
-fn keyword(entered: &str) -> Result<String, &'static str> {
-    let words = text::words(entered);
-    if words.is_empty() || words.chars().count() > MAX_KEYWORD_LENGTH || entered.contains(char::is_control) {
-        Err("1 to 40 characters with a letter or digit")
-    } else if opt_out::keyword(entered).is_some_and(is_reserved) {
-        Err("a keyword that does not opt out, opt in, or ask for help")
+    if keyword || automatic || from_own_number || short_code {
+        KeywordAction::Ignore
+    } else if is_late || !loop_guard(recent_automatic) {
+        KeywordAction::TagOnly
     } else {
-        Ok(words)
+        KeywordAction::Reply
     }
 }
 
-/// Whether the keyword has a meaning of its own. YES has one only for contacts that opted out.
-fn is_reserved(keyword: Keyword) -> bool {
-    matches!(keyword, Keyword::Stop | Keyword::Start | Keyword::Help)
+/// A keyword as it is shown and as it is compared.
+fn keyword(entered: &str) -> Result<(String, String), &'static str> {
+    let shown = text::clean(entered).split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = text::words(entered);
+    let fits = |text: &str| text.chars().count() <= MAX_KEYWORD_LENGTH;
+    if words.is_empty() || !fits(&words) || !fits(&shown) || entered.contains(char::is_control) {
+        Err("1 to 40 characters with a letter or digit")
+    } else if is_reserved(entered) {
+        Err("a keyword that does not opt out, opt in, or ask for help")
+    } else {
+        Ok((shown, words))
+    }
+}
+
+/// Whether the text has a meaning of its own. YES has one only for contacts that opted out.
+fn is_reserved(text: &str) -> bool {
+    match opt_out::keyword(text) {
+        Some(Keyword::Stop | Keyword::Start | Keyword::Help) => true,
+        Some(Keyword::Yes) => false,
+        None => opt_out::wants_review(text),
+    }
 }
 
 #[cfg(test)]
@@ -148,32 +197,32 @@ mod tests {
         KeywordReply::parse(&written(keywords, "Thanks", None)).unwrap()
     }
 
-    #[test]
-    fn the_whole_text_has_to_be_a_keyword() {
-        let replies = [reply(&["hours", "Café menu"]), reply(&["menu"])];
-        for (text, expected) in [
-            ("Hours", Some(0)),
-            (" HOURS?! ", Some(0)),
-            ("cafe  MENU", Some(0)),
-            ("\u{200b}menu", Some(1)),
-            ("menu please", None),
-            ("the hours", None),
-            ("", None),
-            ("?", None),
-        ] {
-            assert_eq!(matching(&replies, text), expected.map(|place: usize| &replies[place]), "{text:?}");
-        }
+    fn answers(reply: &KeywordReply, text: &str) -> bool {
+        keyword_in(text).is_some_and(|keyword| reply.keywords().contains(&keyword))
     }
 
     #[test]
-    fn opt_out_words_are_no_keywords() {
-        for word in ["STOP", "stop.", "opt-out", "start", "HELP", "info"] {
+    fn the_whole_text_has_to_be_a_keyword() {
+        let hours = reply(&["hours", "Café menu"]);
+        for text in ["Hours", " HOURS?! ", "cafe  MENU", "\u{200b}hours", "Cafe\u{301} menu."] {
+            assert!(answers(&hours, text), "{text:?}");
+        }
+        for text in ["menu", "the hours", "hours please", "", "?", "👍"] {
+            assert!(!answers(&hours, text), "{text:?}");
+        }
+        assert_eq!(keyword_in(&"x".repeat(40)), Some("x".repeat(40)));
+        assert_eq!(keyword_in(&"x".repeat(41)), None);
+    }
+
+    #[test]
+    fn opt_out_words_and_requests_are_no_keywords() {
+        for word in ["STOP", "stop.", "opt-out", "start", "HELP", "info", "Stop texting me", "please stop"] {
             let errors = KeywordReply::parse(&written(&["ok", word], "Hi", None)).unwrap_err();
             assert_eq!(errors.len(), 1, "{word}");
             assert_eq!(errors[0].pointer, "/keywords/1");
-            assert_eq!(matching(&[reply(&["ok"])], word), None);
+            assert_eq!(keyword_in(word), None, "{word}");
         }
-        assert!(matching(&[reply(&["yes"])], "YES").is_some());
+        assert!(answers(&reply(&["yes"]), "YES"));
     }
 
     #[test]
@@ -183,27 +232,45 @@ mod tests {
             errors.into_iter().map(|error| error.pointer).collect::<Vec<_>>()
         };
         assert_eq!(pointers(&written(&[], " ", Some("a,b"))), ["/keywords", "/text", "/tag"]);
-        let long = "x".repeat(41);
-        assert_eq!(pointers(&written(&["?", &long, "ok"], "Hi", None)), ["/keywords/0", "/keywords/1"]);
+        let (long, dotted, wide) = ("x".repeat(41), format!("a{}", ".".repeat(40)), "\u{fdfa}".repeat(3));
+        let bad = ["?", &long, &dotted, &wide, "ok"];
+        let expected = ["/keywords/0", "/keywords/1", "/keywords/2", "/keywords/3"];
+        assert_eq!(pointers(&written(&bad, "Hi", None)), expected);
         assert_eq!(pointers(&written(&["a"; 21], "Hi", None)), ["/keywords"]);
         assert_eq!(pointers(&written(&["a"], &"x".repeat(481), None)), ["/text"]);
-        let valid = KeywordReply::parse(&written(&["A", "a!"], " Hi ", Some("VIP"))).unwrap();
-        assert_eq!((valid.keywords(), valid.text()), (["a".to_owned()].as_slice(), "Hi"));
+    }
+
+    #[test]
+    fn keywords_are_shown_as_they_were_entered_and_compared_without_case() {
+        let valid =
+            KeywordReply::parse(&written(&[" Café\u{200b}  Menu", "cafe menu!"], " Hi ", Some("VIP")));
+        let valid = valid.unwrap();
+        assert_eq!((valid.keywords(), valid.text()), (["cafe menu".to_owned()].as_slice(), "Hi"));
         assert_eq!(valid.tag().map(Tag::as_str), Some("VIP"));
+        assert_eq!(valid.written(), written(&["Café Menu"], "Hi", Some("VIP")));
+        assert_eq!(KeywordReply::stored(valid.written()), valid);
+    }
+
+    #[test]
+    fn a_stored_keyword_that_is_reserved_since_is_readable_and_never_found() {
+        let stored = KeywordReply::stored(written(&["Arret"], "Hi", None));
+        assert_eq!(stored.keywords(), ["arret"]);
+        assert!(!answers(&stored, "arret"));
     }
 
     #[test]
     fn machines_and_own_numbers_get_no_keyword_reply() {
         let person = Inbound::default();
-        assert!(may_reply(&person, 0) && may_reply(&person, 2));
-        assert!(!may_reply(&person, 3), "two machines would answer each other");
+        assert_eq!(action(&person, 2, false), KeywordAction::Reply);
+        assert_eq!(action(&person, 3, false), KeywordAction::TagOnly, "two machines would answer each other");
+        assert_eq!(action(&person, 0, true), KeywordAction::TagOnly);
         for inbound in [
             Inbound { keyword: true, ..person },
             Inbound { automatic: true, ..person },
             Inbound { from_own_number: true, ..person },
             Inbound { short_code: true, ..person },
         ] {
-            assert!(!may_reply(&inbound, 0), "{inbound:?}");
+            assert_eq!(action(&inbound, 0, false), KeywordAction::Ignore, "{inbound:?}");
         }
     }
 
@@ -211,11 +278,11 @@ mod tests {
         #[test]
         fn a_keyword_matches_itself_in_any_case(keyword in "[a-zA-Zé0-9]{1,8}( [a-z]{1,8})?") {
             prop_assume!(KeywordReply::parse(&written(&[&keyword], "Hi", None)).is_ok());
-            let replies = [reply(&[&keyword])];
-            prop_assert!(matching(&replies, &keyword.to_uppercase()).is_some());
+            let reply = reply(&[&keyword]);
+            prop_assert!(answers(&reply, &keyword.to_uppercase()));
             let (quoted, longer) = (format!("«{keyword}»!"), format!("{keyword} x"));
-            prop_assert!(matching(&replies, &quoted).is_some());
-            prop_assert!(matching(&replies, &longer).is_none());
+            prop_assert!(answers(&reply, &quoted));
+            prop_assert!(!answers(&reply, &longer));
         }
     }
 }

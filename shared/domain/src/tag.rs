@@ -129,6 +129,12 @@ impl Tags {
         (all.len() <= MAX_TAGS).then_some(Self(all))
     }
 
+    /// These tags and one more. `None` if the contact would have more than 50 tags.
+    #[must_use]
+    pub fn with_tag(&self, tag: &Tag) -> Option<Self> {
+        self.with(&Self(BTreeSet::from([tag.clone()])))
+    }
+
     /// The tags in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(Tag::as_str)
@@ -203,6 +209,8 @@ mod tests {
         let full = Tags::parse("", &names(50)).unwrap();
         assert_eq!(full.with(&tags(&["T7"])), Some(full.clone()));
         assert_eq!(full.with(&tags(&["one more"])), None);
+        assert_eq!(full.with_tag(&Tag::parse("", "one more").unwrap()), None);
+        assert_eq!(tags(&["a"]).with_tag(&Tag::parse("", "b").unwrap()), Some(tags(&["a", "b"])));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use shared_aws::{
 use shared_domain::{
     conversation::Conversation,
     ids::{self, ConversationId, OrganizationId, TeamId},
-    inbox::{Inbox, Stage},
+    inbox::{Inbox, InboxKind, Stage},
     keys::{ConversationKey, InboxKey, TeamKey},
     membership::Membership,
 };
@@ -155,6 +155,8 @@ where
 /// owner. `404` for everyone else, and for an inbox that is still being created.
 #[derive(Debug, Clone)]
 pub struct InboxAccess {
+    /// Identifies the caller in cursors and idempotency keys.
+    pub principal: String,
     pub inbox: Inbox,
     /// Whether the caller is a member of the inbox.
     pub member: bool,
@@ -171,7 +173,9 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let UserCaller { organization, user } = UserCaller::from_request_parts(parts, state).await?;
+        let caller = UserCaller::from_request_parts(parts, state).await?;
+        let principal = caller.principal();
+        let UserCaller { organization, user } = caller;
         let PathId(id) = PathId::<ids::kind::Inbox>::from_request_parts(parts, state).await?;
         let (members, inboxes) = (Members::from_ref(state), Inboxes::from_ref(state));
         let inbox = inboxes.get(InboxKey { organization: &organization, inbox: &id }).await?;
@@ -182,7 +186,7 @@ where
         let member =
             members.membership(InboxKey { organization: &organization, inbox: &id }, &user).await?.is_some();
         if member || caller.manages() {
-            Ok(Self { inbox, member, caller })
+            Ok(Self { principal, inbox, member, caller })
         } else {
             Err(Problem::not_found())
         }
@@ -206,6 +210,29 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let access = InboxAccess::from_request_parts(parts, state).await?;
         require_admin(&access.caller)?;
+        Ok(Self(access))
+    }
+}
+
+/// As [`InboxAccess`], for those who decide what an inbox sends by itself: the admins of its team, the
+/// organization's owner, and the user of a personal inbox. `403` for other members of the inbox.
+#[derive(Debug, Clone)]
+pub struct InboxEditor(pub InboxAccess);
+
+impl<S> FromRequestParts<S> for InboxEditor
+where
+    S: Send + Sync,
+    Claims: FromRef<S>,
+    Members: FromRef<S>,
+    Inboxes: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let access = InboxAccess::from_request_parts(parts, state).await?;
+        if !(access.member && access.inbox.kind == InboxKind::Personal) {
+            require_admin(&access.caller)?;
+        }
         Ok(Self(access))
     }
 }

@@ -16,6 +16,7 @@ pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
     ("GET /v1/inboxes/{inboxId}/conversations", &["folder", "assignedTo", "read", "q", "limit", "cursor"]),
     ("DELETE /v1/inboxes/{inboxId}/conversations/{conversationId}/lock", &["token", "force"]),
     ("GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages", &["after", "limit", "cursor"]),
+    ("GET /v1/inboxes/{inboxId}/keyword-replies", &["limit", "cursor"]),
     ("GET /v1/inboxes/{inboxId}/opt-out-reviews", &["limit", "cursor"]),
     ("GET /v1/machine-clients", &["limit", "cursor"]),
     ("POST /v1/machine-clients/{clientId}/rotate-secret", &["replace"]),

@@ -66,6 +66,9 @@ impl PathParameter for ids::kind::Message {
 impl PathParameter for ids::kind::Contact {
     const NAME: &'static str = "contactId";
 }
+impl PathParameter for ids::kind::KeywordReply {
+    const NAME: &'static str = "keywordReplyId";
+}
 impl PathParameter for ids::kind::Segment {
     const NAME: &'static str = "segmentId";
 }

@@ -133,6 +133,7 @@ pub const METRICS: &[Metric] = &[
         "opt_out_at_carrier",
         "Opt-outs that the carrier reported by refusing a message.",
     ),
+    count("KeywordReplies", "keyword_reply", "Keyword replies."),
     count("OutOfOfficeReplies", "out_of_office_reply", "Out-of-office messages."),
     count("RowsImported", "import_completed", "Rows of completed contact imports.").of(Amount::Count("rows")),
     count("RowsRefused", "import_completed", "Rows that completed contact imports refused.")

@@ -39,7 +39,7 @@ use test_kit::{
 use tokio::task::JoinSet;
 
 const ROUTE: &str = "POST /webhooks/twilio/messages";
-const AWAY: &str = "We are closed until Monday.";
+pub(crate) const AWAY: &str = "We are closed until Monday.";
 
 /// Returns a time this many seconds after the start of every test.
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -105,7 +105,7 @@ pub(crate) async fn ledger(test: &TestApp) -> Vec<LedgerEntry> {
 }
 
 /// Returns the texts of the automatic replies, oldest first. Asserts that each is in the outbox once.
-async fn automatic_replies(test: &TestApp) -> Vec<String> {
+pub(crate) async fn automatic_replies(test: &TestApp) -> Vec<String> {
     let history = test.history().await;
     let replies: Vec<&Message> = history.iter().filter(|message| message.automatic).rev().collect();
     assert!(replies.iter().all(|message| message.direction == Direction::Outbound));
@@ -133,11 +133,11 @@ pub(crate) async fn another_inbox(test: &TestApp, kind: InboxKind) -> Inbox {
     inbox
 }
 
-async fn set_registration(test: &TestApp, registration: RegistrationStatus) {
+pub(crate) async fn set_registration(test: &TestApp, registration: RegistrationStatus) {
     test.add_team(test.organization(), &Team { registration, ..build::team() }).await;
 }
 
-async fn retire(test: &TestApp) {
+pub(crate) async fn retire(test: &TestApp) {
     test.add_inbox(&Inbox { stage: Stage::Retired, ..build::inbox() }).await;
 }
 
@@ -518,7 +518,7 @@ async fn a_carrier_refusal_for_an_opt_out_is_recorded_and_start_does_not_undo_it
     assert_eq!(test.message(&refused).await.delivery.state(), DeliveryState::Failed);
 }
 
-async fn turn_on_out_of_office(test: &TestApp) {
+pub(crate) async fn turn_on_out_of_office(test: &TestApp) {
     turn_on_out_of_office_at(test, at(0)).await;
 }
 

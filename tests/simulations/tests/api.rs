@@ -101,6 +101,7 @@ struct Apps {
     inbound_voice: inbound_voice::App,
     teams: teams::App,
     inboxes: inboxes::App,
+    keyword_replies: keyword_replies::App,
     out_of_office: out_of_office::App,
     registrations: registrations::App,
     contacts: contacts::App,
@@ -260,6 +261,7 @@ impl Api {
             "inbound-voice" => return inbound_voice::handle(&apps.inbound_voice, now, request).await,
             "teams" => teams::router(apps.teams.clone()),
             "inboxes" => inboxes::router(apps.inboxes.clone()),
+            "keyword-replies" => keyword_replies::router(apps.keyword_replies.clone()),
             "out-of-office" => out_of_office::router(apps.out_of_office.clone()),
             "registrations" => registrations::router(apps.registrations.clone()),
             "contacts" => contacts::router(apps.contacts.clone()),
@@ -344,6 +346,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         inbound_voice: inbound_voice::App::new(table.clone(), fixed_account(verifier, None)),
         teams: teams::App::new(table, claims.clone(), cursors.clone()),
         inboxes: inboxes::App::new(table, claims.clone(), carrier.clone(), BASE_URL.into()),
+        keyword_replies: keyword_replies::App::new(table, claims.clone(), cursors.clone()),
         out_of_office: out_of_office::App::new(table, claims.clone()),
         registrations: registrations::App::new(
             table,

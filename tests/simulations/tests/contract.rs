@@ -105,6 +105,9 @@ impl Ids {
         ids.insert("reviewId", created(reviews, "/items/0/reviewId").await);
         let templates = signed_in("POST /v1/teams/{teamId}/templates", team).json(&template);
         ids.insert("templateId", created(templates, "/templateId").await);
+        let reply = json!({ "keywords": ["hours"], "text": "From nine to five." });
+        let replies = signed_in("POST /v1/inboxes/{inboxId}/keyword-replies", inbox).json(&reply);
+        ids.insert("keywordReplyId", created(replies, "/keywordReplyId").await);
         let segment = json!({ "name": "Parents", "kind": "static" });
         let segments = signed_in("POST /v1/teams/{teamId}/segments", team).json(&segment);
         ids.insert("segmentId", created(segments, "/segmentId").await);
@@ -144,6 +147,10 @@ impl Ids {
                 "text": "Yes.", "lockToken": 1, "lastSeenMessageId": self.get("messageId"), "acceptUnseen": false,
                 "media": ["https://files.example/map.png"],
             }),
+            "POST /v1/inboxes/{inboxId}/keyword-replies" => {
+                json!({ "keywords": ["menu", "Lunch menu"], "text": "Soup.", "tag": "hungry" })
+            }
+            "PATCH /v1/inboxes/{inboxId}/keyword-replies/{keywordReplyId}" => json!({ "text": "From ten." }),
             "POST /v1/inboxes/{inboxId}/messages/retry" => json!({
                 "codes": ["30003"], "since": "2026-11-22T10:00:00Z", "until": "2026-11-22T11:00:00Z",
             }),

@@ -86,6 +86,7 @@ fn document() -> Value {
         registrations::Api::openapi(),
         contacts::Api::openapi(),
         contact_imports::Api::openapi(),
+        keyword_replies::Api::openapi(),
         out_of_office::Api::openapi(),
         segments::Api::openapi(),
         templates::Api::openapi(),

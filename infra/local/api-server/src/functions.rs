@@ -122,6 +122,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let events = events::App::new(table, claims(), cursors.clone(), events::RealtimeUrl(REALTIME_URL.into()));
     let inboxes = inboxes::App::new(table, claims(), services.carrier(), public_url.clone());
     let messages = messages::App::new(table.clone(), bucket.clone(), claims(), LIMITS);
+    let keyword_replies = keyword_replies::App::new(table, claims(), cursors.clone());
     let out_of_office = out_of_office::App::new(table, claims());
     let registrations = registrations::App::new(table, claims(), services.carrier(), brand);
     let teams = teams::App::new(table, claims(), cursors.clone());
@@ -147,6 +148,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(inboxes::Api::openapi(), inboxes::router(inboxes)),
         Function::of_router(messages::Api::openapi(), messages::router(messages)),
         reference(services),
+        Function::of_router(keyword_replies::Api::openapi(), keyword_replies::router(keyword_replies)),
         Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),

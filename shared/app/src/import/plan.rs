@@ -250,17 +250,19 @@ pub(crate) fn replan(
 
 impl ChunkPlan {
     fn add(&mut self, draft: ContactDraft, known: &Lookup) {
-        let Some(now) = draft.now else { return };
+        let Some(mut now) = draft.now else { return };
         if draft.rows.is_empty() {
             return; // all of its rows were refused
         }
         let number = now.contact.number.clone();
         if let Some(provisional) = known.numbers.get(&number).and_then(|found| found.provisional.as_ref())
             && provisional.contact.id != now.contact.id
-            && !self.replaced.iter().any(|other| other.contact.id == provisional.contact.id)
         {
-            self.replaced.push(provisional.clone());
-            self.changed_numbers.insert(number.clone());
+            now.tags = now.tags.with(&provisional.tags).unwrap_or(now.tags); // those of keyword replies
+            if !self.replaced.iter().any(|other| other.contact.id == provisional.contact.id) {
+                self.replaced.push(provisional.clone());
+                self.changed_numbers.insert(number.clone());
+            }
         }
         match draft.before {
             None => {

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::Select;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
-    keys::{InboxKey, TeamKey},
+    keys::{ConversationKey, InboxKey, TeamKey},
     message::Message,
     out_of_office::{ClosedPeriod, Draft},
     time::Timestamp,
@@ -41,11 +41,59 @@ pub struct Saved {
     pub saved_at: Timestamp,
 }
 
+/// The claim of an automatic reply. One without a message remembers that there was nothing to send.
 #[derive(Debug, Serialize, Deserialize)]
 struct AnsweredRow {
     at: Timestamp,
-    message: MessageId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<MessageId>,
     ttl: i64,
+}
+
+/// Where an automatic reply is in a transaction.
+pub(crate) struct ReplyPlaces {
+    /// Refused if there was a reply under the same claim.
+    pub(crate) claim: usize,
+    /// Refused if the contact may not be texted.
+    pub(crate) conversation: Option<usize>,
+}
+
+/// Adds the claim of an automatic reply. Its condition fails if the conversation has one of this name.
+pub(crate) fn claim_reply(
+    transaction: &mut Transaction<'_>,
+    key: ConversationKey<'_>,
+    name: &str,
+    at: Timestamp,
+    message: Option<&MessageId>,
+) -> Result<usize, StoreError> {
+    let claim = AnsweredRow { at, message: message.cloned(), ttl: (at + DEDUP_TTL).seconds() };
+    transaction.put_new(keys::automatic_reply(key.inbox_key(), key.conversation, name), &claim)
+}
+
+/// Adds an automatic reply with its claim of this name, under the condition that the contact may be texted.
+pub(crate) fn put_reply(
+    transaction: &mut Transaction<'_>,
+    organization: &OrganizationId,
+    name: &str,
+    message: &Message,
+) -> Result<ReplyPlaces, StoreError> {
+    let conversation = &message.conversation;
+    let of_inbox = InboxKey { organization, inbox: &message.inbox }.conversation(conversation);
+    let claim = claim_reply(transaction, of_inbox, name, message.created_at, Some(&message.id))?;
+    let key = keys::message(organization, conversation, &message.id);
+    transaction.put_new(key, &MessageRow::of(message))?;
+    let key = keys::outbox(conversation, &message.id);
+    transaction.put_new(key, &OutboxRow::of(organization, message))?;
+    let conversation = transaction.require(keys::conversation(of_inbox), |check| {
+        if message.bypass_opt_out {
+            check.condition_expression(format!("attribute_exists(pk) AND {NOT_BLOCKED}"))
+        } else {
+            check
+                .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
+                .expression_attribute_names("#out", "out")
+        }
+    })?;
+    Ok(ReplyPlaces { claim, conversation: Some(conversation) })
 }
 
 /// Out-of-office settings and replies of inboxes.
@@ -89,8 +137,9 @@ impl OutOfOffice {
         let counted = self
             .table
             .query(&range)
-            .filter_expression("#at > :since")
+            .filter_expression("#at > :since AND attribute_exists(#message)")
             .expression_attribute_names("#at", "at")
+            .expression_attribute_names("#message", "message")
             .expression_attribute_values(":since", number((now - RECENT).millis()))
             .select(Select::Count)
             .send()
@@ -106,27 +155,8 @@ impl OutOfOffice {
         period: &ClosedPeriod,
         message: &Message,
     ) -> Result<bool, StoreError> {
-        let (inbox, conversation) = (InboxKey { organization, inbox: &message.inbox }, &message.conversation);
-        let claim = AnsweredRow {
-            at: message.created_at,
-            message: message.id.clone(),
-            ttl: (message.created_at + DEDUP_TTL).seconds(),
-        };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::automatic_reply(inbox, conversation, &period.id), &claim)?;
-        let key = keys::message(organization, conversation, &message.id);
-        transaction.put_new(key, &MessageRow::of(message))?;
-        let key = keys::outbox(conversation, &message.id);
-        transaction.put_new(key, &OutboxRow::of(organization, message))?;
-        transaction.require(keys::conversation(inbox.conversation(conversation)), |check| {
-            if message.bypass_opt_out {
-                check.condition_expression(format!("attribute_exists(pk) AND {NOT_BLOCKED}"))
-            } else {
-                check
-                    .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
-                    .expression_attribute_names("#out", "out")
-            }
-        })?;
+        put_reply(&mut transaction, organization, &period.id, message)?;
         Ok(transaction.commit().await?.is_done())
     }
 }

@@ -6,6 +6,8 @@
 //! | `org_#inb_` | `INBOX` | inbox | every send, settings |
 //! | `org_#inb_` | `MEMBER#user` | membership in an inbox, with the user's name | the access check of every request (0.5 RCU) |
 //! | `org_#inb_` | `AWAY` | Out of Office settings | every inbound message, settings |
+//! | `org_#inb_` | `KWREPLY#kwr_` | keyword reply | settings, every inbound message that is a keyword |
+//! | `org_#inb_` | `KEYWORD#words` | keyword reply by keyword | every short inbound message (0.5 RCU); writes, so that keywords are unique |
 //! | `org_#inb_` | `PACE` | pace of the inbox's number | every send (0.5 RCU, 1 WCU) |
 //! | `org_#inb_` | `AWAY#cnv_#period` | the automatic reply to a contact in a closed period; `ttl` | every automatic reply |
 //! | `org_#inb_` | `cnv_` | conversation with its lock | one conversation; lists, through the indexes |
@@ -103,8 +105,9 @@ use shared_domain::{
     conversation::Folder,
     event::EventScope,
     ids::{
-        BroadcastId, ContactId, ConversationId, EventId, ImportId, InboxId, MessageId, OrganizationId,
-        ReviewId, SegmentId, TeamId, TemplateId, UserId, WebhookDeliveryId, WebhookEndpointId,
+        BroadcastId, ContactId, ConversationId, EventId, ImportId, InboxId, KeywordReplyId, MessageId,
+        OrganizationId, ReviewId, SegmentId, TeamId, TemplateId, UserId, WebhookDeliveryId,
+        WebhookEndpointId,
     },
     keys::{ConversationKey, InboxKey, TeamKey},
     phone::PhoneNumber,
@@ -140,6 +143,18 @@ pub fn inbox(inbox: InboxKey<'_>) -> Key {
 
 pub fn out_of_office(inbox: InboxKey<'_>) -> Key {
     Key::new(inbox_partition(inbox), "AWAY")
+}
+
+pub fn keyword_reply(inbox: InboxKey<'_>, reply: &KeywordReplyId) -> Key {
+    Key::new(inbox_partition(inbox), format!("{KEYWORD_REPLIES}{reply}"))
+}
+
+/// Prefix of the keyword replies in an inbox's partition.
+pub const KEYWORD_REPLIES: &str = "KWREPLY#";
+
+/// Keyword reply by a keyword in the form in which keywords are compared, which has no `#`.
+pub fn keyword(inbox: InboxKey<'_>, keyword: &str) -> Key {
+    Key::new(inbox_partition(inbox), format!("KEYWORD#{keyword}"))
 }
 
 pub fn pace(inbox: InboxKey<'_>) -> Key {

@@ -1,16 +1,23 @@
-//! Opt-outs, reviews, and out-of-office messages.
+//! Opt-outs, reviews, out-of-office messages, and keyword replies.
 
-use shared_aws::opt_out::OptOutWrite;
+use shared_aws::{
+    keyword_reply::{
+        self, KeywordAnswer, KeywordAnswers, KeywordOutcome, KeywordReplyWrite, SavedKeywordReply,
+    },
+    opt_out::OptOutWrite,
+};
 use shared_domain::{
-    ids::{MessageId, ReviewId},
+    ids::{KeywordReplyId, MessageId, ReviewId},
     inbox::InboxKind,
     keys::{TeamInboxKey, TeamKey},
+    keyword_reply::{KeywordReply, WrittenKeywordReply},
     message::Message,
     notification::{MailingPreference, NotificationSettings},
     opt_out::{
         self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution,
     },
     out_of_office::ClosedPeriod,
+    tag::Tags,
 };
 
 use crate::support::{TestStores, ada, at_second, audit_event, contact, number};
@@ -64,6 +71,47 @@ pub(super) async fn opt_outs(measured: &mut Measurements) {
         let ask = async |stores: &TestStores| stores.opt_outs.any_out(&subjects).await.unwrap();
         assert!(measured.measure(operation, ask).await);
     }
+}
+
+pub(super) async fn keyword_replies(measured: &mut Measurements) {
+    let (inbox, from, actor) = (measured.stores.inbox.clone(), contact(6).number, ada());
+    let written = WrittenKeywordReply {
+        keywords: vec!["Office hours".into(), "hours".into()],
+        text: TEXT.into(),
+        tag: Some("Curious".into()),
+    };
+    let id = KeywordReplyId::parse("kwr_01KB5Q8Z7M4T9XRA").unwrap();
+    let reply = KeywordReply::parse(&written).unwrap();
+    let saved = SavedKeywordReply { id, reply, saved_at: at_second(80) };
+    let event = audit_event(&actor, "keyword_reply.create", inbox.id.as_str(), at_second(80));
+    let replies = |stores: &TestStores| keyword_reply::KeywordReplies::new(stores.metered_table());
+    let write =
+        async |stores: &TestStores| replies(stores).write(&inbox, None, &saved, &event, None).await.unwrap();
+    let done = measured.measure("create a keyword reply with two keywords", write).await;
+    assert_eq!(done, KeywordReplyWrite::Done);
+    let find = async |stores: &TestStores, text| replies(stores).find(inbox.key(), text).await.unwrap();
+    let none = measured.measure("look for a keyword, none", async |stores| find(stores, "thanks").await);
+    assert_eq!(none.await, None);
+    let found = measured.measure("look for a keyword", async |stores| find(stores, "hours").await).await;
+    assert_eq!(found, Some(saved.clone()));
+    let message = measured.stores.receive(&from, "hours", at_second(81)).await;
+    let text = measured.stores.outbound(&from, TEXT, &ada(), at_second(82));
+    let answer = Message { sender: None, automatic: true, ..text };
+    let tags = Tags::parse("", &["Curious"]).unwrap();
+    let apply = async |stores: &TestStores| {
+        let entry = stores.contacts.shown_entry(inbox.team_key(), &from).await.unwrap().unwrap();
+        let (from, message, reply) = (&from, &message, Some(&answer));
+        let answer = KeywordAnswer {
+            inbox: &inbox,
+            from,
+            message,
+            at: at_second(81),
+            reply,
+            tags: Some((&entry, &tags)),
+        };
+        KeywordAnswers::new(stores.metered_table()).write(&answer).await.unwrap()
+    };
+    assert_eq!(measured.measure("keyword reply with a tag", apply).await, KeywordOutcome::Done);
 }
 
 pub(super) async fn reviews(measured: &mut Measurements) {

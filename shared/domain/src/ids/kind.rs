@@ -76,6 +76,13 @@ impl IdKind for Media {
     const PREFIX: &'static str = "med_";
 }
 
+/// A keyword reply.
+pub enum KeywordReply {}
+
+impl IdKind for KeywordReply {
+    const PREFIX: &'static str = "kwr_";
+}
+
 /// A segment of contacts.
 pub enum Segment {}
 

@@ -9,6 +9,7 @@ pub mod contact_import;
 pub mod conversation;
 pub mod event;
 pub mod inbox;
+pub mod keyword_reply;
 pub mod lock;
 pub mod machine_client;
 pub mod me;
