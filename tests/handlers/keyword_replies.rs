@@ -116,9 +116,10 @@ async fn a_keyword_belongs_to_one_reply_and_is_free_again_when_the_reply_gives_i
     let (_, menu) = replies.create(&["menu"]).await;
     let (status, problem) = replies.create(&["lunch", "HOURS!"]).await;
     assert_eq!((status, &problem["code"]), (409, &json!("keyword_taken")));
-    assert_eq!(problem["errors"][0]["pointer"], "/keywords");
+    assert_eq!(problem["errors"][0]["pointer"], "/keywords/1");
     let (status, problem) = replies.change(id_of(&menu), &json!({ "keywords": ["Times"] })).await;
     assert_eq!((status, &problem["code"]), (409, &json!("keyword_taken")));
+    assert_eq!(problem["errors"][0]["pointer"], "/keywords/0");
     assert_eq!(replies.list().await, json!([hours, menu]), "nothing changed");
 
     let (status, _) = replies.change(id_of(&hours), &json!({ "keywords": ["Hours", "open"] })).await;

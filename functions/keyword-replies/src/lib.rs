@@ -20,7 +20,7 @@ use shared_aws::{
 use shared_domain::{
     ids::{self, Id, KeywordReplyId},
     inbox::Inbox,
-    keyword_reply::{KeywordReply, MAX_KEYWORD_REPLIES, WrittenKeywordReply},
+    keyword_reply::{KeywordReply, MAX_KEYWORD_REPLIES, WrittenKeywordReply, keyword_in},
 };
 use shared_http::{
     access::{InboxAccess, InboxEditor},
@@ -135,7 +135,8 @@ async fn create(
         return created_before(&app, inbox, &id).await;
     }
     let NewKeywordReply { keywords, text, tag } = body;
-    let reply = KeywordReply::parse(&WrittenKeywordReply { keywords, text, tag })?;
+    let written = WrittenKeywordReply { keywords, text, tag };
+    let reply = KeywordReply::parse(&written)?;
     if app.replies.count(inbox.key()).await? >= MAX_KEYWORD_REPLIES {
         let detail = "The inbox has the maximum number of keyword replies, 100. Remove one first.";
         return Err(Problem::new(409, "too_many_keyword_replies", detail));
@@ -146,7 +147,7 @@ async fn create(
     let key = attempt.idempotency().map(|key| (key, now));
     match app.replies.write(inbox, None, &saved, &event, key).await? {
         KeywordReplyWrite::Done => Ok((StatusCode::CREATED, Json(KeywordReplyView::of(&saved)))),
-        KeywordReplyWrite::KeywordTaken(_) => Err(keyword_taken()),
+        KeywordReplyWrite::KeywordTaken(keyword) => Err(keyword_taken(&written.keywords, &keyword)),
         KeywordReplyWrite::Changed => Err(changed()),
         KeywordReplyWrite::KeyTaken => {
             let id = attempt.recalled(&app.keys, now).await?.ok_or_else(changed)?;
@@ -215,7 +216,9 @@ async fn update(
         let event = AuditEvent { actor, action: "keyword_reply.edit", target, at: now, entropy };
         match app.replies.write(inbox, Some(&before), &after, &event, None).await? {
             KeywordReplyWrite::Done => return Ok(Json(KeywordReplyView::of(&after))),
-            KeywordReplyWrite::KeywordTaken(_) => return Err(keyword_taken()),
+            KeywordReplyWrite::KeywordTaken(keyword) => {
+                return Err(keyword_taken(change.keywords.as_deref().unwrap_or_default(), &keyword));
+            }
             KeywordReplyWrite::Changed | KeywordReplyWrite::KeyTaken => {}
         }
         before = find(&app, inbox, &after.id).await?;
@@ -265,13 +268,12 @@ async fn remove(
     Err(changed())
 }
 
-fn keyword_taken() -> Problem {
-    Problem::new(
-        409,
-        "keyword_taken",
-        "Another keyword reply of the inbox already has one of these keywords.",
-    )
-    .with_error("/keywords", "each keyword in one reply only")
+/// `keywords` are those of the request, of which one is `taken`.
+fn keyword_taken(keywords: &[String], taken: &str) -> Problem {
+    let place = keywords.iter().position(|entered| keyword_in(entered).as_deref() == Some(taken));
+    let index = place.unwrap_or_default();
+    let detail = "Another keyword reply of the inbox already has one of these keywords.";
+    Problem::new(409, "keyword_taken", detail).with_error(&format!("/keywords/{index}"), "already in use")
 }
 
 fn changed() -> Problem {

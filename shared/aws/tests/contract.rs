@@ -25,6 +25,8 @@ mod imports;
 #[cfg(test)]
 mod inbound;
 #[cfg(test)]
+mod keyword_replies;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod locks;

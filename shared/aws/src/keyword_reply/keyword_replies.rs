@@ -35,11 +35,11 @@ pub struct SavedKeywordReply {
 }
 
 /// The outcome of writing a keyword reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeywordReplyWrite {
     Done,
-    /// Another reply of the inbox has the keyword at this index of [`KeywordReply::keywords`].
-    KeywordTaken(usize),
+    /// Another reply of the inbox has this keyword.
+    KeywordTaken(String),
     /// The reply was changed or removed since it was read.
     Changed,
     /// Another request used the idempotency key in the meantime.
@@ -152,9 +152,9 @@ impl KeywordReplies {
         let old = before.map(|before| before.value.reply.keywords()).unwrap_or_default();
         let new = after.reply.keywords();
         let mut added = Vec::new();
-        for (index, keyword) in new.iter().enumerate().filter(|(_, keyword)| !old.contains(keyword)) {
+        for keyword in new.iter().filter(|keyword| !old.contains(keyword)) {
             let pointer = KeywordRow { reply: after.id.clone() };
-            added.push((transaction.put_new(keys::keyword(inbox.key(), keyword), &pointer)?, index));
+            added.push((transaction.put_new(keys::keyword(inbox.key(), keyword), &pointer)?, keyword));
         }
         for keyword in old.iter().filter(|keyword| !new.contains(keyword)) {
             transaction.delete(keys::keyword(inbox.key(), keyword))?;
@@ -172,8 +172,8 @@ impl KeywordReplies {
             KeywordReplyWrite::Done
         } else if used_key.is_some_and(|place| committed.refused_at(place)) {
             KeywordReplyWrite::KeyTaken
-        } else if let Some((_, index)) = taken {
-            KeywordReplyWrite::KeywordTaken(index)
+        } else if let Some((_, keyword)) = taken {
+            KeywordReplyWrite::KeywordTaken(keyword.clone())
         } else {
             KeywordReplyWrite::Changed
         })
