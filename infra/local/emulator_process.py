@@ -19,6 +19,7 @@ The others make it as strict as AWS:
 - A generated secret has no punctuation if the template excludes it. The signing key must not look like JSON.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
 - Functions that read a stream delay neither each other nor the functions that read queues.
+- A request with a batch for a queue or topic requires the right to send a single message, and no right of its own.
 
 One makes it faster: a condition is parsed once, and not for each item of the partition that a query reads.
 
@@ -39,7 +40,7 @@ import threading
 import time
 
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import apigateway, cognito, dynamodb, eventbridge, lambda_svc, scheduler
@@ -80,6 +81,19 @@ def with_rights_log(evaluate):
         return result
 
     return evaluate_and_log
+
+
+def with_rights_of_single_messages(extract_action):
+    """The right that a request requires. IAM has none for batches of queues and topics: `sqs:SendMessage` and
+    `sns:Publish` allow them as well."""
+    batches = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sns:Publish")
+
+    def extract(*request):
+        action = extract_action(*request)
+        single = (action or "").removesuffix("Batch")
+        return single if single in batches else action
+
+    return extract
 
 
 def with_any_port(response_headers):
@@ -276,6 +290,7 @@ if __name__ == "__main__":
     dynamodb._condition_syntax_error = functools.lru_cache(dynamodb._condition_syntax_error)
     dynamodb.handle_request = with_table_faults(dynamodb.handle_request)
     iam_evaluator.evaluate = with_rights_log(iam_evaluator.evaluate)
+    iam_actions.extract_iam_action = with_rights_of_single_messages(iam_actions.extract_iam_action)
     apigateway._cors_response_headers = with_any_port(apigateway._cors_response_headers)
     apigateway._handle_execute_in_scope = with_cors_on_own_answers(apigateway._handle_execute_in_scope)
     lambda_svc._execute_function = with_stream_failures(lambda_svc._execute_function)

@@ -5,7 +5,6 @@ The steps: fill() the template, process it with the emulator's SAM transform, ex
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 
 import yaml
@@ -242,14 +241,10 @@ def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
     resources[name] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
 
 
-_BATCHED = re.compile(r"^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$")
-
-
 def _adapt_permissions(role: dict) -> None:
-    """Adapts policies: the emulator requires actions for batches (AWS does not) and ses:SendEmail on `*`."""
+    """Adapts policies: the emulator requires ses:SendEmail on `*`."""
     for policy in role.get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            statement["Action"] = [*actions, *(f"{a}Batch" for a in actions if _BATCHED.match(a))]
             if "ses:SendEmail" in actions:
                 statement["Resource"] = "*"

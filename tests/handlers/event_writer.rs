@@ -422,3 +422,57 @@ async fn an_event_that_was_stored_and_not_published_is_published_when_its_record
     }
     assert_eq!(stream.stored(&stream.inbox_scope()).await, stored);
 }
+
+/// Returns a member who is added to an inbox, as a record.
+fn member(inbox: &str, user: &str) -> Value {
+    let mut record = stream_record(
+        "INSERT",
+        &json!({
+            "pk": { "S": format!("org_1#{inbox}") }, "sk": { "S": format!("MEMBER#{user}") },
+            "inbox": { "S": inbox }, "kind": { "S": "shared" }, "team": { "S": "team_1" },
+            "user": { "M": { "id": { "S": user }, "name": { "S": "A user" } } },
+        }),
+    );
+    record["eventID"] = format!("{inbox} {user}").into();
+    record["dynamodb"]["SequenceNumber"] = format!("{inbox} {user}").into();
+    record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_many_inboxes_are_published_ten_at_a_time_and_those_of_one_in_their_order() {
+    let stream = Stream::start().await;
+    let inboxes = (0..25).map(|index| format!("inb_{index:02}"));
+    let mut records: Vec<_> = inboxes.map(|inbox| member(&inbox, "ada")).collect();
+    records.extend(["bob", "cleo"].map(|user| member("inb_03", user)));
+    let response = handle(&stream.writer, event(records), now()).await;
+    assert!(response.batch_item_failures.is_empty());
+    let published = stream.topic.drain();
+    assert_eq!(published.len(), 27);
+    let of_one = published.iter().filter(|one| one.group == "inb_03");
+    let users: Vec<_> = of_one.map(|one| one.body["data"]["userId"].as_str().unwrap()).collect();
+    assert_eq!(users, ["ada", "bob", "cleo"]);
+    assert!(stream.topic.requests() <= 4, "{} requests", stream.topic.requests());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_topic_refuses_holds_those_of_its_group_and_no_others() {
+    let stream = Stream::start().await;
+    let records: Vec<_> =
+        [("inb_1", "ada"), ("inb_2", "ada"), ("inb_2", "bob"), ("inb_3", "ada"), ("inb_2", "cleo")]
+            .map(|(inbox, user)| member(inbox, user))
+            .to_vec();
+    let published = || -> Vec<_> {
+        let published = stream.topic.drain().into_iter();
+        published
+            .map(|one| format!("{} {}", one.group, one.body["data"]["userId"].as_str().unwrap()))
+            .collect()
+    };
+    stream.topic.refuse_next_of("inb_2");
+    let response = handle(&stream.writer, event(records.clone()), now()).await;
+    assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("inb_2 ada"));
+    assert_eq!(published(), ["inb_1 ada", "inb_3 ada"]);
+
+    let response = handle(&stream.writer, event(records[1..].to_vec()), now()).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(published(), ["inb_2 ada", "inb_3 ada", "inb_2 bob", "inb_2 cleo"]);
+}

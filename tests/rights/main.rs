@@ -172,8 +172,7 @@ fn right(line: &str) -> Option<Right> {
         let (name, rest) = logical_id(resource)?;
         format!("{name}{}", if rest.starts_with("/index/") { rest } else { "" })
     };
-    let action = action.replace("SendMessageBatch", "SendMessage"); // sqs:SendMessage covers both
-    Some((function.to_owned(), action, resource))
+    Some((function.to_owned(), action.to_owned(), resource))
 }
 
 fn used() -> BTreeSet<Right> {

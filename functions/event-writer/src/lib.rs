@@ -22,7 +22,7 @@ use aws_lambda_events::event::{
 use futures_util::{StreamExt, stream};
 use shared_aws::{
     clients::Aws,
-    event::{Change, EventLog, EventsTopic, PublishedEvent},
+    event::{Change, EventLog, EventsTopic, TopicError},
     inbox::Inboxes,
     table::{StoreError, Table},
 };
@@ -56,6 +56,13 @@ pub struct App {
 /// The events of one inbox or team in a batch, each with the index of its record.
 type Batch = Vec<(usize, NewEvent)>;
 
+/// The events of one inbox or team that are stored, each with the index of its record.
+struct Written {
+    stored: Vec<(usize, StoredEvent)>,
+    /// The first record whose events are not all stored.
+    failed: Option<usize>,
+}
+
 impl App {
     /// Reads settings and creates clients.
     pub fn from_environment() -> Result<Self, ConfigError> {
@@ -76,41 +83,33 @@ impl App {
         }
     }
 
-    /// Stores and publishes the events of one inbox or team. Returns the index of the first record that must
-    /// be delivered again.
-    async fn write(&self, scope: EventScope, batch: Batch, now: Timestamp) -> Result<(), usize> {
-        let (records, events): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    /// Stores the events of one inbox or team.
+    async fn write(&self, scope: EventScope, batch: Batch, now: Timestamp) -> Written {
+        let (records, events): (Vec<usize>, Vec<_>) = batch.into_iter().unzip();
         let failed = |index: usize, error: StoreError| {
             tracing::error!(event = "event_not_stored", %error, "event not stored");
             records.get(index).or(records.first()).copied().unwrap_or_default()
         };
-        let events = self.with_team(&scope, events).await.map_err(|error| failed(0, error))?;
+        let events = match self.with_team(&scope, events).await {
+            Ok(events) => events,
+            Err(error) => return Written { stored: Vec::new(), failed: Some(failed(0, error)) },
+        };
         let appended = self.log.append(&scope, &events, now).await;
-        let unpublished = self.publish(&appended.stored).await.map(|index| records[index]);
-        let unstored = appended.failure.map(|error| failed(appended.stored.len(), error));
-        unpublished.into_iter().chain(unstored).min().map_or(Ok(()), Err)
+        let failed = appended.failure.map(|error| failed(appended.stored.len(), error));
+        Written { stored: records.into_iter().zip(appended.stored).collect(), failed }
     }
 
-    /// Publishes the events of each message group in their order. Returns the index of the first event that
-    /// was not published.
-    async fn publish(&self, events: &[StoredEvent]) -> Option<usize> {
-        let mut groups = BTreeMap::<String, Vec<usize>>::new();
-        for (index, stored) in events.iter().enumerate() {
-            let group = PublishedEvent::of(stored).group().to_owned();
-            groups.entry(group).or_default().push(index);
-        }
-        let publish_group = async |indices: Vec<usize>| {
-            for index in indices {
-                if let Err(error) = self.topic.publish(&events[index]).await {
-                    tracing::error!(event = "event_not_published", %error, "event not published");
-                    return Some(index);
-                }
-            }
-            None
+    /// Publishes stored events, each with the index of its record. Returns the index of the first record with
+    /// an event that was not published.
+    async fn publish(&self, stored: Vec<(usize, StoredEvent)>) -> Option<usize> {
+        let (records, events): (Vec<usize>, Vec<_>) = stored.into_iter().unzip();
+        let results = self.topic.publish(&events).await;
+        let failed = |(record, result): (usize, Result<(), TopicError>)| {
+            let error = result.err()?;
+            tracing::error!(event = "event_not_published", %error, "event not published");
+            Some(record)
         };
-        let groups = groups.into_values().map(|indices| Box::pin(publish_group(indices)));
-        let outcomes: Vec<_> = stream::iter(groups).buffer_unordered(MAX_CONCURRENCY).collect().await;
-        outcomes.into_iter().flatten().min()
+        records.into_iter().zip(results).filter_map(failed).min()
     }
 
     /// Sets the team of events whose changed item does not have it.
@@ -149,7 +148,8 @@ impl App {
     }
 }
 
-/// Stores the events of one batch of the stream. Reports the first record whose events are not all stored.
+/// Stores and publishes the events of one batch of the stream. Reports the first record whose events are not
+/// all stored and published.
 pub async fn handle(app: &App, event: Event, now: Timestamp) -> DynamoDbEventResponse {
     let numbers: Vec<_> = event.records.iter().map(|record| record.change.sequence_number.clone()).collect();
     let mut batches = BTreeMap::<EventScope, Batch>::new();
@@ -161,8 +161,12 @@ pub async fn handle(app: &App, event: Event, now: Timestamp) -> DynamoDbEventRes
     let events: usize = batches.values().map(Vec::len).sum();
     // The futures of the SDK nest deeply, so they are boxed.
     let writes = batches.into_iter().map(|(scope, batch)| Box::pin(app.write(scope, batch, now)));
-    let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(MAX_CONCURRENCY).collect().await;
-    let failed = outcomes.into_iter().filter_map(Result::err).min();
+    let written: Vec<Written> = stream::iter(writes).buffer_unordered(MAX_CONCURRENCY).collect().await;
+    let unstored = written.iter().filter_map(|written| written.failed).min();
+    let mut stored: Vec<_> = written.into_iter().flat_map(|written| written.stored).collect();
+    stored.sort_by_key(|(record, _)| *record);
+    let unpublished = app.publish(stored).await;
+    let failed = unstored.into_iter().chain(unpublished).min();
     if events > 0 {
         tracing::info!(event = "events_stored", events, complete = failed.is_none(), "events stored");
     }

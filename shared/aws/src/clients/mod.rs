@@ -1,5 +1,6 @@
 //! AWS services other than the table: S3, SQS, SES, Secrets Manager, Cognito and CloudFormation.
 
+pub(crate) mod batches;
 pub(crate) mod bucket;
 pub(crate) mod cached_secret;
 pub(crate) mod client;

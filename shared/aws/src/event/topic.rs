@@ -6,8 +6,8 @@
 
 use aws_sdk_sns::{
     Client,
-    error::{BuildError, ProvideErrorMetadata},
-    types::MessageAttributeValue,
+    error::ProvideErrorMetadata,
+    types::{MessageAttributeValue, PublishBatchRequestEntry},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use shared_domain::{
     ids::{ConversationId, EventId, InboxId, MessageId, OrganizationId, TeamId},
 };
 
-use crate::clients::Aws;
+use crate::clients::{Aws, batches::Batches};
 
 /// SNS did not accept an event.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -138,28 +138,40 @@ impl EventsTopic {
         Self { client: aws.sns(), arn: arn.into() }
     }
 
-    /// Publishes an event. SNS drops an event that it got within the last five minutes.
-    pub async fn publish(&self, event: &Event) -> Result<(), TopicError> {
-        let event = PublishedEvent::of(event);
-        let body = serde_json::to_string(&event).map_err(|_| TopicError("not built".into()))?;
-        let mut request = self
-            .client
-            .publish()
-            .topic_arn(&self.arn)
-            .message(body)
-            .message_group_id(event.group())
-            .message_deduplication_id(event.event_id.as_str());
-        for (name, value) in event.attributes() {
-            let attribute = attribute(value).map_err(|_| TopicError("not built".into()))?;
-            request = request.message_attributes(name, attribute);
+    /// Publishes events, and returns a result for each. Events of one message group stay in their order: if
+    /// one is not accepted, the later ones are not published. SNS drops an event that it got within the last
+    /// five minutes. Up to ten events are one request.
+    pub async fn publish(&self, events: &[Event]) -> Vec<Result<(), TopicError>> {
+        let events: Vec<_> = events.iter().map(PublishedEvent::of).collect();
+        let mut batches = Batches::of(events.iter().map(|event| Some(event.group())).collect());
+        while let Some(batch) = batches.next() {
+            let entries = batch.iter().map(|&index| entry(index, &events[index]));
+            let sent = match entries.collect::<Option<Vec<_>>>() {
+                None => Err("not built".to_owned()),
+                Some(entries) => {
+                    let request = self.client.publish_batch().topic_arn(&self.arn);
+                    let sent = request.set_publish_batch_request_entries(Some(entries)).send().await;
+                    sent.map_err(|error| error.code().unwrap_or("no response").to_owned())
+                }
+            };
+            let failed =
+                sent.as_ref().map(|sent| sent.failed().iter().map(|entry| (entry.id(), entry.code())));
+            batches.sent(&batch, failed.map_err(Clone::clone));
         }
-        let code = |error: &aws_sdk_sns::error::SdkError<_>| {
-            ProvideErrorMetadata::code(error).unwrap_or("no response").to_owned()
-        };
-        request.send().await.map(drop).map_err(|error| TopicError(code(&error)))
+        batches.results().into_iter().map(|result| result.map_err(TopicError)).collect()
     }
 }
 
-fn attribute(value: &str) -> Result<MessageAttributeValue, BuildError> {
-    MessageAttributeValue::builder().data_type("String").string_value(value).build()
+/// Returns the entry of an event in a batch. `None` if it cannot be built.
+fn entry(index: usize, event: &PublishedEvent) -> Option<PublishBatchRequestEntry> {
+    let mut entry = PublishBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message(serde_json::to_string(event).ok()?)
+        .message_group_id(event.group())
+        .message_deduplication_id(event.event_id.as_str());
+    for (name, value) in event.attributes() {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        entry = entry.message_attributes(name, value.ok()?);
+    }
+    entry.build().ok()
 }

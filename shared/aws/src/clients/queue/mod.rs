@@ -4,15 +4,10 @@
 //! every message, but never a later one of a message group before an earlier one, and return one result for
 //! each.
 
-use std::collections::BTreeSet;
-
-use aws_sdk_sqs::{
-    error::ProvideErrorMetadata, operation::send_message_batch::SendMessageBatchOutput,
-    types::builders::SendMessageBatchRequestEntryBuilder,
-};
+use aws_sdk_sqs::{error::ProvideErrorMetadata, types::builders::SendMessageBatchRequestEntryBuilder};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::clients::client::Aws;
+use crate::clients::{batches::Batches, client::Aws};
 
 mod broadcast;
 mod dead_letters;
@@ -35,9 +30,6 @@ pub use self::{
     send::{ReceivedSends, SendJob, SendQueue},
     webhook::{WebhookJob, WebhookQueue},
 };
-
-/// The limit of `SendMessageBatch`.
-const BATCH_LIMIT: usize = 10;
 
 /// The body of a queue message is not a job.
 #[derive(Debug, thiserror::Error)]
@@ -80,17 +72,15 @@ impl Queue {
         Self { client: aws.sqs(), url: url.into() }
     }
 
-    /// Adds a message for each job. Jobs of one message group stay in their order: if one of them is not
-    /// accepted, the later ones are not sent, and a batch contains at most one of them, because SQS can
-    /// accept the second entry of a batch and not the first.
+    /// Adds a message for each job. Jobs of one message group stay in their order, see [`Batches`].
     async fn put<J>(
         &self,
         jobs: &[J],
         request: impl Fn(&J) -> SendMessageBatchRequestEntryBuilder,
     ) -> Vec<Result<(), QueueError>> {
         let requests: Vec<_> = jobs.iter().map(request).collect();
-        let group = |index: usize| requests[index].get_message_group_id().as_deref();
-        self.put_requests(&requests, group).await
+        let groups = requests.iter().map(|request| request.get_message_group_id().as_deref());
+        self.put_requests(&requests, Batches::of(groups.collect())).await
     }
 
     /// Adds messages to a standard queue, whose groups have no order.
@@ -98,76 +88,28 @@ impl Queue {
         &self,
         requests: &[SendMessageBatchRequestEntryBuilder],
     ) -> Vec<Result<(), QueueError>> {
-        self.put_requests(requests, |_| None).await
+        self.put_requests(requests, Batches::of(vec![None; requests.len()])).await
     }
 
-    async fn put_requests<'a>(
+    async fn put_requests(
         &self,
-        requests: &'a [SendMessageBatchRequestEntryBuilder],
-        group: impl Fn(usize) -> Option<&'a str>,
+        requests: &[SendMessageBatchRequestEntryBuilder],
+        mut batches: Batches<'_>,
     ) -> Vec<Result<(), QueueError>> {
-        let mut results = vec![Ok(()); requests.len()];
-        let mut waiting: Vec<usize> = (0..requests.len()).collect();
-        while !waiting.is_empty() {
-            let (batch, later) = next_batch(&waiting, &group);
+        while let Some(batch) = batches.next() {
             let entries = batch.iter().map(|&index| requests[index].clone().id(index.to_string()).build());
             let sent = match entries.collect::<Result<Vec<_>, _>>() {
-                Err(_) => Err(QueueError("the request could not be built".into())),
+                Err(_) => Err("the request could not be built".to_owned()),
                 Ok(entries) => {
-                    let sent =
-                        self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-                    sent.send()
-                        .await
-                        .map_err(|error| QueueError(error.code().unwrap_or("no response").into()))
+                    let request = self.client.send_message_batch().queue_url(&self.url);
+                    let sent = request.set_entries(Some(entries)).send().await;
+                    sent.map_err(|error| error.code().unwrap_or("no response").to_owned())
                 }
             };
-            let mut held = Vec::new();
-            for index in batch {
-                results[index] = result(&sent, index);
-                held.extend(group(index).filter(|_| results[index].is_err()));
-            }
-            let is_held = |index: usize| group(index).is_some_and(|group| held.contains(&group));
-            for &index in later.iter().filter(|&&index| is_held(index)) {
-                results[index] = Err(QueueError("an earlier message of its group was not accepted".into()));
-            }
-            waiting = later.into_iter().filter(|&index| !is_held(index)).collect();
+            let failed =
+                sent.as_ref().map(|sent| sent.failed().iter().map(|entry| (entry.id(), entry.code())));
+            batches.sent(&batch, failed.map_err(Clone::clone));
         }
-        results
-    }
-}
-
-/// Returns the result of the entry of this job in a batch.
-fn result(sent: &Result<SendMessageBatchOutput, QueueError>, index: usize) -> Result<(), QueueError> {
-    let failed = sent.as_ref().map_err(Clone::clone)?.failed();
-    let failed = failed.iter().find(|failed| failed.id() == index.to_string());
-    failed.map_or(Ok(()), |failed| Err(QueueError(failed.code().to_owned())))
-}
-
-/// Splits the waiting jobs into the next batch, with at most one job per group, and the others.
-fn next_batch<'a>(waiting: &[usize], group: impl Fn(usize) -> Option<&'a str>) -> (Vec<usize>, Vec<usize>) {
-    let mut groups = BTreeSet::new();
-    let (mut batch, mut later) = (Vec::new(), Vec::new());
-    for &index in waiting {
-        // A group that has a job in this batch or before it in `later` waits.
-        let first_of_group = group(index).is_none_or(|group| groups.insert(group));
-        if first_of_group && batch.len() < BATCH_LIMIT { batch.push(index) } else { later.push(index) }
-    }
-    (batch, later)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_has_ten_jobs_at_most_and_one_of_each_group() {
-        let groups = ["a", "a", "b", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
-        let group = |index: usize| Some(groups[index]);
-        let (batch, later) = next_batch(&(0..groups.len()).collect::<Vec<_>>(), group);
-        assert_eq!(batch, [0, 2, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(later, [1, 3, 4, 13, 14]);
-        assert_eq!(next_batch(&later, group), (vec![1, 4, 13, 14], vec![3]));
-        let (batch, later) = next_batch(&(0..12).collect::<Vec<_>>(), |_| None);
-        assert_eq!((batch.len(), later.len()), (10, 2), "standard queues have no groups");
+        batches.results().into_iter().map(|result| result.map_err(QueueError)).collect()
     }
 }
