@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    ids::KeywordReplyId,
+    ids::{ContactId, KeywordReplyId},
     inbox::Inbox,
     keyword_reply::{KeywordReply, WrittenKeywordReply},
     opt_out::stop_text,
@@ -107,7 +107,7 @@ async fn machines_own_numbers_and_loops_get_no_answer() {
     }
     assert_eq!(automatic_replies(&test).await, [HOURS, HOURS, HOURS], "at most three an hour");
     receive(&test, at(3_620), inbound(99, "hours")).await;
-    assert_eq!(automatic_replies(&test).await.len(), 4, "messages without an answer do not count");
+    assert_eq!(automatic_replies(&test).await.len(), 4);
 
     let own = start().await;
     let inbox = Inbox {
@@ -178,12 +178,33 @@ async fn a_contact_keeps_its_tags_and_changes_of_a_user_at_the_same_time() {
     let read = contact(&test).await;
     named.tags = read.tags.with(&named.tags).unwrap();
     assert_eq!(contacts.write(team, Some(&read), &named, None).await.unwrap(), ContactWrite::Done);
-    let found = contacts.with_number(team, &test.contact, 10, None).await.unwrap();
-    assert_eq!(found.items.len(), 1);
     assert_eq!(tags(&test).await, ["Curious", "VIP"]);
     add_reply(&test, "kwr_2", &["menu"], Some("hungry"), at(15)).await;
     receive(&test, at(20), inbound(3, "menu")).await;
     assert_eq!(tags(&test).await, ["Curious", "hungry", "VIP"]);
+    let provisional = Contact::provisional(&test.team.id, &test.contact);
+    let other = Contact { id: ContactId::parse("con_kim").unwrap(), provisional: false, ..provisional };
+    test.add_contact(&other).await;
+    let found = contacts.with_number(team, &test.contact, 10, None).await.unwrap();
+    assert_eq!(found.items.len(), 2, "both are found by the number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_were_only_tagged_do_not_count_as_answered() {
+    let test = TestApp::start().await;
+    let words = ["one", "two", "three", "four"];
+    for (index, word) in words.iter().enumerate() {
+        add_reply(&test, &format!("kwr_{index}"), &[word], Some(word), at(0)).await;
+    }
+    set_registration(&test, RegistrationStatus::NotStarted).await;
+    for (sid, word) in (0..3).zip(words) {
+        receive(&test, at(10), inbound(sid, word)).await;
+    }
+    assert_eq!(tags(&test).await, ["one", "three", "two"]);
+    assert_eq!(automatic_replies(&test).await, [""; 0]);
+    set_registration(&test, RegistrationStatus::Approved).await;
+    receive(&test, at(20), inbound(9, "four")).await;
+    assert_eq!(automatic_replies(&test).await, [HOURS]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
