@@ -29,7 +29,7 @@ use test_kit::{
     carrier::{ACCOUNT, FakeCarrier, TOKEN},
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
-    queue::{FakeQueue, import_queue, mail_queue, media_queue, received_sends, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, received_sends, send_queue},
     twilio::{callbacks, signed, webhook_accounts},
 };
 
@@ -291,7 +291,14 @@ async fn the_sweep_queues_media_that_the_stream_missed() {
     receive(&test, &[("https://api.twilio.com/a", "image/png"); 2]).await;
     let sweep = |url: &str| {
         let (carrier, grace) = (test.carrier.client(), Duration::from_secs(300));
-        send_reconcile::App::new(test.table(), carrier, queues(url), import_queue(url), grace)
+        send_reconcile::App::new(
+            test.table(),
+            carrier,
+            queues(url),
+            import_queue(url),
+            broadcast_queue(url),
+            grace,
+        )
     };
     let later = now() + Duration::from_mins(5);
     let tally = send_reconcile::handle(&sweep(&queue.url), now()).await.unwrap();

@@ -20,7 +20,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
-    queue::{FakeQueue, import_queue, mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queue},
 };
 
 use crate::delivery_status::{is_out_by_carrier, opted_out_scopes};
@@ -41,7 +41,7 @@ fn app_with_imports(table: Table, test: &TestApp, imports: &str) -> App {
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };
-    App::new(table, test.carrier.client(), queues, import_queue(imports), GRACE)
+    App::new(table, test.carrier.client(), queues, import_queue(imports), broadcast_queue(imports), GRACE)
 }
 
 /// Accepts a message whose sending lost its answer at this time.

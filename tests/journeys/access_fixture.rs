@@ -64,6 +64,11 @@ impl AccessFixture {
         let segment = json!({ "name": "Parents", "kind": "static" });
         let segments = format!("{}/segments", team.path());
         let segment = text(&team.admin.post(&segments, segment).await.expect(201)["segmentId"]);
+        let broadcast = json!({
+            "name": "Matrix", "from": { "inboxId": inbox.id }, "text": "Hello",
+            "audience": { "segmentIds": [segment] },
+        });
+        let broadcast = text(&team.admin.post("/v1/broadcasts", broadcast).await.expect(201)["broadcastId"]);
         let imports = format!("{}/contact-imports?dryRun=true", team.path());
         let file = "ContactId,FirstName,LastName,MobileNumber\n";
         let request =
@@ -81,6 +86,7 @@ impl AccessFixture {
             ("deliveryId", delivery),
             ("templateId", template),
             ("keywordReplyId", reply),
+            ("broadcastId", broadcast),
             ("segmentId", segment),
             ("importId", import),
             ("inboxId", inbox.id),

@@ -10,6 +10,7 @@
 
 mod access;
 mod access_fixture;
+mod broadcasts;
 mod caching;
 mod canaries;
 mod carrier_trouble;

@@ -24,6 +24,10 @@ enum Access {
     InboxManagers,
     /// Members of the team.
     Team,
+    /// Members of the inbox that a broadcast is sent from. The team can see the broadcast.
+    Senders,
+    /// As [`Senders`], for those who may broadcast.
+    Confirmers,
     /// Admins of the team.
     TeamManagers,
     /// Admins of the teams of the webhook endpoint.
@@ -35,13 +39,24 @@ enum Access {
 }
 
 use Access::{
-    AnyManager, Carrier, EndpointManagers, Inbox, InboxManagers, InboxSettings, Open, Owner, SignedIn, Team,
-    TeamManagers,
+    AnyManager, Carrier, Confirmers, EndpointManagers, Inbox, InboxManagers, InboxSettings, Open, Owner,
+    Senders, SignedIn, Team, TeamManagers,
 };
 
 const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
     ("GET", "/openapi.json", Open),
+    ("GET", "/v1/broadcasts", SignedIn),
+    ("POST", "/v1/broadcasts", SignedIn),
+    ("GET", "/v1/broadcasts/{broadcastId}", Team),
+    ("PATCH", "/v1/broadcasts/{broadcastId}", Senders),
+    ("DELETE", "/v1/broadcasts/{broadcastId}", Senders),
+    ("POST", "/v1/broadcasts/{broadcastId}/cancel", TeamManagers),
+    ("POST", "/v1/broadcasts/{broadcastId}/confirm", Confirmers),
+    ("POST", "/v1/broadcasts/{broadcastId}/estimate", Team),
+    ("POST", "/v1/broadcasts/{broadcastId}/pause", TeamManagers),
+    ("GET", "/v1/broadcasts/{broadcastId}/recipients", Team),
+    ("POST", "/v1/broadcasts/{broadcastId}/resume", TeamManagers),
     ("GET", "/v1/config", Open),
     ("GET", "/v1/events", SignedIn),
     ("GET", "/v1/inbox-wizard", SignedIn),
@@ -163,9 +178,11 @@ impl Caller {
             InboxManagers if self.inbox_member => (!self.team_admin).then_some(403),
             InboxManagers | EndpointManagers => (!self.team_admin).then_some(404),
             Team => (!self.team_member).then_some(404),
+            Senders if self.team_member => (!self.inbox_member).then_some(403),
+            Confirmers if self.team_member => (!self.inbox_member || !self.team_admin).then_some(403),
             TeamManagers if self.team_member => (!self.team_admin).then_some(403),
             Inbox => (!self.inbox_member).then_some(404),
-            TeamManagers => Some(404),
+            TeamManagers | Senders | Confirmers => Some(404),
         }
     }
 }
@@ -232,9 +249,18 @@ async fn check_allowed_callers(fixture: &AccessFixture) -> usize {
     for (method, template, access) in ROUTES.iter().copied() {
         let takes_a_body = matches!(method, "PATCH")
             || (method == "POST"
-                && !["/lock", "/replay", "/rotate-secret", "/test"]
-                    .iter()
-                    .any(|end| template.ends_with(end)))
+                && ![
+                    "/lock",
+                    "/replay",
+                    "/rotate-secret",
+                    "/test",
+                    "/cancel",
+                    "/estimate",
+                    "/pause",
+                    "/resume",
+                ]
+                .iter()
+                .any(|end| template.ends_with(end)))
             || (method == "PUT"
                 && !template.ends_with("/opt-out")
                 && !template.starts_with("/v1/inboxes/{inboxId}/members"));

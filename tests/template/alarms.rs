@@ -44,15 +44,40 @@ fn functions_of_the_api() -> BTreeSet<String> {
     functions.into_iter().filter(|(_, function)| of_the_api(function)).map(|(name, _)| name).collect()
 }
 
+/// Functions whose messages end in a queue with an alarm if they fail again and again.
+fn workers_with_dead_letters() -> BTreeSet<String> {
+    let (alarms, queues) = (alarms(), resources("AWS::SQS::Queue"));
+    let has_alarm = |queue: &str| {
+        let dead_letters = texts(&queues[queue]["RedrivePolicy"]["deadLetterTargetArn"]).concat();
+        let name = dead_letters.trim_end_matches(".Arn").to_owned();
+        alarms.get(&format!("{name}NotEmpty")).is_some_and(|alarm| {
+            alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+                && texts(&alarm["Dimensions"]).concat().contains(&name)
+        })
+    };
+    let is_covered = |function: &Value| {
+        let events = function["Events"].as_mapping().cloned().unwrap_or_default();
+        !events.is_empty()
+            && events.values().all(|event| {
+                let queue = texts(&event["Properties"]["Queue"]).concat();
+                event["Type"] == "SQS" && has_alarm(queue.trim_end_matches(".Arn"))
+            })
+    };
+    let functions = resources("AWS::Serverless::Function");
+    functions.into_iter().filter(|(_, function)| is_covered(function)).map(|(name, _)| name).collect()
+}
+
 #[test]
-fn every_function_has_an_alarm_or_is_covered_by_that_of_the_api() {
+fn every_function_has_an_alarm_or_is_covered_by_that_of_the_api_or_of_dead_letters() {
     let alarms = alarms();
     assert_eq!(alarms["ApiServerErrors"]["MetricName"], "5xx");
-    let of_the_api = functions_of_the_api();
+    let (of_the_api, workers) = (functions_of_the_api(), workers_with_dead_letters());
+    assert!(workers.contains("BroadcastWorkerFunction"));
     for name in resources("AWS::Serverless::Function").keys() {
         let watches =
             |alarm: &Value| alarm["MetricName"] == "Errors" && texts(&alarm["Dimensions"]).contains(name);
-        assert!(of_the_api.contains(name) || alarms.values().any(watches), "{name}");
+        let is_covered = of_the_api.contains(name) || workers.contains(name);
+        assert!(is_covered || alarms.values().any(watches), "{name}");
     }
 }
 

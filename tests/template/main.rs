@@ -304,7 +304,7 @@ fn a_function_that_continues_itself_through_its_queue_is_allowed_to() {
         assert_eq!(function["RecursiveLoop"] == "Allow", continues, "{package}");
         continuing.extend(continues.then_some(package));
     }
-    let expected = ["contact-import", "realtime", "webhook-deliver"];
+    let expected = ["broadcast-worker", "contact-import", "realtime", "webhook-deliver"];
     assert_eq!(continuing, BTreeSet::from(expected.map(str::to_owned)));
 }
 

@@ -30,6 +30,8 @@ fn names<App>(started: Result<App, impl Into<Box<dyn Error + Send + Sync>>>) -> 
 /// each webhook needs a secret, so they read it when they start, and all others when they need it.
 pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
     BTreeMap::from([
+        ("broadcasts", names(broadcasts::App::from_environment())),
+        ("broadcast-worker", names(broadcast_worker::App::from_environment())),
         ("console", names(console::App::from_environment())),
         ("contact-import", names(contact_import::App::from_environment())),
         ("contact-imports", names(contact_imports::App::from_environment())),

@@ -115,7 +115,7 @@ async fn a_file_with_semicolons_or_tabs_is_imported_and_its_errors_have_their_ro
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_id_of_a_member_may_be_in_another_case() {
     let team = TestTeam::start().await;
-    let role = TeamRole { team: team.inbox.team.clone(), role: Role::Member };
+    let role = TeamRole { team: team.inbox.team.clone(), role: Role::Member, can_broadcast: false };
     let members = TeamMembers::new(team.engine.table());
     members.put_role(&team.organization, &build::user("ben"), &role).await.unwrap();
     let import = team.import("imp_1", "S-1,A,B,2025550141,,BEN,\nS-2,A,B,2025550142,,ben,\n").await;

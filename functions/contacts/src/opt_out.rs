@@ -1,19 +1,11 @@
 //! Opting contacts out and in by hand, and the opt-out ledgers.
 
-use std::fmt::Write;
-
-use axum::{
-    extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
-};
-use lambda_http::http::request::Parts;
+use axum::{extract::State, response::Response};
 use shared_app::opt_out::{OptOutRequest, Outcome};
 use shared_aws::table;
 use shared_domain::{
     contact::Contact,
     field::FieldError,
-    import::export_safe,
     keys::TeamKey,
     opt_out::{LedgerEntry, OptOutSubject},
     time::Timestamp,
@@ -21,6 +13,7 @@ use shared_domain::{
 use shared_http::{
     access::TeamAccess,
     json::Json,
+    list_format::ListFormat,
     page::{ListPage, PageRequest},
     problem::Problem,
     request::{KnownParameters, Now, Query},
@@ -34,9 +27,6 @@ use crate::{
     App, changed,
     find::{self, ContactInPath},
 };
-
-/// The default number of entries in a CSV response.
-const DEFAULT_CSV_LIMIT: u16 = 100;
 
 /// Opt a contact out
 ///
@@ -111,13 +101,13 @@ pub(crate) async fn of_contact(
     State(app): State<App>,
     access: TeamAccess,
     ContactInPath(entry): ContactInPath,
-    format: LedgerFormat,
+    format: ListFormat,
     page: PageRequest,
 ) -> Result<Response, Problem> {
     let contact = &entry.contact.id;
     let page = format.page(page).of(&access.principal, format!("opt-outs {contact}")).await?;
     let ledger = app.opt_outs.of_contact(&access.organization, contact, page.limit, page.after()).await?;
-    Ok(format.response(&page, &ledger))
+    Ok(response(format, &page, &ledger))
 }
 
 /// List a team's opt-outs
@@ -136,7 +126,7 @@ pub(crate) async fn of_team(
     access: TeamAccess,
     Now(now): Now,
     query: Query,
-    format: LedgerFormat,
+    format: ListFormat,
     page: PageRequest,
 ) -> Result<Response, Problem> {
     let from = instant(&query, "from", Timestamp::from_millis(0))?;
@@ -149,7 +139,7 @@ pub(crate) async fn of_team(
         .opt_outs
         .of_team(TeamKey { organization: &access.organization, team }, (from, to), page.limit, page.after())
         .await?;
-    Ok(format.response(&page, &ledger))
+    Ok(response(format, &page, &ledger))
 }
 
 fn instant(query: &Query, name: &str, default: Timestamp) -> Result<Timestamp, Problem> {
@@ -158,52 +148,12 @@ fn instant(query: &Query, name: &str, default: Timestamp) -> Result<Timestamp, P
     Ok(Timestamp::parse(text).ok_or_else(invalid)?)
 }
 
-/// The format that the request accepts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum LedgerFormat {
-    Json,
-    Csv,
-}
-
-impl FromRequestParts<App> for LedgerFormat {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-        Ok(if accept.is_some_and(|accept| accept.contains("text/csv")) { Self::Csv } else { Self::Json })
-    }
-}
-
-impl LedgerFormat {
-    fn page(self, page: PageRequest) -> PageRequest {
-        match self {
-            Self::Json => page,
-            Self::Csv => page.default_limit(DEFAULT_CSV_LIMIT),
-        }
-    }
-
-    fn response(self, page: &ListPage, ledger: &table::Page<LedgerEntry>) -> Response {
-        let items = ledger.items.iter().map(OptOutEntryView::of);
-        let page = page.response(items, ledger.next.as_deref());
-        match self {
-            Self::Json => Json(page).into_response(),
-            Self::Csv => {
-                let content_type = HeaderValue::from_static("text/csv; charset=utf-8");
-                let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
-                if let Some(cursor) = page.next_cursor.and_then(|cursor| cursor.parse().ok()) {
-                    headers.insert("x-next-cursor", cursor);
-                }
-                (headers, csv(&page.items)).into_response()
-            }
-        }
-    }
-}
-
-/// CSV as in RFC 4180. Every cell is quoted, and none is a formula to a spreadsheet.
-fn csv(entries: &[OptOutEntryView]) -> String {
-    let mut text = String::from("at,contactId,phoneNumber,status,scope,source,messageId,userId\r\n");
-    for line in entries {
-        let cells = [
+fn response(format: ListFormat, page: &ListPage, ledger: &table::Page<LedgerEntry>) -> Response {
+    let items = ledger.items.iter().map(OptOutEntryView::of);
+    let page = page.response(items, ledger.next.as_deref());
+    let columns = ["at", "contactId", "phoneNumber", "status", "scope", "source", "messageId", "userId"];
+    format.response(&page, columns, |line| {
+        [
             line.at.as_str(),
             &line.contact_id,
             &line.phone_number,
@@ -212,9 +162,6 @@ fn csv(entries: &[OptOutEntryView]) -> String {
             line.source,
             line.message_id.as_deref().unwrap_or_default(),
             line.user_id.as_deref().unwrap_or_default(),
-        ];
-        let cells = cells.map(|cell| format!("\"{}\"", export_safe(cell).replace('"', "\"\"")));
-        let _ = write!(text, "{}\r\n", cells.join(","));
-    }
-    text
+        ]
+    })
 }

@@ -16,6 +16,7 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::wire::{
+    broadcast::BroadcastData,
     contact::OptOutEntryView,
     conversation::ConversationView,
     event::{
@@ -94,6 +95,11 @@ pub fn derive(change: Change, at: Timestamp) -> Vec<Draft> {
             let before = before.map(|before| view(ImportData::of(&before)));
             let data = after.and_then(|after| changed(before, ImportData::of(&after)));
             in_team(EventType::ImportChanged, team, data)
+        }
+        Subject::Broadcast(team, images) => {
+            let data =
+                changed_or_removed(images, |broadcast, removed| view(BroadcastData::of(broadcast, removed)));
+            in_team(EventType::BroadcastChanged, team, data)
         }
     }
 }

@@ -6,7 +6,7 @@ use shared_aws::messaging::{Acceptance, Accepted, Guard};
 use shared_domain::{
     contact::Contact,
     conversation::Conversation,
-    ids::{ContactId, ConversationId, InboxId},
+    ids::{ContactId, ConversationId},
     inbox::TeamInbox,
     keys::{ConversationKey, InboxKey, TeamKey},
     message::Message,
@@ -15,6 +15,7 @@ use shared_domain::{
     user::UserRef,
 };
 use shared_http::{
+    access::named_inbox,
     caller::Caller,
     idempotency::Attempt,
     json::KeyedJson,
@@ -116,11 +117,7 @@ pub(crate) async fn compose(
 /// The inbox to send from, for one of its members or a machine client of its organization, and the sender to
 /// show.
 async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, Option<UserRef>), Problem> {
-    let inbox = match (&from.inbox_id, &from.api_code) {
-        (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
-        (None, Some(code)) => inbox_of_code(app, caller, code).await?,
-        _ => return Err(Problem::bad_field("/from", "either inboxId or apiCode")),
-    };
+    let inbox = named_inbox(&app.inboxes, caller.organization(), from).await?;
     let sender = match caller {
         Caller::Machine(_) => None,
         Caller::User(user) => {
@@ -134,14 +131,6 @@ async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, 
     let account =
         app.inboxes.get_with_team(InboxKey { organization: caller.organization(), inbox: &inbox }).await?;
     Ok((account.ok_or_else(Problem::not_found)?, sender))
-}
-
-async fn inbox_of_code(app: &App, caller: &Caller, code: &str) -> Result<InboxId, Problem> {
-    if code.is_empty() || code.len() > 64 || code.contains('#') {
-        return Err(Problem::not_found());
-    }
-    let inbox = app.inboxes.by_api_code(caller.organization(), code).await?;
-    Ok(inbox.ok_or_else(Problem::not_found)?.id)
 }
 
 struct Target {

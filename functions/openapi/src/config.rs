@@ -6,7 +6,8 @@ use shared_lambda::config::Environment;
 use utoipa::ToSchema;
 
 /// What this version offers.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
+    "broadcasts",
     "contact_imports",
     "keyword_replies",
     "media",
@@ -34,7 +35,7 @@ pub struct Config {
     /// Live events.
     pub realtime: ConfigRealtime,
     /// What this version offers.
-    #[schema(example = json!(["contact_imports", "keyword_replies", "media", "opt_out_reviews", "out_of_office", "segments", "templates"]))]
+    #[schema(example = json!(["broadcasts", "contact_imports", "keyword_replies", "media", "opt_out_reviews", "out_of_office", "segments", "templates"]))]
     pub features: Vec<&'static str>,
 }
 
@@ -47,7 +48,7 @@ pub struct ConfigLimits {
     pub compose: usize,
     /// Maximum number of characters in a broadcast.
     pub broadcast: usize,
-    /// Maximum number of recipients of a broadcast. `null` if this version has no broadcasts.
+    /// Maximum number of recipients of a broadcast. `null` if there is none.
     #[schema(required)]
     pub recipients: Option<usize>,
 }

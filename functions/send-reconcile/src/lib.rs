@@ -1,21 +1,20 @@
-//! Every minute: queues outbox items that the table's stream did not deliver and contact imports that no
-//! worker continues, asks the carrier about messages
-//! whose send got no answer or whose delivery is not reported, and ends automatic sending pauses when the
-//! carrier is well again.
+//! Every minute: queues outbox items that the table's stream did not deliver, contact imports that no worker
+//! continues and broadcasts that are due, asks the carrier about messages whose send got no answer or whose
+//! delivery is not reported, and ends automatic sending pauses when the carrier is well again.
 //!
 //! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
-//! An import that is queued twice has one worker, by the item `IMPORTING` of its team. See
-//! [`shared_app::outbox`], [`shared_app::import`], [`shared_app::reconcile`], [`shared_app::delivery_check`]
-//! and [`shared_app::probe`].
+//! An import that is queued twice has one worker, by the item `IMPORTING` of its team, and so has a broadcast,
+//! by its lease. See [`shared_app::outbox`], [`shared_app::import`], [`shared_app::broadcast`],
+//! [`shared_app::reconcile`], [`shared_app::delivery_check`] and [`shared_app::probe`].
 
 use std::time::Duration;
 
 use shared_app::{
-    carrier, delivery_check::DeliveryCheckWorkflow, import::ImportSweep, outbox::OutboxWorkflow,
-    probe::ProbeWorkflow, reconcile::ReconcileWorkflow,
+    broadcast::BroadcastSweep, carrier, delivery_check::DeliveryCheckWorkflow, import::ImportSweep,
+    outbox::OutboxWorkflow, probe::ProbeWorkflow, reconcile::ReconcileWorkflow,
 };
 use shared_aws::{
-    clients::{Aws, ImportQueue, MailQueue, MediaQueue, Secrets, SendQueue},
+    clients::{Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, Secrets, SendQueue},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::Client;
@@ -34,6 +33,7 @@ pub struct App {
     probe: ProbeWorkflow,
     delivery_checks: DeliveryCheckWorkflow,
     imports: ImportSweep,
+    broadcasts: BroadcastSweep,
 }
 
 /// What one run did.
@@ -55,6 +55,8 @@ pub struct Tally {
     pub resumed: usize,
     /// Contact imports that were queued again.
     pub imports: usize,
+    /// Broadcasts that were queued.
+    pub broadcasts: usize,
 }
 
 impl App {
@@ -63,7 +65,7 @@ impl App {
         let mut env = Environment::default();
         let (name, sends) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
         let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
-        let imports = env.required("IMPORT_QUEUE_URL");
+        let (imports, broadcasts) = (env.required("IMPORT_QUEUE_URL"), env.required("BROADCAST_QUEUE_URL"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
@@ -75,17 +77,26 @@ impl App {
             notifications: MailQueue::new(&aws, mail),
             media: MediaQueue::new(&aws, media),
         };
-        Ok(Self::new(Table::of(&aws, name), carrier, queues, ImportQueue::new(&aws, imports), grace))
+        let (imports, broadcasts) = (ImportQueue::new(&aws, imports), BroadcastQueue::new(&aws, broadcasts));
+        Ok(Self::new(Table::of(&aws, name), carrier, queues, imports, broadcasts, grace))
     }
 
     /// A message that the carrier does not have is queued again after `grace`. The carrier is asked about a
     /// message that is `sent` for longer than `grace`.
-    pub fn new(table: Table, carrier: Client, queues: Queues, imports: ImportQueue, grace: Duration) -> Self {
+    pub fn new(
+        table: Table,
+        carrier: Client,
+        queues: Queues,
+        imports: ImportQueue,
+        broadcasts: BroadcastQueue,
+        grace: Duration,
+    ) -> Self {
         Self {
             outbox: OutboxWorkflow::new(&table, queues),
             reconcile: ReconcileWorkflow::new(table.clone(), carrier.clone(), grace),
             delivery_checks: DeliveryCheckWorkflow::new(&table, carrier.clone(), grace),
             imports: ImportSweep::new(table.clone(), imports),
+            broadcasts: BroadcastSweep::new(&table, broadcasts),
             probe: ProbeWorkflow::new(table, carrier),
         }
     }
@@ -98,15 +109,17 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let probed = app.probe.run(now).await?;
     let checked = app.delivery_checks.run(now).await?;
     let imports = app.imports.run(now).await?;
+    let broadcasts = app.broadcasts.run(now).await?;
     let tally = Tally {
         queued: drained.queued,
         resolved: reconciled.resolved,
         open: reconciled.open,
         reported: checked.reported,
         unreported: checked.open,
-        failed: drained.failed + reconciled.failed + checked.failed + imports.failed,
+        failed: drained.failed + reconciled.failed + checked.failed + imports.failed + broadcasts.failed,
         resumed: probed.resumed,
         imports: imports.queued,
+        broadcasts: broadcasts.queued,
     };
     tracing::info!(event = "sends_reconciled", ?tally, "sends reconciled");
     Ok(tally)

@@ -15,7 +15,7 @@ use shared_domain::{
     field::{FieldError, FieldErrors},
     ids::{self, OrganizationId, UserId},
     keys::TeamKey,
-    membership::{self, Role, TeamMember},
+    membership::{self, Role, TeamMember, TeamRole},
     settings,
     time::Timestamp,
     user::{User, UserRef},
@@ -97,11 +97,15 @@ pub(crate) async fn put(
         let (actor, target) = (&access.caller.user.id, user.id.as_str());
         let event = AuditEvent { actor, action: "member.put", target, at: now, entropy };
         let (organization, team) = (&access.organization, access.team());
-        if app.team_members.put(TeamKey { organization, team }, &user, role, profile.as_ref(), &event).await?
-        {
+        let current = profile.as_ref().and_then(|profile| profile.team_role(team));
+        let can_broadcast = details.can_broadcast.or(current.map(|role| role.can_broadcast));
+        let can_broadcast = can_broadcast.unwrap_or_default();
+        let granted = TeamRole { team: team.clone(), role, can_broadcast };
+        let key = TeamKey { organization, team };
+        if app.team_members.put(key, &user, &granted, profile.as_ref(), &event).await? {
             let invited = !can_sign_in && invite(&app, organization, &user, profile.as_ref(), now).await?;
-            let member =
-                TeamMember { user: UserRef { id: user.id, name: user.name }, email: user.email, role };
+            let User { id, name, email, .. } = user;
+            let member = TeamMember { user: UserRef { id, name }, email, role, can_broadcast };
             return Ok(Json(TeamMemberView {
                 invited: app.directory.is_some().then_some(invited),
                 ..TeamMemberView::of(&member, true)

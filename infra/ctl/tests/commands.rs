@@ -255,7 +255,7 @@ async fn an_owner_is_removed_and_the_last_one_is_not() {
     let id = OrganizationId::parse(&clinic).unwrap();
     let olivia =
         stack.operator(5).members.user(&id, &UserId::parse("olivia").unwrap()).await.unwrap().unwrap();
-    let role = TeamRole { team: TeamId::parse("team_1").unwrap(), role: Role::Admin };
+    let role = TeamRole { team: TeamId::parse("team_1").unwrap(), role: Role::Admin, can_broadcast: false };
     TeamMembers::new(stack.table()).put_role(&id, &olivia, &role).await.unwrap();
     let removed = user::remove(&stack.operator(5), &removal(&clinic, "olivia", Some("paul")), || true).await;
     let keys = stack.engine.keys().await;

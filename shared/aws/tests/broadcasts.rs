@@ -141,6 +141,7 @@ fn draft(inbox: &Inbox) -> Broadcast {
         started_at: None,
         finished_at: None,
         preparation: 0,
+        progress: None,
     }
 }
 
@@ -230,15 +231,25 @@ async fn a_broadcast_that_is_due_is_found_and_one_worker_has_its_lease() {
     let (team, id) = (test.broadcast.team_key(), &test.broadcast.id);
     assert!(test.broadcasts.due(at_second(0)).await.unwrap().is_empty());
     assert_eq!(test.broadcasts.due(at_second(1)).await.unwrap()[0].broadcast, *id);
-    test.broadcasts.postpone(&test.broadcast, None, at_second(60)).await.unwrap();
+    test.broadcasts.postpone(&test.broadcast, None, None, at_second(60)).await.unwrap();
     assert!(test.broadcasts.due(at_second(59)).await.unwrap().is_empty());
 
-    assert!(test.broadcasts.acquire(team, id, 1, at_second(0)).await.unwrap());
-    assert!(!test.broadcasts.acquire(team, id, 2, at_second(1)).await.unwrap());
-    assert!(test.broadcasts.acquire(team, id, 1, at_second(80)).await.unwrap(), "a worker renews its lease");
-    assert!(test.broadcasts.acquire(team, id, 2, at_second(171)).await.unwrap(), "the lease expired");
-    test.broadcasts.give_back(team, id, 1).await.unwrap();
-    assert!(!test.broadcasts.acquire(team, id, 3, at_second(172)).await.unwrap());
-    test.broadcasts.give_back(team, id, 2).await.unwrap();
-    assert!(test.broadcasts.acquire(team, id, 3, at_second(172)).await.unwrap());
+    assert!(test.broadcasts.acquire(team, id, 1, false, at_second(0)).await.unwrap());
+    assert!(!test.broadcasts.acquire(team, id, 2, false, at_second(1)).await.unwrap());
+    assert!(
+        test.broadcasts.acquire(team, id, 1, false, at_second(80)).await.unwrap(),
+        "a worker renews its lease"
+    );
+    assert!(test.broadcasts.acquire(team, id, 2, false, at_second(171)).await.unwrap(), "the lease expired");
+    test.broadcasts.give_back(team, id, 1, None).await.unwrap();
+    assert!(!test.broadcasts.acquire(team, id, 3, false, at_second(172)).await.unwrap());
+    test.broadcasts.give_back(team, id, 2, None).await.unwrap();
+    assert!(test.broadcasts.acquire(team, id, 3, false, at_second(172)).await.unwrap());
+
+    let again = Some(at_second(180));
+    test.broadcasts.give_back(team, id, 3, again).await.unwrap();
+    assert!(!test.broadcasts.acquire(team, id, 4, true, at_second(179)).await.unwrap(), "it continues later");
+    assert!(test.broadcasts.acquire(team, id, 4, true, at_second(180)).await.unwrap());
+    test.broadcasts.give_back(team, id, 4, again).await.unwrap();
+    assert!(test.broadcasts.acquire(team, id, 5, false, at_second(179)).await.unwrap(), "a user is first");
 }

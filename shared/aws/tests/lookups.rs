@@ -108,7 +108,7 @@ async fn a_profile_contains_roles_and_inboxes() {
     let stores = TestStores::start().await;
     let user =
         User { id: ada().id, name: ada().name, email: "ada.oyelaran@college.example".into(), owner: true };
-    let role = TeamRole { team: stores.inbox.team.clone(), role: Role::Admin };
+    let role = TeamRole { team: stores.inbox.team.clone(), role: Role::Admin, can_broadcast: false };
     stores.members.put(stores.organization(), &membership(&stores)).await.unwrap();
     stores.team_members.put_role(stores.organization(), &user, &role).await.unwrap();
     assert_eq!(

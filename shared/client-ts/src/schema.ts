@@ -44,6 +44,183 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/broadcasts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List broadcasts
+         * @description Those of the caller's teams, newest first.
+         */
+        get: operations["listBroadcasts"];
+        put?: never;
+        /**
+         * Create a broadcast
+         * @description A draft, for members of the inbox that it is sent from. Nothing is sent before it is confirmed.
+         */
+        post: operations["createBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a broadcast
+         * @description For the team's members.
+         */
+        get: operations["getBroadcast"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a broadcast
+         * @description For members of the inbox, while it is a draft or scheduled.
+         */
+        delete: operations["deleteBroadcast"];
+        options?: never;
+        head?: never;
+        /**
+         * Edit a broadcast
+         * @description For members of the inbox, while it is a draft or scheduled. It is a draft afterwards, and needs another
+         *     estimate and confirmation. Absent fields keep their values.
+         */
+        patch: operations["updateBroadcast"];
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a broadcast
+         * @description For members of the team who may broadcast. Recipients who still wait get no text. Idempotent.
+         */
+        post: operations["cancelBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a broadcast
+         * @description For members of the inbox who may broadcast. It starts at once, or at its time. The audience is evaluated
+         *     again: if it changed by more than 5 percent since the estimate, make another estimate. Idempotent.
+         */
+        post: operations["confirmBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate a broadcast
+         * @description For the team's members. Evaluates the audience now and counts recipients, segments and characters. To
+         *     confirm the broadcast, send the ID of its last estimate.
+         */
+        post: operations["estimateBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a broadcast
+         * @description For members of the team who may broadcast. Texts that are released already go out: those of the next 15
+         *     seconds at most. Idempotent.
+         */
+        post: operations["pauseBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/recipients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the recipients of a broadcast
+         * @description For the team's members. In no particular order. `Accept: text/csv` returns CSV; the header
+         *     `x-next-cursor` is then the cursor of the next page. Empty before the broadcast starts.
+         */
+        get: operations["listRecipients"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/broadcasts/{broadcastId}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a broadcast
+         * @description For members of the team who may broadcast. Idempotent.
+         */
+        post: operations["resumeBroadcast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/config": {
         parameters: {
             query?: never;
@@ -290,9 +467,9 @@ export interface paths {
         put?: never;
         /**
          * Create a keyword reply
-         * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. An inbound text
-         *     that is one of the keywords, as a whole, gets the reply instead of the out-of-office message. Its contact
-         *     gets the tag.
+         * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. An inbound
+         *     text that is one of the keywords, as a whole, gets the reply instead of the out-of-office message. Its
+         *     contact gets the tag.
          */
         post: operations["createKeywordReply"];
         delete?: never;
@@ -1517,6 +1694,26 @@ export interface paths {
     };
 }
 export interface webhooks {
+    "broadcast.changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A broadcast changed or made progress
+         * @description An item of `GET /v1/events`.
+         */
+        post: operations["onBroadcastChanged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "contact.updated": {
         parameters: {
             query?: never;
@@ -1911,6 +2108,24 @@ export interface components {
              */
             status: number | null;
         };
+        /** @description Who gets the text. A number that occurs more than once gets one text. */
+        Audience: {
+            /**
+             * @description IDs of contacts, at most 1,000.
+             * @default []
+             */
+            contactIds: string[];
+            /**
+             * @description Phone numbers, at most 1,000. In responses in E.164.
+             * @default []
+             */
+            phoneNumbers: string[];
+            /**
+             * @description IDs of segments, at most 20.
+             * @default []
+             */
+            segmentIds: string[];
+        };
         /** @description An action of an admin. */
         AuditEntry: {
             /** @description Kind of action, as `noun.verb`. */
@@ -2094,6 +2309,207 @@ export interface components {
              */
             type: string;
         };
+        /** @description A broadcast. */
+        Broadcast: {
+            audience: components["schemas"]["Audience"];
+            /** @description ID of the broadcast. */
+            broadcastId: string;
+            confirmedBy: components["schemas"]["BroadcastUser"] | null;
+            /**
+             * Format: date-time
+             * @description Time of creation.
+             */
+            createdAt: string;
+            /** @description Who created it. */
+            createdBy: components["schemas"]["BroadcastUser"];
+            /**
+             * Format: date-time
+             * @description When it ended. `null` before.
+             */
+            finishedAt: string | null;
+            from: components["schemas"]["BroadcastInbox"];
+            hours: components["schemas"]["Hours"];
+            /** @description Name. */
+            name: string;
+            progress: components["schemas"]["Progress"];
+            /** @description Why it failed, or why it was paused if no user paused it. Absent otherwise. */
+            reason?: string | null;
+            /**
+             * Format: int32
+             * @description Hours in which an inbound message counts as a reply.
+             */
+            replyWindowHours: number;
+            /**
+             * Format: date-time
+             * @description When it starts. `null` if it starts when it is confirmed.
+             */
+            scheduledAt: string | null;
+            /**
+             * Format: date-time
+             * @description When it was prepared. `null` before.
+             */
+            startedAt: string | null;
+            status: components["schemas"]["BroadcastStatus"];
+            /** @description ID of the team. */
+            teamId: string;
+            /** @description ID of the template that the text was copied from. Absent if there was none. */
+            templateId?: string | null;
+            /** @description The text, with merge fields. */
+            text: string;
+            waitingFor: components["schemas"]["Waiting"] | null;
+        };
+        /** @description Changes to a broadcast. Absent fields keep their values. */
+        BroadcastChange: {
+            audience?: components["schemas"]["Audience"] | null;
+            hours?: components["schemas"]["Hours"] | null;
+            /** @description 1 to 80 characters. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description Hours in which an inbound message counts as a reply: 1 to 720.
+             */
+            replyWindowHours?: number | null;
+            /**
+             * Format: date-time
+             * @description When it starts, at most a year ahead. `null` starts it when it is confirmed.
+             */
+            scheduledAt?: string | null;
+            /** @description ID of a template. Its text is copied. */
+            templateId?: string | null;
+            /** @description The text, with merge fields as in templates. Either this or `templateId`. */
+            text?: string | null;
+        };
+        /** @description Data of `broadcast.changed`. */
+        BroadcastData: {
+            /** @description ID of the broadcast. */
+            broadcastId: string;
+            /** @description ID of the inbox that it is sent from. */
+            inboxId: string;
+            /** @description Name. */
+            name: string;
+            progress: components["schemas"]["Progress"] | null;
+            /** @description Whether the broadcast was removed. */
+            removed: boolean;
+            /**
+             * Format: date-time
+             * @description When it starts. `null` if it starts when it is confirmed.
+             */
+            scheduledAt: string | null;
+            status: components["schemas"]["BroadcastStatus"];
+            waitingFor: components["schemas"]["Waiting"] | null;
+        };
+        /** @description The inbox that a broadcast is sent from. */
+        BroadcastInbox: {
+            /** @description ID of the inbox. */
+            inboxId: string;
+        };
+        /** @description A page of a list. */
+        BroadcastPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["Broadcast"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
+        /**
+         * @description Broadcast permission required.
+         * @example {
+         *       "code": "broadcast_permission_required",
+         *       "detail": "Only admins of the team, and members with the right to broadcast, can do this.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 403,
+         *       "title": "Broadcast permission required",
+         *       "type": "https://api.example.com/docs/errors#broadcast_permission_required"
+         *     }
+         */
+        BroadcastPermissionRequiredProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "broadcast_permission_required";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 403;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /** @description A recipient of a broadcast. */
+        BroadcastRecipient: {
+            /** @description ID of the contact. `null` if no contact of the audience had the number. */
+            contactId: string | null;
+            /** @description ID of the message. Absent before it is released. */
+            messageId?: string | null;
+            /** @description In E.164. */
+            phoneNumber: string;
+            /** @description Why it waits or gets no text, or the carrier's error code. Absent otherwise. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When the recipient replied. Absent before.
+             */
+            repliedAt?: string | null;
+            state: components["schemas"]["RecipientState"];
+        };
+        /** @description A page of a list. */
+        BroadcastRecipientPage: {
+            /** @description At most `limit` items. */
+            items: components["schemas"]["BroadcastRecipient"][];
+            /** @description Send it as `cursor` to get the next page. `null` on the last page. */
+            nextCursor: string | null;
+        };
+        /**
+         * @description Status of a broadcast.
+         * @enum {string}
+         */
+        BroadcastStatus: "draft" | "scheduled" | "preparing" | "running" | "paused" | "completed" | "canceled" | "failed";
+        /**
+         * @description Broadcast status.
+         * @example {
+         *       "broadcastStatus": "draft",
+         *       "code": "broadcast_status",
+         *       "detail": "This is not possible while the broadcast is {broadcast_status}.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Broadcast status",
+         *       "type": "https://api.example.com/docs/errors#broadcast_status"
+         *     }
+         */
+        BroadcastStatusProblem: {
+            broadcastStatus: components["schemas"]["BroadcastStatus"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "broadcast_status";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /** @description A user as shown to others. */
+        BroadcastUser: {
+            /** @description Display name. */
+            name: string;
+            /** @description ID of the user. */
+            userId: string;
+        };
         /** @description Details of a campaign. */
         CampaignDetails: {
             /** @description What the campaign is for, in 40 to 4,096 characters. */
@@ -2271,6 +2687,19 @@ export interface components {
          * @enum {string}
          */
         Channel: "sms" | "rcs" | "whatsapp";
+        /** @description An item of the checklist. */
+        Check: {
+            /** @description Stable code for programs. */
+            code: string;
+            /** @description A sentence for users. */
+            detail: string;
+            level: components["schemas"]["CheckLevel"];
+        };
+        /**
+         * @description Level of an item of the checklist. With a `stop`, the broadcast cannot be confirmed.
+         * @enum {string}
+         */
+        CheckLevel: "ok" | "review" | "stop";
         /**
          * @description Client taken.
          * @example {
@@ -2319,6 +2748,7 @@ export interface components {
             /**
              * @description What this version offers.
              * @example [
+             *       "broadcasts",
              *       "contact_imports",
              *       "keyword_replies",
              *       "media",
@@ -2346,7 +2776,7 @@ export interface components {
             broadcast: number;
             /** @description Maximum number of characters in a composed message. */
             compose: number;
-            /** @description Maximum number of recipients of a broadcast. `null` if this version has no broadcasts. */
+            /** @description Maximum number of recipients of a broadcast. `null` if there is none. */
             recipients: number | null;
             /** @description Maximum number of characters in a reply. */
             reply: number;
@@ -2407,6 +2837,11 @@ export interface components {
              * @description Token endpoint. `null` if you have to read it from the metadata of the issuer.
              */
             tokenUrl: string | null;
+        };
+        /** @description Names the estimate that the user saw. */
+        Confirm: {
+            /** @description ID of the last estimate. */
+            estimateId: string;
         };
         /** @description A contact of a team. */
         Contact: {
@@ -2709,6 +3144,116 @@ export interface components {
              */
             type: string;
         };
+        /** @description What a broadcast would do if it were confirmed now. */
+        Estimate: {
+            checks: components["schemas"]["Check"][];
+            /**
+             * Format: date-time
+             * @description When the last text goes out. `null` if none does.
+             */
+            endsAt: string | null;
+            /** @description ID of the estimate, to confirm the broadcast with. */
+            estimateId: string;
+            /** @description Number of those who get none, by reason. */
+            excluded: components["schemas"]["Excluded"][];
+            price: components["schemas"]["Price"] | null;
+            /**
+             * Format: int64
+             * @description Number of those who get a text.
+             */
+            recipients: number;
+            segments: components["schemas"]["EstimatedSegments"];
+            /**
+             * Format: date-time
+             * @description When the first text goes out. `null` if none does.
+             */
+            startsAt: string | null;
+            /** @description Characters that make texts longer, the most frequent first. At most 50. */
+            unicode: components["schemas"]["Unicode"][];
+        };
+        /**
+         * @description Estimate stale.
+         * @example {
+         *       "code": "estimate_stale",
+         *       "detail": "The audience changed since the estimate, or there is a later estimate. Make another one.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Estimate stale",
+         *       "type": "https://api.example.com/docs/errors#estimate_stale"
+         *     }
+         */
+        EstimateStaleProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "estimate_stale";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /**
+         * @description Estimate stop.
+         * @example {
+         *       "checks": [
+         *         {
+         *           "code": "30003",
+         *           "detail": "The phone is switched off or not reachable.",
+         *           "level": "ok"
+         *         }
+         *       ],
+         *       "code": "estimate_stop",
+         *       "detail": "The checklist has a stop. See `checks`.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 409,
+         *       "title": "Estimate stop",
+         *       "type": "https://api.example.com/docs/errors#estimate_stop"
+         *     }
+         */
+        EstimateStopProblem: {
+            /** @description The checklist of now. */
+            checks: components["schemas"]["Check"][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "estimate_stop";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 409;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
+        /** @description The segments of all texts. */
+        EstimatedSegments: {
+            /** @description Number of texts by their number of segments. */
+            histogram: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Number of all segments.
+             */
+            total: number;
+        };
         /** @description A change in one of your inboxes or teams. */
         Event: {
             /**
@@ -2744,7 +3289,7 @@ export interface components {
          * @description What an event reports. More types may be added: ignore those that you do not know.
          * @enum {string}
          */
-        EventTypeName: "conversation.updated" | "message.created" | "message.updated" | "lock.acquired" | "lock.released" | "lock.broken" | "inbox.changed" | "membership.changed" | "contact.updated" | "opt_out.changed" | "registration.changed" | "import.changed";
+        EventTypeName: "conversation.updated" | "message.created" | "message.updated" | "lock.acquired" | "lock.released" | "lock.broken" | "inbox.changed" | "membership.changed" | "contact.updated" | "opt_out.changed" | "registration.changed" | "import.changed" | "broadcast.changed";
         /** @description A number of contacts that get no text. */
         Excluded: {
             /**
@@ -2881,6 +3426,16 @@ export interface components {
             /** @description Display name. */
             name: string;
         };
+        /** @description When recipients may get the text. */
+        Hours: {
+            mode: components["schemas"]["HoursModeName"];
+        };
+        /**
+         * @description Whose hours decide when a recipient may get the text: `recipient` those of the recipient and the team,
+         *     `team` those of the team, `always` nobody's.
+         * @enum {string}
+         */
+        HoursModeName: "recipient" | "team" | "always";
         /**
          * @description Idempotency key reused.
          * @example {
@@ -3146,6 +3701,37 @@ export interface components {
             items: components["schemas"]["InboxMember"][];
             /** @description Send it as `cursor` to get the next page. `null` on the last page. */
             nextCursor: string | null;
+        };
+        /**
+         * @description Inbox membership required.
+         * @example {
+         *       "code": "inbox_membership_required",
+         *       "detail": "Only members of the inbox that the broadcast is sent from can do this.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 403,
+         *       "title": "Inbox membership required",
+         *       "type": "https://api.example.com/docs/errors#inbox_membership_required"
+         *     }
+         */
+        InboxMembershipRequiredProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "inbox_membership_required";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 403;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
         };
         /** @description A page of a list. */
         InboxPage: {
@@ -3808,6 +4394,8 @@ export interface components {
          *     Absent fields keep their values.
          */
         MemberDetails: {
+            /** @description Whether the member may send broadcasts. Admins and the owner always may. */
+            canBroadcast?: boolean | null;
             /** @description E-mail address. */
             email?: string | null;
             /** @description 1 to 80 characters. */
@@ -3896,6 +4484,29 @@ export interface components {
              * @description Stable URI that ends in the code.
              */
             type: string;
+        };
+        /** @description A broadcast to create. */
+        NewBroadcast: {
+            audience: components["schemas"]["Audience"];
+            /** @description The shared inbox that it is sent from. */
+            from: components["schemas"]["SenderInbox"];
+            hours?: components["schemas"]["Hours"] | null;
+            /** @description 1 to 80 characters. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72.
+             */
+            replyWindowHours?: number | null;
+            /**
+             * Format: date-time
+             * @description When it starts, at most a year ahead. Without it, the broadcast starts when it is confirmed.
+             */
+            scheduledAt?: string | null;
+            /** @description ID of a template. Its text is copied. */
+            templateId?: string | null;
+            /** @description The text, with merge fields as in templates. Either this or `templateId`. */
+            text?: string | null;
         };
         /** @description A contact to create. */
         NewContact: {
@@ -4562,6 +5173,54 @@ export interface components {
             /** @description The first ten contacts that match. */
             sample: components["schemas"]["Contact"][];
         };
+        /** @description What the segments cost. */
+        Price: {
+            /** @description A decimal number. */
+            amount: string;
+            /** @description Code of the currency, such as `USD`. */
+            currency: string;
+        };
+        /** @description How many recipients are in each state. `total` is the sum of the states. */
+        Progress: {
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Their texts wait for something that concerns one recipient, such as the sending hours.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description Their texts were not released yet.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Their texts are on their way to the carrier.
+             */
+            queued: number;
+            /**
+             * Format: int64
+             * @description They replied. They are also counted in their state.
+             */
+            replied: number;
+            /**
+             * Format: int64
+             * @description The carrier accepted their texts.
+             */
+            sent: number;
+            /**
+             * Format: int64
+             * @description They get no text.
+             */
+            skipped: number;
+            /** Format: int64 */
+            total: number;
+            /** Format: int64 */
+            undelivered: number;
+        };
         /**
          * @description Read state of a conversation.
          * @enum {string}
@@ -4597,6 +5256,11 @@ export interface components {
             /** @description Phone number in any common format. */
             phoneNumber: string;
         };
+        /**
+         * @description State of a recipient of a broadcast.
+         * @enum {string}
+         */
+        RecipientState: "pending" | "held" | "queued" | "sent" | "delivered" | "undelivered" | "failed" | "skipped";
         /** @description Failed deliveries to send again. */
         RecoverDeliveries: {
             /**
@@ -4927,6 +5591,42 @@ export interface components {
             /** @description Send it as `cursor` to get the next page. `null` on the last page. */
             nextCursor: string | null;
         };
+        /**
+         * @description Segment removed.
+         * @example {
+         *       "code": "segment_removed",
+         *       "detail": "A segment of the audience was removed. Edit the broadcast.",
+         *       "errors": [
+         *         {
+         *           "detail": "The phone is switched off or not reachable.",
+         *           "pointer": "/name"
+         *         }
+         *       ],
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 422,
+         *       "title": "Segment removed",
+         *       "type": "https://api.example.com/docs/errors#segment_removed"
+         *     }
+         */
+        SegmentRemovedProblem: {
+            /** @constant */
+            code: "segment_removed";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description The invalid fields. */
+            errors?: components["schemas"]["FieldError"][];
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 422;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /** @description The inbox to send from. Set one of the fields. */
         SenderInbox: {
             /** @description API code of an inbox. */
@@ -5044,6 +5744,8 @@ export interface components {
         };
         /** @description A member of a team. */
         TeamMember: {
+            /** @description Whether the member may send broadcasts. Always `true` for admins. */
+            canBroadcast: boolean;
             /** @description E-mail address. `null` unless you are an admin of the team or the organization's owner. */
             email?: string | null;
             /**
@@ -5484,6 +6186,17 @@ export interface components {
              */
             type: string;
         };
+        /** @description A character that makes texts longer, because GSM-7 does not have it. */
+        Unicode: {
+            character: string;
+            /**
+             * Format: int64
+             * @description Number of texts.
+             */
+            count: number;
+            /** @description The merge field whose values have it, or `text`. */
+            field: string;
+        };
         /**
          * @description Unknown message.
          * @example {
@@ -5824,6 +6537,20 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description What a broadcast waits for.
+         * @enum {string}
+         */
+        WaitReason: "quiet_hours" | "pace" | "daily_cap" | "registration" | "paused_by_user" | "carrier" | "locked";
+        /** @description What a broadcast waits for. */
+        Waiting: {
+            reason: components["schemas"]["WaitReason"];
+            /**
+             * Format: date-time
+             * @description Until when. `null` if that is unknown.
+             */
+            until: string | null;
+        };
         /** @description A delivery of an event to an endpoint. */
         WebhookDelivery: {
             /** @description The latest attempts, at most 20, in their order. */
@@ -6059,6 +6786,1350 @@ export interface operations {
                 };
             };
             429: components["responses"]["TooManyRequests"];
+        };
+    };
+    listBroadcasts: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "audience": {
+                     *             "contactIds": [
+                     *               "con_01KB5Q8Z7M4T9XRA"
+                     *             ],
+                     *             "phoneNumbers": [
+                     *               "+12025550143"
+                     *             ],
+                     *             "segmentIds": [
+                     *               "seg_01KB5Q8Z7M4T9XRA"
+                     *             ]
+                     *           },
+                     *           "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *           "confirmedBy": {
+                     *             "name": "Front desk",
+                     *             "userId": "amelia"
+                     *           },
+                     *           "createdAt": "2026-11-30T15:20:30.000Z",
+                     *           "createdBy": {
+                     *             "name": "Front desk",
+                     *             "userId": "amelia"
+                     *           },
+                     *           "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *           "from": {
+                     *             "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *           },
+                     *           "hours": {
+                     *             "mode": "recipient"
+                     *           },
+                     *           "name": "Front desk",
+                     *           "progress": {
+                     *             "delivered": 154,
+                     *             "failed": 1,
+                     *             "held": 0,
+                     *             "pending": 80,
+                     *             "queued": 12,
+                     *             "replied": 3,
+                     *             "sent": 12,
+                     *             "skipped": 2,
+                     *             "total": 250,
+                     *             "undelivered": 1
+                     *           },
+                     *           "reason": "not a phone number",
+                     *           "replyWindowHours": 72,
+                     *           "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *           "startedAt": "2026-11-30T15:20:30.000Z",
+                     *           "status": "draft",
+                     *           "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *           "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *           "text": "Your appointment is on Monday at 9:30.",
+                     *           "waitingFor": {
+                     *             "reason": "quiet_hours",
+                     *             "until": "2026-11-30T15:20:30.000Z"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BroadcastPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createBroadcast: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "audience": {
+                 *         "contactIds": [
+                 *           "con_01KB5Q8Z7M4T9XRA"
+                 *         ],
+                 *         "phoneNumbers": [
+                 *           "+12025550143"
+                 *         ],
+                 *         "segmentIds": [
+                 *           "seg_01KB5Q8Z7M4T9XRA"
+                 *         ]
+                 *       },
+                 *       "from": {
+                 *         "apiCode": "front-desk"
+                 *       },
+                 *       "hours": {
+                 *         "mode": "recipient"
+                 *       },
+                 *       "name": "Front desk",
+                 *       "replyWindowHours": 72,
+                 *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                 *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                 *       "text": "Your appointment is on Monday at 9:30."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewBroadcast"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `idempotency_key_reused`, `invalid_fields`, `unknown_template` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["InvalidFieldsProblem"] | components["schemas"]["UnknownTemplateProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `inbox_membership_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "audience": {
+                 *         "contactIds": [
+                 *           "con_01KB5Q8Z7M4T9XRA"
+                 *         ],
+                 *         "phoneNumbers": [
+                 *           "+12025550143"
+                 *         ],
+                 *         "segmentIds": [
+                 *           "seg_01KB5Q8Z7M4T9XRA"
+                 *         ]
+                 *       },
+                 *       "hours": {
+                 *         "mode": "recipient"
+                 *       },
+                 *       "name": "Front desk",
+                 *       "replyWindowHours": 72,
+                 *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                 *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                 *       "text": "Your appointment is on Monday at 9:30."
+                 *     }
+                 */
+                "application/json": components["schemas"]["BroadcastChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `inbox_membership_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields`, `unknown_template` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"] | components["schemas"]["UnknownTemplateProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    cancelBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `broadcast_permission_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    confirmBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "estimateId": "est_019ad8c1f2304d5e6f70"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Confirm"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `broadcast_permission_required`, `inbox_membership_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status`, `estimate_stale`, `estimate_stop` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"] | components["schemas"]["EstimateStaleProblem"] | components["schemas"]["EstimateStopProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `segment_removed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SegmentRemovedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    estimateBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "checks": [
+                     *         {
+                     *           "code": "30003",
+                     *           "detail": "The phone is switched off or not reachable.",
+                     *           "level": "ok"
+                     *         }
+                     *       ],
+                     *       "endsAt": "2026-11-30T15:20:30.000Z",
+                     *       "estimateId": "est_019ad8c1f2304d5e6f70",
+                     *       "excluded": [
+                     *         {
+                     *           "count": 3,
+                     *           "reason": "opted_out"
+                     *         }
+                     *       ],
+                     *       "price": {
+                     *         "amount": "2.16",
+                     *         "currency": "USD"
+                     *       },
+                     *       "recipients": 100000,
+                     *       "segments": {
+                     *         "histogram": {
+                     *           "1": 240,
+                     *           "2": 10
+                     *         },
+                     *         "total": 250
+                     *       },
+                     *       "startsAt": "2026-11-30T15:20:30.000Z",
+                     *       "unicode": [
+                     *         {
+                     *           "character": "’",
+                     *           "count": 3,
+                     *           "field": "MobileNumber"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `segment_removed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["SegmentRemovedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    pauseBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `broadcast_permission_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRecipients: {
+        parameters: {
+            query?: {
+                /** @description Only recipients in this state */
+                state?: "pending" | "held" | "queued" | "sent" | "delivered" | "undelivered" | "failed" | "skipped";
+                /** @description Maximum number of items */
+                limit?: number;
+                /** @description `nextCursor` of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    /** @description With `text/csv`: the cursor of the next page. Absent on the last page */
+                    "x-next-cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *           "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *           "phoneNumber": "+12025550143",
+                     *           "reason": "not a phone number",
+                     *           "repliedAt": "2026-11-30T15:20:30.000Z",
+                     *           "state": "delivered"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "q5Zt0bX2m8VwR1nC4kHs9A"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BroadcastRecipientPage"];
+                    "text/csv": string;
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BadCursorProblem"] | components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resumeBroadcast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audience": {
+                     *         "contactIds": [
+                     *           "con_01KB5Q8Z7M4T9XRA"
+                     *         ],
+                     *         "phoneNumbers": [
+                     *           "+12025550143"
+                     *         ],
+                     *         "segmentIds": [
+                     *           "seg_01KB5Q8Z7M4T9XRA"
+                     *         ]
+                     *       },
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
+                     *       "confirmedBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "createdAt": "2026-11-30T15:20:30.000Z",
+                     *       "createdBy": {
+                     *         "name": "Front desk",
+                     *         "userId": "amelia"
+                     *       },
+                     *       "finishedAt": "2026-11-30T15:20:30.000Z",
+                     *       "from": {
+                     *         "inboxId": "inb_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "hours": {
+                     *         "mode": "recipient"
+                     *       },
+                     *       "name": "Front desk",
+                     *       "progress": {
+                     *         "delivered": 154,
+                     *         "failed": 1,
+                     *         "held": 0,
+                     *         "pending": 80,
+                     *         "queued": 12,
+                     *         "replied": 3,
+                     *         "sent": 12,
+                     *         "skipped": 2,
+                     *         "total": 250,
+                     *         "undelivered": 1
+                     *       },
+                     *       "reason": "not a phone number",
+                     *       "replyWindowHours": 72,
+                     *       "scheduledAt": "2026-11-30T15:20:30.000Z",
+                     *       "startedAt": "2026-11-30T15:20:30.000Z",
+                     *       "status": "draft",
+                     *       "teamId": "team_01KB5Q8Z7M4T9XRA",
+                     *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
+                     *       "text": "Your appointment is on Monday at 9:30.",
+                     *       "waitingFor": {
+                     *         "reason": "quiet_hours",
+                     *         "until": "2026-11-30T15:20:30.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Broadcast"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `broadcast_permission_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The current state does not allow it: `broadcast_status` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
         };
     };
     getConfig: {
@@ -11743,6 +13814,7 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "canBroadcast": false,
                      *           "email": "amelia@example.com",
                      *           "invited": false,
                      *           "name": "Front desk",
@@ -11822,6 +13894,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "canBroadcast": false,
                      *       "email": "amelia@example.com",
                      *       "invited": false,
                      *       "name": "Front desk",
@@ -11890,6 +13963,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
+                 *       "canBroadcast": false,
                  *       "email": "amelia@example.com",
                  *       "name": "Front desk",
                  *       "role": "admin"
@@ -11907,6 +13981,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "canBroadcast": false,
                      *       "email": "amelia@example.com",
                      *       "invited": false,
                      *       "name": "Front desk",
@@ -14955,6 +17030,32 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    onBroadcastChanged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Event"] & {
+                    data: components["schemas"]["BroadcastData"];
+                    /** @constant */
+                    type: "broadcast.changed";
+                };
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     onContactUpdated: {

@@ -34,7 +34,7 @@ mod status;
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
 pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain};
-pub use estimate::{CostlyCharacter, Tally};
+pub use estimate::{CostlyCharacter, Estimate, Tally};
 pub use failures::FailureWatch;
 pub use price::SegmentPrice;
 pub use progress::Progress;

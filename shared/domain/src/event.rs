@@ -18,6 +18,7 @@
 //! | `opt_out.changed` | team | a contact opted out or in | members of the team |
 //! | `registration.changed` | team | the registration changed | members of the team |
 //! | `import.changed` | team | an import made progress | admins of the team, the owner |
+//! | `broadcast.changed` | team | a broadcast changed or made progress | members of the team |
 //!
 //! A renewal of a lock is no event, and neither is its expiry, because nothing is written then: a reader
 //! compares `expiresAt` with the time and then reads the conversation again.
@@ -49,11 +50,12 @@ pub enum EventType {
     OptOutChanged,
     RegistrationChanged,
     ImportChanged,
+    BroadcastChanged,
 }
 
 impl EventType {
     /// All types, in the order of the catalog.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ConversationUpdated,
         Self::MessageCreated,
         Self::MessageUpdated,
@@ -66,6 +68,7 @@ impl EventType {
         Self::OptOutChanged,
         Self::RegistrationChanged,
         Self::ImportChanged,
+        Self::BroadcastChanged,
     ];
 
     /// The name in the API.
@@ -83,6 +86,7 @@ impl EventType {
             Self::OptOutChanged => "opt_out.changed",
             Self::RegistrationChanged => "registration.changed",
             Self::ImportChanged => "import.changed",
+            Self::BroadcastChanged => "broadcast.changed",
         }
     }
 
@@ -130,6 +134,9 @@ impl EventType {
                 "/totalRows",
                 "/finishedAt",
             ],
+            Self::BroadcastChanged => {
+                &["/broadcastId", "/inboxId", "/status", "/waitingFor", "/progress", "/removed"]
+            }
         }
     }
 

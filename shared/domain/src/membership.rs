@@ -46,6 +46,8 @@ impl Role {
 pub struct TeamRole {
     pub team: TeamId,
     pub role: Role,
+    /// See [`may_broadcast`].
+    pub can_broadcast: bool,
 }
 
 /// The right of a user to read an inbox and reply from it. The access check reads nothing else.
@@ -68,11 +70,19 @@ pub struct TeamMember {
     /// The address for notifications.
     pub email: String,
     pub role: Role,
+    /// See [`may_broadcast`].
+    pub can_broadcast: bool,
 }
 
 /// Whether a user manages a team. The owner of the organization and the admins of the team do.
 pub fn manages(owner: bool, role: Option<Role>) -> bool {
     owner || role == Some(Role::Admin)
+}
+
+/// Whether a user may send broadcasts from the inboxes of a team. Those who manage the team may, and members
+/// to whom an admin gave the right.
+pub fn may_broadcast(owner: bool, role: Option<Role>, can_broadcast: bool) -> bool {
+    manages(owner, role) || (role.is_some() && can_broadcast)
 }
 
 /// Whether a user may assign or remove a role. Only the owner may do so for admins; admins may do so for
@@ -104,6 +114,13 @@ mod tests {
         );
         assert!(!manages(false, None) && !manages(false, Some(Role::Member)));
         assert!(may_assign_role(true, None, Role::Member) && !may_assign_role(false, None, Role::Member));
+    }
+
+    #[test]
+    fn members_broadcast_only_with_the_right_and_those_who_manage_the_team_always() {
+        assert!(may_broadcast(true, None, false) && may_broadcast(false, Some(Role::Admin), false));
+        assert!(may_broadcast(false, Some(Role::Member), true));
+        assert!(!may_broadcast(false, Some(Role::Member), false) && !may_broadcast(false, None, true));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     conversation::Conversation,
-    ids::{self, ConversationId, OrganizationId, TeamId},
+    ids::{self, ConversationId, InboxId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind, Stage},
     keys::{ConversationKey, InboxKey, TeamKey},
     membership::Membership,
@@ -20,6 +20,7 @@ use crate::{
     caller::{Claims, UserCaller},
     problem::Problem,
     request::PathId,
+    wire::message::SenderInbox,
 };
 
 /// The caller as a member of the inbox in the path: half a read unit. `404` for everyone else.
@@ -234,6 +235,26 @@ where
             require_admin(&access.caller)?;
         }
         Ok(Self(access))
+    }
+}
+
+/// The id of the inbox that a request names as the sender, by its id or its API code. `404` for a code that no
+/// inbox has.
+pub async fn named_inbox(
+    inboxes: &Inboxes,
+    organization: &OrganizationId,
+    from: &SenderInbox,
+) -> Result<InboxId, Problem> {
+    match (&from.inbox_id, &from.api_code) {
+        (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found()),
+        (None, Some(code)) if code.is_empty() || code.len() > 64 || code.contains('#') => {
+            Err(Problem::not_found())
+        }
+        (None, Some(code)) => {
+            let inbox = inboxes.by_api_code(organization, code).await?;
+            Ok(inbox.ok_or_else(Problem::not_found)?.id)
+        }
+        _ => Err(Problem::bad_field("/from", "either inboxId or apiCode")),
     }
 }
 

@@ -94,6 +94,14 @@ pub fn object<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
     deserializer.deserialize_map(Fields(std::marker::PhantomData))
 }
 
+/// As [`object`], for a field that may be absent or `null`. Use it with `serde(default)`.
+pub fn optional_object<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let found: Option<Object<T>> = serde::Deserialize::deserialize(deserializer)?;
+    Ok(found.map(|Object(value)| value))
+}
+
 /// Parses a field of a change: `None` if it is absent, `Some(None)` if it is `null`. Use it with
 /// `serde(default)`.
 pub fn nullable<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(

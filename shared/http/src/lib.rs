@@ -15,6 +15,7 @@ pub mod etag;
 pub mod idempotency;
 pub mod input;
 pub mod json;
+pub mod list_format;
 pub mod page;
 pub mod parameters;
 pub mod problem;

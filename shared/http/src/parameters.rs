@@ -10,6 +10,8 @@ pub(crate) const MAX_UNKNOWN: usize = 10;
 
 /// Routes that have query parameters, except webhooks.
 pub const QUERY_PARAMETERS: &[(&str, &[&str])] = &[
+    ("GET /v1/broadcasts", &["limit", "cursor"]),
+    ("GET /v1/broadcasts/{broadcastId}/recipients", &["state", "limit", "cursor"]),
     ("GET /v1/events", &["limit", "cursor"]),
     ("GET /v1/inbox-wizard", &["name"]),
     ("DELETE /v1/inboxes/{inboxId}", &["releaseNumber"]),

@@ -72,6 +72,9 @@ impl PathParameter for ids::kind::KeywordReply {
 impl PathParameter for ids::kind::Segment {
     const NAME: &'static str = "segmentId";
 }
+impl PathParameter for ids::kind::Broadcast {
+    const NAME: &'static str = "broadcastId";
+}
 impl PathParameter for ids::kind::Template {
     const NAME: &'static str = "templateId";
 }

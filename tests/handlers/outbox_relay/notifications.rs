@@ -19,7 +19,7 @@ use test_kit::{
     app::NO_SERVICE,
     build,
     lambda_event::{event, stream_record},
-    queue::{FakeQueue, import_queue, mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queue},
 };
 
 fn queued(queue: &FakeQueue) -> Vec<Notification> {
@@ -42,7 +42,14 @@ fn reconcile(test: &TestApp, queue: &str) -> send_reconcile::App {
         notifications: mail_queue(queue),
         media: media_queue(NO_SERVICE),
     };
-    send_reconcile::App::new(test.table(), carrier, queues, import_queue(queue), Duration::from_secs(300))
+    send_reconcile::App::new(
+        test.table(),
+        carrier,
+        queues,
+        import_queue(queue),
+        broadcast_queue(queue),
+        Duration::from_secs(300),
+    )
 }
 
 fn notification(test: &TestApp, id: &str, subject: NotificationKind, at: Timestamp) -> Notification {

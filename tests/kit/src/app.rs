@@ -139,7 +139,7 @@ impl TestApp {
         let members = Members::new(self.table());
         members.put_user(organization, user).await.unwrap();
         for (team, role) in roles {
-            let role = TeamRole { team: build::team_id(team), role: *role };
+            let role = TeamRole { team: build::team_id(team), role: *role, can_broadcast: false };
             TeamMembers::new(self.table()).put_role(organization, user, &role).await.unwrap();
         }
     }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 use shared_aws::clients::{
-    Aws, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue, WebhookQueue,
+    Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue,
+    WebhookQueue,
 };
 
 /// Accepts every entry of a `SendMessageBatch` except those that a test refuses. Clones share its messages.
@@ -114,6 +115,11 @@ pub fn media_queue(url: &str) -> MediaQueue {
 /// Returns a client of the queue of contact imports at this endpoint.
 pub fn import_queue(url: &str) -> ImportQueue {
     ImportQueue::new(&Aws::loopback(url), format!("{url}/imports"))
+}
+
+/// Returns a client of the queue of broadcasts at this endpoint.
+pub fn broadcast_queue(url: &str) -> BroadcastQueue {
+    BroadcastQueue::new(&Aws::loopback(url), format!("{url}/broadcasts"))
 }
 
 /// Returns a client of the queue of registrations to check at this endpoint.

@@ -50,7 +50,7 @@ use test_kit::{
     carrier::TOKEN,
     engine::TABLE,
     gateway::Event,
-    queue::webhook_queue,
+    queue::{broadcast_queue, webhook_queue},
     twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks, fixed_account},
 };
 
@@ -106,6 +106,7 @@ struct Apps {
     registrations: registrations::App,
     contacts: contacts::App,
     contact_imports: contact_imports::App,
+    broadcasts: broadcasts::App,
     segments: segments::App,
     templates: templates::App,
     conversations: conversations::App,
@@ -266,6 +267,7 @@ impl Api {
             "registrations" => registrations::router(apps.registrations.clone()),
             "contacts" => contacts::router(apps.contacts.clone()),
             "contact-imports" => contact_imports::router(apps.contact_imports.clone()),
+            "broadcasts" => broadcasts::router(apps.broadcasts.clone()),
             "segments" => segments::router(apps.segments.clone()),
             "templates" => templates::router(apps.templates.clone()),
             "conversations" => conversations::router(apps.conversations.clone()),
@@ -356,6 +358,14 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         ),
         contacts: contacts::App::new(table, claims.clone(), cursors.clone()),
         contact_imports: contact_imports::App::new(table, bucket(), claims.clone(), cursors.clone()),
+        broadcasts: broadcasts::App::new(
+            table,
+            broadcast_queue(queue_url),
+            claims.clone(),
+            cursors.clone(),
+            broadcasts::TextLimit(1600),
+            None,
+        ),
         segments: segments::App::new(table, claims.clone(), cursors.clone()),
         templates: templates::App::new(table, claims.clone(), cursors.clone()),
         events: events::App::new(

@@ -111,6 +111,8 @@ impl Ids {
         let segment = json!({ "name": "Parents", "kind": "static" });
         let segments = signed_in("POST /v1/teams/{teamId}/segments", team).json(&segment);
         ids.insert("segmentId", created(segments, "/segmentId").await);
+        let broadcasts = signed_in("POST /v1/broadcasts", &[]).json(&broadcast());
+        ids.insert("broadcastId", created(broadcasts, "/broadcastId").await);
         ids.insert("importId", created(imports.json(&json!({})), "/importId").await);
         let clients = signed_in("POST /v1/machine-clients", &[]).json(&machine_client());
         ids.insert("clientId", created(clients, "/clientId").await);
@@ -131,6 +133,12 @@ impl Ids {
     pub(crate) fn body(&self, route: &str) -> Option<Value> {
         let (contact, conversation) = (self.get("contactId"), self.get("conversationId"));
         Some(match route {
+            "POST /v1/broadcasts" => broadcast(),
+            "PATCH /v1/broadcasts/{broadcastId}" => json!({
+                "name": "Snow day", "audience": { "segmentIds": [self.get("segmentId")] }, "scheduledAt": null,
+                "hours": { "mode": "always" }, "replyWindowHours": 24,
+            }),
+            "POST /v1/broadcasts/{broadcastId}/confirm" => json!({ "estimateId": "est_1" }),
             "PATCH /v1/inboxes/{inboxId}" => {
                 json!({ "name": "Desk", "color": "#112233", "voiceForwardingNumber": null })
             }
@@ -216,6 +224,14 @@ impl Ids {
             _ => return None,
         })
     }
+}
+
+fn broadcast() -> Value {
+    json!({
+        "name": "Snow day", "from": { "inboxId": INBOX }, "audience": { "phoneNumbers": ["+12025550143"] },
+        "text": "No school today, {{firstName|dear parents}}.", "hours": { "mode": "recipient" },
+        "replyWindowHours": 72,
+    })
 }
 
 fn tag_filter() -> Value {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use aws_lambda_events::event::dynamodb::Event as StreamEvent;
+use axum::Router;
 use serde_json::{Value, json};
 use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock;
@@ -123,33 +124,52 @@ impl Seen {
     }
 }
 
-/// Polls the feed until all changes have come and a further page is empty.
-async fn read_all(app: TestApp, changes: usize) -> Seen {
-    let router = events::router(events::App::new(
-        &app.table(),
-        Claims::standard(),
-        Cursors::fixed("secret"),
-        events::RealtimeUrl("wss://realtime.example/live".into()),
-    ));
-    let get = async |query: String| {
+/// A user who reads the feed.
+struct Reader {
+    router: Router,
+    cursor: String,
+}
+
+impl Reader {
+    /// Takes the position from which the feed is read. It lies behind all events that exist by then, so a
+    /// reader starts before the writers.
+    async fn start(app: &TestApp) -> Self {
+        let router = events::router(events::App::new(
+            &app.table(),
+            Claims::standard(),
+            Cursors::fixed("secret"),
+            events::RealtimeUrl("wss://realtime.example/live".into()),
+        ));
+        let mut reader = Self { router, cursor: String::new() };
+        reader.get(String::new()).await;
+        reader
+    }
+
+    /// Reads a page and remembers where it ended.
+    async fn get(&mut self, query: String) -> Value {
         let request = Event::new("GET /v1/events", &[]).user("org_1", "ada").query(&query).request();
         let (status, feed) =
-            gateway::status_and_json(&serve::answer(&router, clock::now(), 1, request).await);
+            gateway::status_and_json(&serve::answer(&self.router, clock::now(), 1, request).await);
         assert_eq!(status, 200, "{feed}");
+        self.cursor = feed["nextCursor"].as_str().unwrap().to_owned();
         feed
-    };
-    let (mut seen, mut feed) = (Seen::default(), get(String::new()).await);
-    loop {
-        feed = get(format!("limit=100&cursor={}", feed["nextCursor"].as_str().unwrap())).await;
-        let items = feed["items"].as_array().unwrap();
-        for event in items {
-            seen.add(event);
-        }
-        if items.is_empty() {
-            if seen.count() >= changes {
-                return seen;
+    }
+
+    /// Polls the feed until all changes have come and a further page is empty.
+    async fn read_all(mut self, changes: usize) -> Seen {
+        let mut seen = Seen::default();
+        loop {
+            let feed = self.get(format!("limit=100&cursor={}", self.cursor)).await;
+            let items = feed["items"].as_array().unwrap();
+            for event in items {
+                seen.add(event);
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            if items.is_empty() {
+                if seen.count() >= changes {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 }
@@ -164,12 +184,13 @@ async fn run(seed: u64, changes: usize) {
     let (faults, topic) = (Faults::seeded(seed), FakeTopic::start().await);
     faults.set_percent(5);
     let mut random = fastrand::Rng::with_seed(seed);
+    let reader = Reader::start(&app).await;
+    let reader = tokio::spawn(reader.read_all(changes / SHARDS * SHARDS));
     let mut shards = JoinSet::new();
     for number in 0..SHARDS {
         let shard = Shard::new(number, changes / SHARDS, &mut random);
         shards.spawn(shard.deliver(app.engine.clone(), faults.clone(), topic.clone(), seed));
     }
-    let reader = tokio::spawn(read_all(app, changes / SHARDS * SHARDS));
     shards.join_all().await;
     let seen = reader.await.unwrap();
 

@@ -26,7 +26,7 @@ use test_kit::{
     carrier::{FakeCarrier, client_at},
     crash::{CrashPoint, CrashingProxy},
     engine::TABLE,
-    queue::{FakeQueue, import_queue, received_sends},
+    queue::{FakeQueue, broadcast_queue, import_queue, received_sends},
     twilio::callbacks,
 };
 
@@ -77,7 +77,14 @@ impl Host {
     pub(crate) fn reconciler(&self) -> send_reconcile::App {
         let queues = self.queues();
         let carrier = client_at(&self.carrier, Duration::from_secs(5));
-        send_reconcile::App::new(self.table.clone(), carrier, queues, import_queue(&self.queue), GRACE)
+        send_reconcile::App::new(
+            self.table.clone(),
+            carrier,
+            queues,
+            import_queue(&self.queue),
+            broadcast_queue(&self.queue),
+            GRACE,
+        )
     }
 }
 

@@ -11,9 +11,11 @@ use crate::problems::{self, Code};
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/problems.md");
 
 /// Codes with fields of their own, and the schema of these fields.
-const FIELDS: [(&str, &str); 11] = [
+const FIELDS: [(&str, &str); 13] = [
     ("already_decided", "AlreadyDecided"),
+    ("broadcast_status", "BroadcastNotAllowed"),
     ("cursor_expired", "CursorExpired"),
+    ("estimate_stop", "EstimateStop"),
     ("invalid_fields", "InvalidFields"),
     ("lock_lost", "LockLost"),
     ("locked", "Locked"),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use shared_domain::event::EventType;
 use shared_http::wire::{
+    broadcast::BroadcastData,
     contact::OptOutEntryView,
     conversation::ConversationView,
     event::{
@@ -15,6 +16,7 @@ use utoipa::OpenApi;
 /// The schemas of the data of events.
 #[derive(OpenApi)]
 #[openapi(components(schemas(
+    BroadcastData,
     ContactData,
     ConversationView,
     ImportData,
@@ -49,6 +51,7 @@ fn described(kind: EventType) -> (&'static str, &'static [&'static str]) {
         EventType::ImportChanged => {
             ("A contact import made progress. For admins of the team and the owner", &["ImportData"])
         }
+        EventType::BroadcastChanged => ("A broadcast changed or made progress", &["BroadcastData"]),
     }
 }
 

@@ -10,9 +10,9 @@ use shared_http::{
     parameters::QUERY_PARAMETERS,
     wire::{
         problem::{
-            AlreadyDecided, CursorExpired, FieldErrorView, InvalidFields, LockLost, Locked,
-            NumberUnavailable, Problem, RegistrationIncomplete, TemplateIncomplete, TextTooLong,
-            TooManyLocks, UnseenMessage,
+            AlreadyDecided, BroadcastNotAllowed, CursorExpired, EstimateStop, FieldErrorView, InvalidFields,
+            LockLost, Locked, NumberUnavailable, Problem, RegistrationIncomplete, TemplateIncomplete,
+            TextTooLong, TooManyLocks, UnseenMessage,
         },
         values::{Country, ReadState},
     },
@@ -41,7 +41,7 @@ mod schemas;
     ),
     servers((url = ".", description = "The stack that serves this document")),
     components(schemas(
-        AlreadyDecided, CursorExpired, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
+        AlreadyDecided, BroadcastNotAllowed, CursorExpired, EstimateStop, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
         RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage, ReadState, Country
     )),
     tags(
@@ -51,6 +51,7 @@ mod schemas;
         (name = "inboxes", description = "Inboxes, their settings and members, and numbers that can be bought"),
         (name = "registration", description = "A team's A2P 10DLC registration"),
         (name = "contacts", description = "Contacts, imports, opt-outs and opt-out reviews"),
+        (name = "broadcasts", description = "One text to many contacts"),
         (name = "segments", description = "Groups of contacts for broadcasts"),
         (name = "templates", description = "Templates for messages"),
         (name = "conversations", description = "Conversations, their folders and messages"),
@@ -88,6 +89,7 @@ fn document() -> Value {
         contact_imports::Api::openapi(),
         keyword_replies::Api::openapi(),
         out_of_office::Api::openapi(),
+        broadcasts::Api::openapi(),
         segments::Api::openapi(),
         templates::Api::openapi(),
         conversations::Api::openapi(),

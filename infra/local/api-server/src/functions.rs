@@ -17,7 +17,7 @@ use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock::{entropy, now};
 use test_kit::{
     carrier::{TOKEN, client_at},
-    queue::{registration_queue, webhook_queue},
+    queue::{broadcast_queue, registration_queue, webhook_queue},
     twilio::fixed_account,
 };
 use utoipa::OpenApi;
@@ -126,6 +126,9 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let out_of_office = out_of_office::App::new(table, claims());
     let registrations = registrations::App::new(table, claims(), services.carrier(), brand);
     let teams = teams::App::new(table, claims(), cursors.clone());
+    let broadcast_queue = broadcast_queue(&services.queue_url);
+    let limit = broadcasts::TextLimit(LIMITS.compose);
+    let broadcasts = broadcasts::App::new(table, broadcast_queue, claims(), cursors.clone(), limit, None);
     let segments = segments::App::new(table, claims(), cursors.clone());
     let templates = templates::App::new(table, claims(), cursors.clone());
     let webhooks = webhook_endpoints::App::new(table, webhook_queue(&services.queue_url), claims(), cursors);
@@ -152,6 +155,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),
+        Function::of_router(broadcasts::Api::openapi(), broadcasts::router(broadcasts)),
         Function::of_router(segments::Api::openapi(), segments::router(segments)),
         Function::of_router(templates::Api::openapi(), templates::router(templates)),
         Function::of_router(webhook_endpoints::Api::openapi(), webhook_endpoints::router(webhooks)),

@@ -1,24 +1,12 @@
 //! The estimate of a broadcast.
 
 use shared_domain::{
-    broadcast::{Broadcast, Capacity, Check, SenderFacts, Tally, checks},
+    broadcast::{Broadcast, Capacity, Estimate, SenderFacts, Tally, checks},
     inbox::{Stage, TeamInbox},
     time::Timestamp,
 };
 
 use super::{AudienceError, BroadcastWorkflow, people::PersonalText};
-
-/// What a user sees before confirming a broadcast.
-#[derive(Debug)]
-pub struct Estimate {
-    pub id: String,
-    pub tally: Tally,
-    /// Amount and currency, if the price of a segment is known.
-    pub price: Option<(String, String)>,
-    /// When the first and the last text go out. `None` if none does.
-    pub times: Option<(Timestamp, Timestamp)>,
-    pub checks: Vec<Check>,
-}
 
 impl BroadcastWorkflow {
     /// Evaluates the audience and counts it. `may_broadcast` says whether the user may confirm the broadcast.
@@ -32,16 +20,15 @@ impl BroadcastWorkflow {
     ) -> Result<Estimate, AudienceError> {
         let text = PersonalText::of(broadcast, &from.inbox.number);
         let mut tally = Tally::default();
-        self.each_page(broadcast, now, async |people| {
+        let mut audience = self.audience_of(broadcast, now);
+        while let Some(people) = audience.next().await? {
             for person in people {
                 match text.render(&person) {
                     Ok(rendered) => tally.add(&person.place(), &rendered, text.characters(&person)),
                     Err(reason) => tally.exclude(reason),
                 }
             }
-            Ok(())
-        })
-        .await?;
+        }
         let starts_at = broadcast.scheduled_at.map_or(now, |at| at.max(now));
         let capacity = Capacity { segments_per_second: from.segments_per_second(), segments_per_day: None };
         let drain = tally.drain(broadcast.hours, None, capacity, starts_at);

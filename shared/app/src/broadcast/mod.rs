@@ -18,6 +18,7 @@ mod people;
 mod prepare;
 mod release;
 mod steps;
+mod sweep;
 
 use shared_aws::{
     broadcast::{Broadcasts, Recipients},
@@ -34,9 +35,9 @@ use shared_domain::{broadcast::SegmentPrice, ids::SegmentId};
 use crate::audience::AudienceWorkflow;
 
 pub use self::{
-    estimate::Estimate,
     release::Slice,
     steps::{Confirmation, StepOutcome},
+    sweep::{BroadcastSweep, SweptBroadcasts},
 };
 
 /// Why an audience cannot be evaluated.

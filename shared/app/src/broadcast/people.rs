@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use shared_aws::contact::ContactEntry;
 use shared_domain::{
-    broadcast::{Broadcast, SkipReason},
+    broadcast::{Audience, Broadcast, SkipReason},
     contact::{Contact, custom_value},
     phone::PhoneNumber,
     sending_hours::RecipientPlace,
@@ -98,39 +98,72 @@ impl<'a> PersonalText<'a> {
     }
 }
 
-impl BroadcastWorkflow {
-    /// Calls `page` with the people of the audience, each number once.
-    pub(super) async fn each_page(
-        &self,
-        broadcast: &Broadcast,
-        now: Timestamp,
-        mut page: impl AsyncFnMut(Vec<Person>) -> Result<(), AudienceError>,
-    ) -> Result<(), AudienceError> {
-        let team = broadcast.team_key();
-        let mut seen: HashSet<PhoneNumber> = HashSet::new();
-        for id in &broadcast.audience.segments {
-            let segment = self.segments.get(team, id).await?;
-            let segment = segment.ok_or_else(|| AudienceError::SegmentRemoved(id.clone()))?.value;
-            let mut after = None;
-            loop {
-                let found = self.audience.page(team, &segment, after.as_deref(), now).await?;
-                let people = found.contacts.into_iter().map(Person::of);
-                page(people.filter(|person| seen.insert(person.number.clone())).collect()).await?;
-                after = found.next;
-                if after.is_none() {
-                    break;
-                }
+/// Reads the audience of a broadcast page by page, each number once.
+#[derive(Debug)]
+pub(super) struct AudienceReader<'a> {
+    workflow: &'a BroadcastWorkflow,
+    broadcast: &'a Broadcast,
+    now: Timestamp,
+    seen: HashSet<PhoneNumber>,
+    next: Place,
+}
+
+/// Where an audience is read next: a segment, contacts and numbers by their places.
+#[derive(Debug)]
+enum Place {
+    Segment { place: usize, after: Option<String> },
+    Contacts(usize),
+    Numbers(usize),
+}
+
+impl AudienceReader<'_> {
+    /// Returns the next people of the audience, maybe none. `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Person>>, AudienceError> {
+        let Self { workflow, broadcast, now, .. } = *self;
+        let (team, Audience { segments, contacts, numbers }) = (broadcast.team_key(), &broadcast.audience);
+        let people = match &self.next {
+            Place::Segment { place, after } => {
+                let Some(id) = segments.get(*place) else {
+                    self.next = Place::Contacts(0);
+                    return Ok(Some(Vec::new()));
+                };
+                let segment = workflow.segments.get(team, id).await?;
+                let segment = segment.ok_or_else(|| AudienceError::SegmentRemoved(id.clone()))?.value;
+                let found = workflow.audience.page(team, &segment, after.as_deref(), now).await?;
+                let place = if found.next.is_some() { *place } else { *place + 1 };
+                self.next = Place::Segment { place, after: found.next };
+                found.contacts.into_iter().map(Person::of).collect()
             }
-        }
-        for ids in broadcast.audience.contacts.chunks(CHUNK) {
-            let people = self.contacts.get_entries(team, ids).await?.into_iter().map(Person::of);
-            page(people.filter(|person| seen.insert(person.number.clone())).collect()).await?;
-        }
-        for numbers in broadcast.audience.numbers.chunks(CHUNK) {
-            let numbers = numbers.iter().filter(|number| seen.insert((*number).clone())).cloned();
-            page(self.people_with(broadcast, &numbers.collect::<Vec<_>>()).await?).await?;
-        }
-        Ok(())
+            Place::Contacts(start) if *start < contacts.len() => {
+                let ids = &contacts[*start..contacts.len().min(start + CHUNK)];
+                self.next = Place::Contacts(start + CHUNK);
+                let found = workflow.contacts.get_entries(team, ids).await?;
+                found.into_iter().map(Person::of).collect()
+            }
+            Place::Contacts(_) => {
+                self.next = Place::Numbers(0);
+                Vec::new()
+            }
+            Place::Numbers(start) if *start < numbers.len() => {
+                let chunk = &numbers[*start..numbers.len().min(start + CHUNK)];
+                self.next = Place::Numbers(start + CHUNK);
+                let new: Vec<PhoneNumber> =
+                    chunk.iter().filter(|number| !self.seen.contains(*number)).cloned().collect();
+                workflow.people_with(broadcast, &new).await?
+            }
+            Place::Numbers(_) => return Ok(None),
+        };
+        let mut once: Vec<Person> = people;
+        once.retain(|person| self.seen.insert(person.number.clone()));
+        Ok(Some(once))
+    }
+}
+
+impl BroadcastWorkflow {
+    /// Reads the audience of a broadcast.
+    pub(super) fn audience_of<'a>(&'a self, broadcast: &'a Broadcast, now: Timestamp) -> AudienceReader<'a> {
+        let next = Place::Segment { place: 0, after: None };
+        AudienceReader { workflow: self, broadcast, now, seen: HashSet::new(), next }
     }
 
     async fn people_with(

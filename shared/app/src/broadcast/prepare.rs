@@ -63,11 +63,12 @@ impl BroadcastWorkflow {
         let own_number = own_number.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let text = PersonalText::of(broadcast, &own_number);
         let same = text.is_the_same_for_all();
-        let (mut counts, mut has_lease) = (PreparedCounts::default(), true);
+        let mut counts = PreparedCounts::default();
         let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
-        self.each_page(broadcast, start, async |people| {
-            if !has_lease {
-                return Ok(());
+        let mut audience = self.audience_of(broadcast, start);
+        while let Some(people) = audience.next().await? {
+            if people.is_empty() {
+                continue;
             }
             let mut recipients = Vec::with_capacity(people.len());
             for person in people {
@@ -90,14 +91,12 @@ impl BroadcastWorkflow {
                 recipients.push(recipient);
             }
             self.recipients.put_many(team.organization, &of, &recipients, start).await?;
-            has_lease = self.broadcasts.acquire(team, &broadcast.id, worker, clock()).await?;
-            if has_lease {
-                self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+            if !self.broadcasts.acquire(team, &broadcast.id, worker, false, clock()).await? {
+                return Ok(None);
             }
-            Ok(())
-        })
-        .await?;
-        Ok(has_lease.then_some(counts))
+            self.broadcasts.postpone(broadcast, None, None, clock() + CHECK_AFTER).await?;
+        }
+        Ok(Some(counts))
     }
 
     async fn start(

@@ -74,11 +74,16 @@ impl BroadcastWorkflow {
         job: &BroadcastJob,
     ) -> Result<Slice, StoreError> {
         let team = job.team_key();
-        if !self.broadcasts.acquire(team, &job.broadcast, worker, clock()).await? {
+        if !self.broadcasts.acquire(team, &job.broadcast, worker, job.continues, clock()).await? {
             return Ok(Slice::Over);
         }
         let slice = self.slice(&clock, worker, job).await;
-        self.broadcasts.give_back(team, &job.broadcast, worker).await?;
+        let go_on_at = match slice {
+            Ok(Slice::Continue) => Some(clock()),
+            Ok(Slice::ContinueAfter(wait)) => Some(clock() + wait),
+            Ok(Slice::Over) | Err(_) => None,
+        };
+        self.broadcasts.give_back(team, &job.broadcast, worker, go_on_at).await?;
         slice
     }
 
@@ -117,13 +122,13 @@ impl BroadcastWorkflow {
         let of = reference(broadcast);
         let progress = self.recipients.progress(&broadcast.organization, &of).await?;
         if progress.is_complete() {
-            return self.complete(clock(), found).await;
+            return self.complete(clock(), found, progress).await;
         }
         let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
         let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let now = clock();
         if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
-            return self.wait(broadcast, waiting, now + STOP_DELAY, STOP_DELAY).await;
+            return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
         }
         let room = room(broadcast, &progress, &from);
         let due = self.recipients.due(&broadcast.organization, &of, Some(now), room).await?;
@@ -135,12 +140,12 @@ impl BroadcastWorkflow {
                 Step::Queued | Step::Left => {}
                 Step::Stop(Some(reason)) => {
                     let waiting = Waiting { reason, until: None };
-                    return self.wait(broadcast, waiting, now + STOP_DELAY, STOP_DELAY).await;
+                    return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
                 }
                 Step::Stop(None) => return Ok(Slice::Continue),
             }
         }
-        self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+        self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         Ok(Slice::ContinueAfter(Duration::from_secs(1)))
     }
 
@@ -165,10 +170,11 @@ impl BroadcastWorkflow {
         &self,
         broadcast: &Broadcast,
         waiting: Waiting,
+        progress: Progress,
         due: Timestamp,
         delay: Duration,
     ) -> Result<Slice, StoreError> {
-        self.broadcasts.postpone(broadcast, Some(waiting), due).await?;
+        self.broadcasts.postpone(broadcast, Some(waiting), Some(progress), due).await?;
         Ok(Slice::ContinueAfter(delay))
     }
 
@@ -187,14 +193,14 @@ impl BroadcastWorkflow {
                 let is_locked = recipient.reason.as_deref() == Some(WaitReason::Locked.as_str());
                 let reason = if is_locked { WaitReason::Locked } else { WaitReason::QuietHours };
                 let waiting = Waiting { reason, until: Some(at) };
-                self.wait(broadcast, waiting, at, now.duration_until(at)).await
+                self.wait(broadcast, waiting, *progress, at, now.duration_until(at)).await
             }
             _ => {
                 if broadcast.started_at.is_some_and(|at| at + REPORT_DELAY < now) {
                     self.follow_messages(broadcast, of, now).await?;
                 }
                 let waiting = Waiting { reason: WaitReason::Pace, until: None };
-                self.wait(broadcast, waiting, now + CHECK_AFTER, PACE_DELAY).await
+                self.wait(broadcast, waiting, *progress, now + CHECK_AFTER, PACE_DELAY).await
             }
         }
     }
@@ -320,9 +326,15 @@ impl BroadcastWorkflow {
         Ok(SendingHours::of(&place, broadcast.hours, None))
     }
 
-    async fn complete(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
+    async fn complete(
+        &self,
+        now: Timestamp,
+        found: Versioned<Broadcast>,
+        progress: Progress,
+    ) -> Result<Slice, StoreError> {
         let Ok(status) = found.value.status.after(BroadcastStep::Complete) else { return Ok(Slice::Over) };
-        let after = Broadcast { status, waiting: None, finished_at: Some(now), ..found.value.clone() };
+        let (progress, finished_at) = (Some(progress), Some(now));
+        let after = Broadcast { status, waiting: None, finished_at, progress, ..found.value.clone() };
         match self.broadcasts.write(&found, &after, None, None).await? {
             BroadcastWrite::Done => {
                 tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
@@ -337,12 +349,12 @@ impl BroadcastWorkflow {
         let of = reference(&found.value);
         let progress = self.recipients.progress(&found.value.organization, &of).await?;
         if progress.is_complete() {
-            return self.complete(now, found).await;
+            return self.complete(now, found, progress).await;
         }
         if progress.count(RecipientState::Queued) > 0 {
             self.follow_messages(&found.value, &of, now).await?;
         }
-        self.broadcasts.postpone(&found.value, found.value.waiting, now + STOP_DELAY).await?;
+        self.broadcasts.postpone(&found.value, found.value.waiting, Some(progress), now + STOP_DELAY).await?;
         Ok(Slice::Over)
     }
 
@@ -362,10 +374,11 @@ impl BroadcastWorkflow {
         }
         let progress = self.recipients.progress(&broadcast.organization, &of).await?;
         if progress.count(RecipientState::Pending) + progress.count(RecipientState::Held) == 0 {
-            self.broadcasts.write(&found, broadcast, None, None).await?;
+            let after = Broadcast { progress: Some(progress), ..broadcast.clone() };
+            self.broadcasts.write(&found, &after, None, None).await?;
             return Ok(Slice::Over);
         }
-        self.broadcasts.postpone(broadcast, None, clock() + CHECK_AFTER).await?;
+        self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
     }
 }

@@ -7,14 +7,15 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{
-        Broadcast, BroadcastStep, EstimateRef, StepNotAllowed, WaitReason, Waiting, can_confirm, is_stale,
+        Broadcast, BroadcastStep, Estimate, EstimateRef, StepNotAllowed, WaitReason, Waiting, can_confirm,
+        is_stale,
     },
     ids::UserId,
     time::Timestamp,
     user::UserRef,
 };
 
-use super::{BroadcastWorkflow, Estimate};
+use super::BroadcastWorkflow;
 
 /// How often a step is taken again because the broadcast changed at the same time.
 const ATTEMPTS: usize = 5;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    broadcast::{Broadcast, Waiting},
+    broadcast::{Broadcast, Progress, Waiting},
     ids::{BroadcastId, OrganizationId, TeamId},
     keys::TeamKey,
     time::Timestamp,
@@ -194,18 +194,28 @@ impl Broadcasts {
 
     /// Acquires the lease of a worker, for 90 seconds. `false` if another worker has it. Renews the worker's
     /// own lease.
+    ///
+    /// A worker that `continues` also gets `false` before the time at which it is to go on. If several messages
+    /// continue a broadcast, the first of them sets that time, and the others end.
     pub async fn acquire(
         &self,
         team: TeamKey<'_>,
         broadcast: &BroadcastId,
         worker: u64,
+        continues: bool,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let key = keys::broadcast_lease(team.organization, broadcast);
+        let is_free = "attribute_not_exists(worker) OR worker = :worker OR #until < :now";
+        let condition = if continues {
+            format!("({is_free}) AND (attribute_not_exists(goOnAt) OR goOnAt <= :now)")
+        } else {
+            is_free.to_owned()
+        };
         let updated = self.table.update_if(key, |update| {
             update
                 .update_expression("SET worker = :worker, #until = :until, #ttl = :ttl")
-                .condition_expression("attribute_not_exists(pk) OR worker = :worker OR #until < :now")
+                .condition_expression(condition)
                 .expression_attribute_names("#until", "until")
                 .expression_attribute_names("#ttl", "ttl")
                 .expression_attribute_values(":worker", text(format!("{worker:016x}")))
@@ -216,14 +226,27 @@ impl Broadcasts {
         Ok(updated.await?.is_done())
     }
 
-    /// Gives the lease back. Does nothing if another worker has it.
+    /// Gives the lease back. `go_on_at` is when a worker goes on, `None` if there is no more to do. Does nothing
+    /// if another worker has the lease.
     pub async fn give_back(
         &self,
         team: TeamKey<'_>,
         broadcast: &BroadcastId,
         worker: u64,
+        go_on_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let key = keys::broadcast_lease(team.organization, broadcast);
+        if let Some(go_on_at) = go_on_at {
+            let updated = self.table.update_if(key, |update| {
+                update
+                    .update_expression("SET goOnAt = :at REMOVE worker, #until")
+                    .condition_expression("worker = :worker")
+                    .expression_attribute_names("#until", "until")
+                    .expression_attribute_values(":at", number(go_on_at.millis()))
+                    .expression_attribute_values(":worker", text(format!("{worker:016x}")))
+            });
+            return updated.await.map(drop);
+        }
         let deleted = self.table.delete_if(key, |delete| {
             delete
                 .condition_expression("worker = :worker")
@@ -232,32 +255,54 @@ impl Broadcasts {
         deleted.await.map(drop)
     }
 
-    /// Stores what a broadcast waits for and when it is looked at next. Does nothing if it is no longer open.
+    /// Stores when a broadcast is looked at next, what it waits for, and its progress if that is known. Does
+    /// nothing if it is no longer open.
     pub async fn postpone(
         &self,
         broadcast: &Broadcast,
         waiting: Option<Waiting>,
+        progress: Option<Progress>,
         due: Timestamp,
     ) -> Result<(), StoreError> {
-        let value = waiting.as_ref().map(attribute).transpose()?;
+        let waiting_value = waiting.as_ref().map(attribute).transpose()?;
+        let progress = progress.filter(|progress| broadcast.progress != Some(*progress));
+        let progress_value = progress.as_ref().map(attribute).transpose()?;
+        let (mut set, mut remove) = (vec!["checkAt = :due"], "");
+        if broadcast.waiting != waiting {
+            match waiting {
+                Some(_) => set.push("waiting = :waiting"),
+                None => remove = " REMOVE waiting",
+            }
+        }
+        if progress.is_some() {
+            set.push("progress = :progress");
+        }
+        let add = if set.len() > 1 || !remove.is_empty() { " ADD version :one" } else { "" };
         let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
-            let update = update
+            let mut update = update
+                .update_expression(format!("SET {}{remove}{add}", set.join(", ")))
                 .condition_expression("attribute_exists(checkIn) AND #status = :status")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":status", text(broadcast.status.as_str()))
                 .expression_attribute_values(":due", number(due.millis()));
-            if broadcast.waiting == waiting {
-                return update.update_expression("SET checkAt = :due");
+            for (name, used, value) in [
+                (":waiting", set.contains(&"waiting = :waiting"), waiting_value),
+                (":progress", progress.is_some(), progress_value),
+                (":one", !add.is_empty(), Some(number(1))),
+            ] {
+                if let Some(value) = value.filter(|_| used) {
+                    update = update.expression_attribute_values(name, value);
+                }
             }
-            let update = update.expression_attribute_values(":one", number(1));
-            match value {
-                Some(value) => update
-                    .update_expression("SET checkAt = :due, waiting = :waiting ADD version :one")
-                    .expression_attribute_values(":waiting", value),
-                None => update.update_expression("SET checkAt = :due REMOVE waiting ADD version :one"),
-            }
+            update
         });
         updated.await.map(drop)
+    }
+
+    /// Returns the broadcast of a stream record's image.
+    pub(crate) fn of_image(image: serde_dynamo::Item) -> Result<Broadcast, StoreError> {
+        let row: BroadcastRow = serde_dynamo::from_item(image)?;
+        Ok(row.broadcast)
     }
 
     /// Returns broadcasts that are due, the oldest first.

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_dynamo::{AttributeValue, Item};
 use shared_domain::{
+    broadcast::Broadcast,
     conversation::Conversation,
     ids::{InboxId, OrganizationId, TeamId},
     import::Import,
@@ -14,6 +15,7 @@ use shared_domain::{
 };
 
 use crate::{
+    broadcast::Broadcasts,
     contact::{ContactEntry, Contacts},
     conversation::rows::ConversationRow,
     import::Imports,
@@ -54,6 +56,7 @@ pub enum Subject {
     OptOut(TeamId, Images<LedgerEntry>),
     Registration(TeamId, Images<Box<Registration>>),
     Import(TeamId, Images<Box<Import>>),
+    Broadcast(TeamId, Images<Box<Broadcast>>),
 }
 
 impl<T> Images<T> {
@@ -124,6 +127,9 @@ fn in_team(team: TeamId, sk: &str, before: Item, after: Item) -> Result<Option<S
     } else if sk.starts_with(keys::IMPORTS) {
         let row = |image| Imports::of_image(image).map(Box::new);
         Subject::Import(team, Images::parse(before, after, row)?)
+    } else if sk.starts_with(keys::BROADCASTS) {
+        let row = |image| Broadcasts::of_image(image).map(Box::new);
+        Subject::Broadcast(team, Images::parse(before, after, row)?)
     } else {
         return Ok(None);
     }))

@@ -343,7 +343,8 @@ pub fn recipients_partition(organization: &OrganizationId, of: &BroadcastRef, sh
 
 /// Shard of a recipient.
 pub fn recipient_shard(number: &PhoneNumber) -> u64 {
-    number.as_str().bytes().fold(0_u64, |all, byte| all * 31 + u64::from(byte)) % RECIPIENT_SHARDS
+    let hash = |all: u64, byte: u8| all.wrapping_mul(31).wrapping_add(byte.into());
+    number.as_str().bytes().fold(0, hash) % RECIPIENT_SHARDS
 }
 
 pub fn recipient(organization: &OrganizationId, of: &BroadcastRef, number: &PhoneNumber) -> Key {

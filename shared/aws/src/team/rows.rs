@@ -107,32 +107,39 @@ impl UserRow {
 
 /// A role of a user, found from the user.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct TeamRoleRow {
     pub team: TeamId,
     pub role: Role,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub can_broadcast: bool,
 }
 
 impl TeamRoleRow {
     pub(crate) fn of(role: &TeamRole) -> Self {
-        Self { team: role.team.clone(), role: role.role }
+        Self { team: role.team.clone(), role: role.role, can_broadcast: role.can_broadcast }
     }
 
     pub(crate) fn role(self) -> TeamRole {
-        TeamRole { team: self.team, role: self.role }
+        TeamRole { team: self.team, role: self.role, can_broadcast: self.can_broadcast }
     }
 }
 
 /// A member of a team, found from the team.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct TeamMemberRow {
     pub user: UserRef,
     pub email: String,
     pub role: Role,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub can_broadcast: bool,
 }
 
 impl TeamMemberRow {
     pub(crate) fn member(self) -> TeamMember {
-        TeamMember { user: self.user, email: self.email, role: self.role }
+        let Self { user, email, role, can_broadcast } = self;
+        TeamMember { user, email, role, can_broadcast }
     }
 }
 

@@ -65,7 +65,7 @@ impl TeamMembers {
         Ok(row.map(TeamMemberRow::member))
     }
 
-    /// Makes a user a member or changes the role, and copies a new name and e-mail address to every item that
+    /// Makes a user a member or changes role and rights, and copies a new name and e-mail address to every item that
     /// contains them. `before` is the profile of the user as the caller read it, if there is one. A user who
     /// left the team and returns gets their personal inbox back.
     ///
@@ -76,7 +76,7 @@ impl TeamMembers {
         &self,
         team: TeamKey<'_>,
         user: &User,
-        role: Role,
+        role: &TeamRole,
         before: Option<&UserProfile>,
         event: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
@@ -108,7 +108,7 @@ impl TeamMembers {
                 .expression_attribute_values(":email", text(&user.email))
                 .expression_attribute_values(":owner", AttributeValue::Bool(user.owner))
         })?;
-        let role_row = TeamRoleRow { team: team.team.clone(), role };
+        let role_row = TeamRoleRow::of(role);
         let role_before = before.and_then(|before| before.role(team.team));
         transaction.put_if(keys::user_team(organization, &user.id, team.team), &role_row, |put| {
             match role_before {
@@ -119,8 +119,7 @@ impl TeamMembers {
                 None => put.condition_expression(IS_NEW),
             }
         })?;
-        let member = TeamMemberRow { user: user_ref(user), email: user.email.clone(), role };
-        transaction.put(keys::team_member(team, &user.id), &member)?;
+        transaction.put(keys::team_member(team, &user.id), &member_row(user, role))?;
         if let Some(personal) = self.lost_personal_inbox(team, user, before).await? {
             inbox_members::write(&mut transaction, organization, &personal)?;
         }
@@ -204,10 +203,14 @@ impl TeamMembers {
         role: &TeamRole,
     ) -> Result<(), StoreError> {
         let team = TeamKey { organization, team: &role.team };
-        let member = TeamMemberRow { user: user_ref(user), email: user.email.clone(), role: role.role };
-        self.table.put(keys::team_member(team, &user.id), &member).await?;
+        self.table.put(keys::team_member(team, &user.id), &member_row(user, role)).await?;
         self.table.put(keys::user_team(organization, &user.id, &role.team), &TeamRoleRow::of(role)).await
     }
+}
+
+fn member_row(user: &User, role: &TeamRole) -> TeamMemberRow {
+    let TeamRole { role, can_broadcast, .. } = *role;
+    TeamMemberRow { user: user_ref(user), email: user.email.clone(), role, can_broadcast }
 }
 
 fn user_ref(user: &User) -> UserRef {

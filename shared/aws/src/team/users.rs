@@ -34,7 +34,12 @@ pub struct UserProfile {
 impl UserProfile {
     /// Returns the role in a team. `None` if the user is not a member.
     pub fn role(&self, team: &TeamId) -> Option<Role> {
-        self.teams.iter().find(|role| role.team == *team).map(|role| role.role)
+        self.team_role(team).map(|role| role.role)
+    }
+
+    /// Returns role and rights in a team. `None` if the user is not a member.
+    pub fn team_role(&self, team: &TeamId) -> Option<&TeamRole> {
+        self.teams.iter().find(|role| role.team == *team)
     }
 }
 
@@ -50,6 +55,8 @@ pub struct UserInbox {
 pub struct UserInTeam {
     pub user: User,
     pub role: Option<Role>,
+    /// Whether an admin gave the user the right to broadcast.
+    pub can_broadcast: bool,
     pub team: Team,
 }
 
@@ -57,6 +64,11 @@ impl UserInTeam {
     /// Whether the user manages the team.
     pub fn manages(&self) -> bool {
         membership::manages(self.user.owner, self.role)
+    }
+
+    /// Whether the user may send broadcasts from the inboxes of the team.
+    pub fn may_broadcast(&self) -> bool {
+        membership::may_broadcast(self.user.owner, self.role, self.can_broadcast)
     }
 
     /// Returns the user as shown to others.
@@ -131,10 +143,12 @@ impl Members {
             match string_attribute(&item, "sk") {
                 Some("USER") => user = Some(from_item::<UserRow>(item)?.user()),
                 Some("TEAM") => team = Some(from_item::<TeamRow>(item)?.team()),
-                _ => role = Some(from_item::<TeamRoleRow>(item)?.role),
+                _ => role = Some(from_item::<TeamRoleRow>(item)?),
             }
         }
-        Ok(user.zip(team).map(|(user, team)| UserInTeam { user, role, team }))
+        let can_broadcast = role.as_ref().is_some_and(|role: &TeamRoleRow| role.can_broadcast);
+        let role = role.map(|role| role.role);
+        Ok(user.zip(team).map(|(user, team)| UserInTeam { user, role, can_broadcast, team }))
     }
 
     /// Writes a user, for tests.

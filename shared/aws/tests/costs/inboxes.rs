@@ -35,7 +35,7 @@ pub(super) async fn profile(measured: &mut Measurements, inboxes: usize, [query,
             ..team_with_registration(RegistrationStatus::Approved)
         };
         stores.teams.put(organization, &team).await.unwrap();
-        let role = TeamRole { team: team.id, role: Role::Member };
+        let role = TeamRole { team: team.id, role: Role::Member, can_broadcast: false };
         stores.team_members.put_role(organization, &user(&cleo()), &role).await.unwrap();
     }
     for index in 0..inboxes {
@@ -62,7 +62,7 @@ pub(super) async fn new_inbox(measured: &mut Measurements) {
         (stores.organization(), team_with_registration(RegistrationStatus::NotStarted));
     stores.teams.put(organization, &team).await.unwrap();
     stores.members.put_user(organization, &user(&ada())).await.unwrap();
-    let role = TeamRole { team: team.id.clone(), role: Role::Admin };
+    let role = TeamRole { team: team.id.clone(), role: Role::Admin, can_broadcast: false };
     stores.team_members.put_role(organization, &user(&ada()), &role).await.unwrap();
     let role = async |stores: &TestStores| {
         stores

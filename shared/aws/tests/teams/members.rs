@@ -44,7 +44,9 @@ async fn put_member_from(
 ) -> Result<bool, StoreError> {
     let cleo = cleo();
     let audit_event = audit_event(&cleo, "member.put", user.id.as_str(), at_second(20));
-    store.put(TeamKey { organization: stores.organization(), team }, user, role, profile, &audit_event).await
+    let role = TeamRole { team: team.clone(), role, can_broadcast: false };
+    let team = TeamKey { organization: stores.organization(), team };
+    store.put(team, user, &role, profile, &audit_event).await
 }
 
 /// Puts a member, from the current profile.
@@ -110,7 +112,12 @@ async fn a_new_member_is_found_by_team_and_by_user_with_their_role() {
     assert_eq!(caller().await, None);
     assert!(put_member(&stores, team, &user(&ada()), Role::Admin).await);
     assert!(put_member(&stores, team, &user(&ben()), Role::Member).await);
-    let member = |user_ref: UserRef, role| TeamMember { email: user(&user_ref).email, user: user_ref, role };
+    let member = |user_ref: UserRef, role| TeamMember {
+        email: user(&user_ref).email,
+        user: user_ref,
+        role,
+        can_broadcast: false,
+    };
     let (first, second) = (member(ada(), Role::Admin), member(ben(), Role::Member));
     assert_eq!(
         stores.team_members.list(TeamKey { organization, team }).await.unwrap(),
@@ -125,7 +132,7 @@ async fn a_new_member_is_found_by_team_and_by_user_with_their_role() {
         Some(first)
     );
     assert_eq!(stores.team_members.get(TeamKey { organization, team }, &cleo().id).await.unwrap(), None);
-    let role = TeamRole { team: team.clone(), role: Role::Admin };
+    let role = TeamRole { team: team.clone(), role: Role::Admin, can_broadcast: false };
     let expected = UserProfile { user: user(&ada()), teams: vec![role], inboxes: Vec::new() };
     assert_eq!(profile(&stores, &ada()).await, Some(expected));
     let caller = caller().await.unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BroadcastStatus, WaitReason};
+use super::{BroadcastStatus, Progress, WaitReason};
 use crate::{
     ids::{BroadcastId, ContactId, InboxId, OrganizationId, SegmentId, TeamId, TemplateId},
     keys::{InboxKey, TeamKey},
@@ -86,6 +86,9 @@ pub struct Broadcast {
     /// that finished get the text.
     #[serde(default)]
     pub preparation: u32,
+    /// The progress when a worker last looked, for the event. The counts of the recipients are the truth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 impl Broadcast {
@@ -97,6 +100,12 @@ impl Broadcast {
     /// The key of the inbox that it is sent from.
     pub fn inbox_key(&self) -> InboxKey<'_> {
         InboxKey { organization: &self.organization, inbox: &self.inbox }
+    }
+
+    /// Whether a user confirmed it with this estimate, and nobody changed it since.
+    pub fn is_confirmed_with(&self, estimate: &str) -> bool {
+        let is_last = self.estimate.as_ref().is_some_and(|last| last.id == estimate);
+        is_last && self.confirmed_by.is_some()
     }
 
     /// The user in whose name the texts are sent.

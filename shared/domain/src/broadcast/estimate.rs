@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Capacity, Drain, RecipientGroup, SkipReason, drain};
+use super::{Capacity, Check, Drain, RecipientGroup, SkipReason, drain};
 use crate::{
     segment::{Encoding, Segments},
     sending_hours::{HoursMode, RecipientPlace, SendingHours},
@@ -32,6 +32,21 @@ use crate::{
 const MAX_CHARACTERS: usize = 50;
 /// The maximum number of characters that are counted, so that names in many scripts need little memory.
 const MAX_COUNTED_CHARACTERS: usize = 2_000;
+
+/// What a user sees before confirming a broadcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// Identifies the estimate when the broadcast is confirmed.
+    pub id: String,
+    /// The recipients, counted.
+    pub tally: Tally,
+    /// Amount and currency, if the price of a segment is known.
+    pub price: Option<(String, String)>,
+    /// When the first and the last text go out. `None` if none does.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// The checklist.
+    pub checks: Vec<Check>,
+}
 
 /// Counts the recipients of an audience.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,10 +1,12 @@
 //! The progress of a broadcast: how many recipients are in each state.
 
+use serde::{Deserialize, Serialize};
+
 use super::RecipientState;
 
 /// How many recipients are in each state, and how many replied. The sum of the states is always the number of
 /// recipients, because a recipient only moves from one state to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     counts: [u64; RecipientState::ALL.len()],
     /// How many recipients replied within the reply window. They are also counted in their state.

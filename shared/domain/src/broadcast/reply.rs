@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use crate::{field::FieldError, time::Timestamp};
 
-/// The default reply window, in hours.
-const DEFAULT_HOURS: u16 = 72;
 /// The longest reply window, in hours: thirty days.
 const MAX_HOURS: u16 = 720;
 
@@ -16,7 +14,7 @@ pub struct ReplyWindow(Duration);
 
 impl Default for ReplyWindow {
     fn default() -> Self {
-        Self(Duration::from_hours(u64::from(DEFAULT_HOURS)))
+        Self(Duration::from_hours(u64::from(Self::DEFAULT_HOURS)))
     }
 }
 
@@ -32,6 +30,9 @@ pub struct ReplyFacts {
 }
 
 impl ReplyWindow {
+    /// The default, in hours.
+    pub const DEFAULT_HOURS: u16 = 72;
+
     /// Parses a number of hours.
     ///
     /// # Errors

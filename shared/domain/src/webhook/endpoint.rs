@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn role(id: &str, role: Role) -> TeamRole {
-        TeamRole { team: team(id), role }
+        TeamRole { team: team(id), role, can_broadcast: false }
     }
 
     fn endpoint(types: &[&str], scope: EndpointScope, inboxes: &[&str]) -> WebhookEndpoint {

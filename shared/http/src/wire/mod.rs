@@ -4,6 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub mod broadcast;
 pub mod contact;
 pub mod contact_import;
 pub mod conversation;

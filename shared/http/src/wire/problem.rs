@@ -5,12 +5,28 @@ use shared_aws::conversation::HeldLock;
 use utoipa::ToSchema;
 
 use super::{
+    broadcast::CheckView,
     inbox::AvailableNumberView,
     lock::Holder,
     message::MessageView,
     opt_out_review::DecidedView,
-    values::{LockLossReason, RegistrationStatus},
+    values::{BroadcastStatus, LockLossReason, RegistrationStatus},
 };
+
+/// The checklist of an estimate has a stop.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EstimateStop {
+    /// The checklist of now.
+    pub checks: Vec<CheckView>,
+}
+
+/// The broadcast is in a status that does not allow this.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BroadcastNotAllowed {
+    #[schema(value_type = BroadcastStatus)]
+    pub broadcast_status: &'static str,
+}
 
 /// The fields of every error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]

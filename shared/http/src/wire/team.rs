@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_aws::team::AuditEntry;
 use shared_domain::{
-    membership::{Role, TeamMember},
+    membership::{Role, TeamMember, may_broadcast},
     notification::{MailingPreference, NotificationSettings},
     team::Team,
 };
@@ -75,12 +75,15 @@ impl From<RoleName> for Role {
 /// A member to add or change. Name and e-mail address are required for a user who is new to the team.
 /// Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MemberDetails {
     pub role: RoleName,
     /// 1 to 80 characters.
     pub name: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
+    /// Whether the member may send broadcasts. Admins and the owner always may.
+    pub can_broadcast: Option<bool>,
 }
 
 /// A member of a team.
@@ -96,6 +99,8 @@ pub struct TeamMemberView {
     pub email: Option<String>,
     #[schema(value_type = RoleName)]
     pub role: &'static str,
+    /// Whether the member may send broadcasts. Always `true` for admins.
+    pub can_broadcast: bool,
     /// Whether the request that added the member sent an invitation. Absent in other responses,
     /// and if the stack does not have its own user pool.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +115,7 @@ impl TeamMemberView {
             name: member.user.name.clone(),
             email: for_manager.then(|| member.email.clone()),
             role: member.role.as_str(),
+            can_broadcast: may_broadcast(false, Some(member.role), member.can_broadcast),
             invited: None,
         }
     }

@@ -221,6 +221,8 @@ pub enum EventTypeName {
     RegistrationChanged,
     #[schema(rename = "import.changed")]
     ImportChanged,
+    #[schema(rename = "broadcast.changed")]
+    BroadcastChanged,
 }
 
 /// Country of a phone number.
@@ -284,4 +286,54 @@ pub enum SkipReason {
     Replied,
     Canceled,
     Expired,
+}
+
+/// Status of a broadcast.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum BroadcastStatus {
+    Draft,
+    Scheduled,
+    Preparing,
+    Running,
+    Paused,
+    Completed,
+    Canceled,
+    Failed,
+}
+
+/// What a broadcast waits for.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum WaitReason {
+    QuietHours,
+    Pace,
+    DailyCap,
+    Registration,
+    PausedByUser,
+    Carrier,
+    Locked,
+}
+
+/// State of a recipient of a broadcast.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RecipientState {
+    Pending,
+    Held,
+    Queued,
+    Sent,
+    Delivered,
+    Undelivered,
+    Failed,
+    Skipped,
+}
+
+/// Level of an item of the checklist. With a `stop`, the broadcast cannot be confirmed.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum CheckLevel {
+    Ok,
+    Review,
+    Stop,
 }

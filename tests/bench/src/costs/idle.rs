@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_norway::Value;
 use shared_app::sweep::Swept;
 use shared_aws::{
-    clients::{ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue, WebhookQueue},
+    clients::{
+        BroadcastQueue, ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue, WebhookQueue,
+    },
     table::Table,
 };
 use shared_carriers::twilio::Client;
@@ -142,7 +144,9 @@ async fn run(package: &str) -> Step {
             };
             let grace = Duration::from_secs(300);
             let imports = ImportQueue::new(&aws, url);
-            let app = send_reconcile::App::new(table, fakes::carrier().await, queues, imports, grace);
+            let broadcasts = BroadcastQueue::new(&aws, url);
+            let app =
+                send_reconcile::App::new(table, fakes::carrier().await, queues, imports, broadcasts, grace);
             assert_eq!(send_reconcile::handle(&app, now).await.unwrap(), send_reconcile::Tally::default());
             "send-reconcile"
         }

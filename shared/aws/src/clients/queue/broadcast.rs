@@ -16,7 +16,8 @@ use crate::{broadcast::DueBroadcast, clients::client::Aws};
 /// The longest delay of a message.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// A broadcast to continue: `{"organizationId": "org_…", "teamId": "team_…", "broadcastId": "bct_…"}`.
+/// A broadcast to continue: `{"organizationId": "org_…", "teamId": "team_…", "broadcastId": "bct_…", "continues":
+/// true}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroadcastJob {
     #[serde(rename = "organizationId")]
@@ -25,6 +26,10 @@ pub struct BroadcastJob {
     pub team: TeamId,
     #[serde(rename = "broadcastId")]
     pub broadcast: BroadcastId,
+    /// Whether a worker sent it to itself, to go on at a time that the broadcast has. A message of anybody else
+    /// starts at once.
+    #[serde(default)]
+    pub continues: bool,
 }
 
 impl BroadcastJob {
@@ -46,7 +51,7 @@ impl BroadcastJob {
 impl From<DueBroadcast> for BroadcastJob {
     fn from(due: DueBroadcast) -> Self {
         let DueBroadcast { organization, team, broadcast } = due;
-        Self { organization, team, broadcast }
+        Self { organization, team, broadcast, continues: false }
     }
 }
 
@@ -78,6 +83,7 @@ mod tests {
             organization: OrganizationId::parse("org_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             broadcast: BroadcastId::parse("bct_1").unwrap(),
+            continues: true,
         };
         assert_eq!(BroadcastJob::parse(&job.body()).unwrap(), job);
         for body in ["", "{}", "[]", r#"{"broadcastId":"inb_1"}"#] {

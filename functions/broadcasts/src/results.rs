@@ -1,0 +1,59 @@
+//! The recipients of a broadcast and what happened to each.
+
+use axum::{extract::State, response::Response};
+use shared_aws::{broadcast::reference, table};
+use shared_domain::{broadcast::RecipientState, field::FieldError};
+use shared_http::{
+    list_format::ListFormat,
+    page::PageRequest,
+    problem::Problem,
+    request::Query,
+    wire::{Page, broadcast::BroadcastRecipientView},
+};
+
+use crate::{App, BroadcastInPath};
+
+/// List the recipients of a broadcast
+///
+/// For the team's members. In no particular order. `Accept: text/csv` returns CSV; the header
+/// `x-next-cursor` is then the cursor of the next page. Empty before the broadcast starts.
+#[utoipa::path(get, path = "/v1/broadcasts/{broadcastId}/recipients",
+    tag = "broadcasts", operation_id = "listRecipients",
+    params(("broadcastId" = String, Path),
+        ("state" = inline(Option<shared_http::wire::values::RecipientState>), Query, description = "Only recipients in this state"),
+        ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, content((Page<BroadcastRecipientView> = "application/json"), (String = "text/csv")),
+        headers(("x-next-cursor" = String, description = "With `text/csv`: the cursor of the next page. Absent on the last page")))),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
+pub(crate) async fn recipients(
+    State(app): State<App>,
+    found: BroadcastInPath,
+    query: Query,
+    format: ListFormat,
+    page: PageRequest,
+) -> Result<Response, Problem> {
+    let broadcast = &found.broadcast.value;
+    let state = query.get("state").map(|name| {
+        let expected = RecipientState::ALL.map(RecipientState::as_str).join(", ");
+        RecipientState::parse(name).ok_or_else(|| FieldError::new("?state", format!("one of {expected}")))
+    });
+    let state = state.transpose()?;
+    let list = format!("recipients {} {}", broadcast.id, query.get("state").unwrap_or_default());
+    let page = format.page(page).of(&found.principal, list).await?;
+    let found = match broadcast.preparation {
+        0 => table::Page { items: Vec::new(), next: None },
+        _ => {
+            let of = reference(broadcast);
+            app.recipients.page(&broadcast.organization, &of, state, page.limit, page.after()).await?
+        }
+    };
+    let page = page.response(found.items.iter().map(BroadcastRecipientView::of), found.next.as_deref());
+    let columns = ["phoneNumber", "contactId", "state", "reason", "messageId", "repliedAt"];
+    Ok(format.response(&page, columns, |recipient| {
+        let BroadcastRecipientView { phone_number, contact_id, state, reason, message_id, replied_at } =
+            recipient;
+        let [contact, reason, message, replied_at] =
+            [contact_id, reason, message_id, replied_at].map(|cell| cell.as_deref().unwrap_or_default());
+        [phone_number, contact, state, reason, message, replied_at]
+    }))
+}

@@ -1,0 +1,327 @@
+//! `broadcasts` and `broadcast-worker`: from a draft to messages in conversations.
+
+use std::time::Duration;
+
+use broadcast_worker::handle;
+use broadcasts::{App, TextLimit, router};
+use serde_json::{Value, json};
+use shared_aws::{conversation::Conversations, opt_out::OptOuts, team::TeamMembers};
+use shared_domain::{
+    broadcast::SegmentPrice,
+    conversation::Folder,
+    ids::ConversationId,
+    keys::TeamKey,
+    membership::{Role, TeamRole},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
+use shared_lambda::clock::{self, now};
+use test_kit::{
+    TestApp, build,
+    gateway::{Event, json as body_of},
+    lambda_event::sqs_record,
+    queue::broadcast_queue,
+};
+
+const LIST: &str = "GET /v1/broadcasts";
+const CREATE: &str = "POST /v1/broadcasts";
+const READ: &str = "GET /v1/broadcasts/{broadcastId}";
+const CHANGE: &str = "PATCH /v1/broadcasts/{broadcastId}";
+const REMOVE: &str = "DELETE /v1/broadcasts/{broadcastId}";
+const ESTIMATE: &str = "POST /v1/broadcasts/{broadcastId}/estimate";
+const CONFIRM: &str = "POST /v1/broadcasts/{broadcastId}/confirm";
+const PAUSE: &str = "POST /v1/broadcasts/{broadcastId}/pause";
+const RESUME: &str = "POST /v1/broadcasts/{broadcastId}/resume";
+const CANCEL: &str = "POST /v1/broadcasts/{broadcastId}/cancel";
+const RECIPIENTS: &str = "GET /v1/broadcasts/{broadcastId}/recipients";
+
+/// `ada` is an admin of the team and a member of the inbox, `bob` is both without being an admin, and `cyn`
+/// is a member of the team alone.
+struct Broadcasting {
+    app: App,
+    worker: broadcast_worker::App,
+    test: TestApp,
+}
+
+impl Broadcasting {
+    async fn start() -> Self {
+        let test = TestApp::start().await;
+        let queue = || broadcast_queue(&test.queue.url);
+        let price = SegmentPrice::parse("0.01 USD");
+        let (claims, cursors) = (Claims::standard(), Cursors::fixed("secret"));
+        let app = App::new(&test.table(), queue(), claims, cursors, TextLimit(306), price);
+        let worker = broadcast_worker::App::new(&test.table(), queue(), Duration::from_secs(60));
+        for (user, role) in [("ada", Role::Admin), ("bob", Role::Member), ("cyn", Role::Member)] {
+            test.add_user(test.organization(), &build::user(user), &[("team_1", role)]).await;
+        }
+        test.add_member(&test.inbox, &build::user_ref("bob", "Bob")).await;
+        Self { app, worker, test }
+    }
+
+    async fn call(&self, event: &Event) -> (u16, Value) {
+        let response = answer(&router(self.app.clone()), now(), clock::entropy(), event.request()).await;
+        (response.status().as_u16(), body_of(&response))
+    }
+
+    async fn of(&self, user: &str, route: &'static str, id: &str, body: Option<Value>) -> (u16, Value) {
+        let event = Event::new(route, &[("broadcastId", id)]).user("org_1", user);
+        match body {
+            Some(body) => self.call(&event.json(&body)).await,
+            None => self.call(&event).await,
+        }
+    }
+
+    async fn create(&self, user: &str, body: &Value) -> (u16, Value) {
+        self.call(&Event::new(CREATE, &[]).user("org_1", user).json(body)).await
+    }
+
+    async fn block(&self, number: &PhoneNumber) {
+        let team = TeamKey { organization: self.test.organization(), team: &self.test.team.id };
+        OptOuts::new(self.test.table()).set_blocked(team, number, true).await.unwrap();
+    }
+
+    /// Creates a broadcast to numbers at any time and returns its ID.
+    async fn draft(&self, numbers: &[&str], text: &str) -> String {
+        let body = json!({
+            "name": "Snow day", "from": { "inboxId": self.test.inbox.id }, "text": text,
+            "audience": { "phoneNumbers": numbers }, "hours": { "mode": "always" },
+        });
+        let (status, created) = self.create("ada", &body).await;
+        assert_eq!(status, 201, "{created}");
+        created["broadcastId"].as_str().unwrap().to_owned()
+    }
+
+    async fn estimate(&self, id: &str) -> Value {
+        let (status, estimate) = self.of("ada", ESTIMATE, id, None).await;
+        assert_eq!(status, 200, "{estimate}");
+        estimate
+    }
+
+    async fn confirm(&self, id: &str) -> Value {
+        let estimate = self.estimate(id).await;
+        let body = json!({ "estimateId": estimate["estimateId"] });
+        let (status, confirmed) = self.of("ada", CONFIRM, id, Some(body)).await;
+        assert_eq!(status, 202, "{confirmed}");
+        confirmed
+    }
+
+    async fn read(&self, id: &str) -> Value {
+        self.of("cyn", READ, id, None).await.1
+    }
+
+    /// Delivers all messages of the queue at this time, and returns how many there were.
+    async fn work(&self, at: Timestamp) -> usize {
+        let bodies = self.test.queue.drain();
+        for body in &bodies {
+            let record = sqs_record("m1", None, body, 1);
+            let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
+            let response = handle(&self.worker, || at, clock::entropy, event).await;
+            assert!(response.batch_item_failures.is_empty(), "{response:?}");
+        }
+        bodies.len()
+    }
+
+    async fn recipients(&self, id: &str) -> Vec<Value> {
+        let (_, page) = self.of("cyn", RECIPIENTS, id, None).await;
+        page["items"].as_array().unwrap().clone()
+    }
+}
+
+fn phone(last_digits: u32) -> PhoneNumber {
+    PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap()
+}
+
+/// ◆ product 8a: each number gets the text once, whoever is blocked gets none, and the text is in the
+/// conversation under Archived with its sender.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_reaches_each_number_once_and_nobody_who_is_blocked() {
+    let it = Broadcasting::start().await;
+    let (one, out, other) = (phone(143), phone(144), phone(145));
+    it.block(&out).await;
+    let numbers = [one.as_str(), "(202) 555-0143", out.as_str(), other.as_str()];
+    let id = it.draft(&numbers, "Hi {{firstName|there}}, we are closed.").await;
+
+    let estimate = it.estimate(&id).await;
+    assert_eq!(estimate["recipients"], 2);
+    assert_eq!(estimate["excluded"], json!([{ "reason": "blocked", "count": 1 }]));
+    assert_eq!(estimate["price"], json!({ "amount": "0.02", "currency": "USD" }));
+    assert_eq!(it.confirm(&id).await["status"], "preparing");
+    assert_eq!(it.work(now()).await, 1);
+    for _ in 0..3 {
+        it.work(now()).await; // repeated and continued messages release nothing again
+    }
+    let broadcast = it.read(&id).await;
+    assert_eq!((&broadcast["status"], &broadcast["progress"]["queued"]), (&json!("running"), &json!(2)));
+    assert_eq!((&broadcast["progress"]["total"], &broadcast["progress"]["skipped"]), (&json!(3), &json!(1)));
+    for to in [&one, &other] {
+        let conversation = ConversationId::of(&it.test.inbox.id, to);
+        let history = it.test.history_of(&conversation).await;
+        let conversation =
+            Conversations::new(it.test.table()).get(it.test.conversation_key(&conversation)).await;
+        assert_eq!(conversation.unwrap().unwrap().folder, Folder::Archived);
+        let texts: Vec<_> = history.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts, ["Hi there, we are closed."]);
+        assert_eq!(history[0].sender.as_ref().unwrap().id.as_str(), "ada");
+    }
+    assert!(it.test.history_of(&ConversationId::of(&it.test.inbox.id, &out)).await.is_empty());
+    let recipients = it.recipients(&id).await;
+    let skipped = recipients.iter().find(|recipient| recipient["phoneNumber"] == out.as_str()).unwrap();
+    assert_eq!((&skipped["state"], &skipped["reason"]), (&json!("skipped"), &json!("blocked")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_members_with_the_right_confirm_and_only_members_of_the_inbox_edit() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    let rename = || Some(json!({ "name": "Ice day" }));
+    let (status, problem) = it.of("cyn", CHANGE, &id, rename()).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("inbox_membership_required")));
+    assert_eq!(it.of("zoe", CHANGE, &id, rename()).await.0, 404, "a user of nobody's team");
+    assert_eq!(it.of("bob", CHANGE, &id, rename()).await.1["name"], "Ice day");
+
+    let (_, estimate) = it.of("bob", ESTIMATE, &id, None).await;
+    let permission = estimate["checks"].as_array().unwrap().iter().find(|c| c["code"] == "permission");
+    assert_eq!(permission.unwrap()["level"], "stop");
+    let confirm = || Some(json!({ "estimateId": estimate["estimateId"] }));
+    let (status, problem) = it.of("bob", CONFIRM, &id, confirm()).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("broadcast_permission_required")));
+    let role = TeamRole { team: it.test.team.id.clone(), role: Role::Member, can_broadcast: true };
+    let members = TeamMembers::new(it.test.table());
+    members.put_role(it.test.organization(), &build::user("bob"), &role).await.unwrap();
+    let (status, confirmed) = it.of("bob", CONFIRM, &id, confirm()).await;
+    assert_eq!((status, &confirmed["confirmedBy"]["userId"]), (202, &json!("bob")));
+    assert_eq!(it.of("bob", CONFIRM, &id, confirm()).await.0, 202, "a repeated confirmation");
+    assert_eq!(it.of("bob", CHANGE, &id, rename()).await.1["code"], "broadcast_status");
+    assert_eq!(it.of("cyn", PAUSE, &id, None).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_needs_the_last_estimate_and_an_audience_that_did_not_change() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    let confirm = |estimate: &Value| Some(json!({ "estimateId": estimate["estimateId"] }));
+    let first = it.estimate(&id).await;
+    let second = it.estimate(&id).await;
+    let (status, problem) = it.of("ada", CONFIRM, &id, confirm(&first)).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("estimate_stale")));
+    let more = json!({ "audience": { "phoneNumbers": ["+12025550143", "+12025550144"] } });
+    it.of("ada", CHANGE, &id, Some(more)).await;
+    let (_, problem) = it.of("ada", CONFIRM, &id, confirm(&second)).await;
+    assert_eq!(problem["code"], "estimate_stale", "an edit ends the estimate");
+
+    it.block(&phone(143)).await;
+    it.block(&phone(144)).await;
+    let estimate = it.estimate(&id).await;
+    let (status, problem) = it.of("ada", CONFIRM, &id, confirm(&estimate)).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("estimate_stop")));
+    let stops = problem["checks"].as_array().unwrap().iter().filter(|check| check["level"] == "stop");
+    assert_eq!(stops.map(|check| check["code"].clone()).collect::<Vec<_>>(), [json!("recipients")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_broadcast_starts_at_its_time_and_can_be_paused_resumed_and_canceled() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143", "+12025550144"], "Closed today.").await;
+    let at = now() + Duration::from_hours(1);
+    let (status, edited) = it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": at.to_string() }))).await;
+    assert_eq!((status, &edited["scheduledAt"]), (200, &json!(at.to_string())));
+    assert_eq!(it.confirm(&id).await["status"], "scheduled");
+    it.work(now()).await;
+    assert_eq!(it.read(&id).await["status"], "scheduled");
+    let swept =
+        shared_app::broadcast::BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
+    assert_eq!(swept.run(now()).await.unwrap().queued, 0);
+    assert_eq!(swept.run(at).await.unwrap().queued, 1);
+    it.test.queue.drain();
+    assert_eq!(swept.run(at).await.unwrap().queued, 1, "the message of the sweep was lost");
+
+    let later = at + Duration::from_secs(1);
+    assert_eq!(it.work(later).await, 1);
+    assert_eq!(it.read(&id).await["status"], "running");
+    let (status, paused) = it.of("ada", PAUSE, &id, None).await;
+    assert_eq!((status, &paused["status"]), (200, &json!("paused")));
+    assert_eq!(paused["waitingFor"]["reason"], "paused_by_user");
+    assert_eq!(it.of("ada", RESUME, &id, None).await.1["status"], "running");
+    let (_, canceled) = it.of("ada", CANCEL, &id, None).await;
+    assert_eq!(canceled["status"], "canceled");
+    assert_eq!(it.of("ada", RESUME, &id, None).await.1["broadcastStatus"], "canceled");
+    assert_eq!(it.of("ada", CANCEL, &id, None).await.0, 200, "a repeated step");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_broadcast_leaves_out_those_who_wait() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143", "+12025550144"], "Closed today.").await;
+    let hours = json!({ "hours": { "mode": "recipient" } });
+    it.of("ada", CHANGE, &id, Some(hours)).await;
+    it.confirm(&id).await;
+    let night = Timestamp::parse("2027-01-15T03:00:00-05:00").unwrap();
+    it.work(night).await;
+    let waiting = it.read(&id).await;
+    assert_eq!(waiting["progress"]["held"], 2);
+    assert_eq!(
+        waiting["waitingFor"],
+        json!({ "reason": "quiet_hours", "until": "2027-01-15T14:00:00.000Z" })
+    );
+    it.of("ada", CANCEL, &id, None).await;
+    it.work(night).await;
+    let canceled = it.read(&id).await;
+    assert_eq!((&canceled["status"], &canceled["progress"]["skipped"]), (&json!("canceled"), &json!(2)));
+    let recipients = it.recipients(&id).await;
+    assert!(recipients.iter().all(|recipient| recipient["reason"] == "canceled"), "{recipients:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_broadcasts_are_refused_with_all_their_fields() {
+    let it = Broadcasting::start().await;
+    let body = json!({
+        "name": "", "from": { "inboxId": it.test.inbox.id }, "text": "Hi {{nickname}}",
+        "audience": { "phoneNumbers": ["12", "+1 202 555 0143 x12"], "segmentIds": ["seg_none"] },
+        "scheduledAt": "2020-01-01T00:00:00Z", "replyWindowHours": 0,
+    });
+    let (status, problem) = it.create("ada", &body).await;
+    assert_eq!(status, 422, "{problem}");
+    let errors = problem["errors"].as_array().unwrap().iter();
+    let pointers: Vec<_> = errors.map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/name", "/text", "/scheduledAt", "/replyWindowHours"]);
+    let body = json!({
+        "name": "Snow", "from": { "inboxId": it.test.inbox.id }, "text": "Hi",
+        "audience": { "phoneNumbers": ["12"], "segmentIds": ["seg_none"], "contactIds": ["con_none"] },
+    });
+    let (_, problem) = it.create("ada", &body).await;
+    let errors = problem["errors"].as_array().unwrap().iter();
+    let pointers: Vec<_> = errors.map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/audience/segmentIds/0", "/audience/contactIds/0", "/audience/phoneNumbers/0"]);
+    let nobody =
+        json!({ "name": "Snow", "from": { "inboxId": it.test.inbox.id }, "text": "Hi", "audience": {} });
+    assert_eq!(it.create("ada", &nobody).await.1["errors"][0]["pointer"], "/audience");
+    assert_eq!(it.create("cyn", &nobody).await.0, 404, "not a member of the inbox");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
+    let it = Broadcasting::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(it.draft(&["+12025550143"], "Closed today.").await);
+        tokio::time::sleep(Duration::from_millis(2)).await; // IDs begin with the time
+    }
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let query = format!("limit=2{cursor}");
+        let (_, page) = it.call(&Event::new(LIST, &[]).user("org_1", "cyn").query(&query)).await;
+        let items = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
+        found.extend(items.iter().map(|item| item["broadcastId"].clone()));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    ids.reverse();
+    assert_eq!(found, ids);
+    assert_eq!(it.of("ada", REMOVE, &ids[0], None).await.0, 204);
+    assert_eq!(it.of("ada", READ, &ids[0], None).await.0, 404);
+    it.confirm(&ids[1]).await;
+    assert_eq!(it.of("ada", REMOVE, &ids[1], None).await.1["code"], "broadcast_status");
+}

@@ -1,0 +1,114 @@
+//! Broadcasts: larger groups of contacts at once.
+
+use std::time::Duration;
+
+use product_tests::{Phone, Stack, TestTeam, eventually};
+use serde_json::{Value, json};
+
+/// Preparation, the pace of the inbox and the reports of the carrier.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+/// ◆ product 8a: a text reaches a segment and single numbers, each number once; its estimate says what will
+/// happen, it waits for a confirmation, and its results say what happened. Who opted out gets nothing. The
+/// texts are archived conversations with their sender.
+#[tokio::test]
+async fn a_broadcast_reaches_a_segment_and_numbers_once_each() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Broadcast", "amelia").await);
+    let inbox = team.create_inbox("Broadcast").await;
+    team.register(&carrier).await;
+    let amelia = &team.admin;
+    let (tagged, stopped, by_number) = (Phone::new(), Phone::new(), Phone::new());
+    for (name, phone) in [("Noor", &tagged), ("Omar", &stopped)] {
+        let contact = json!({ "firstName": name, "mobileNumber": phone.number(), "tags": ["Parent"] });
+        amelia.post(&format!("{}/contacts", team.path()), contact).await.expect(201);
+    }
+    carrier.send_inbound(&stopped, &inbox.number, "STOP").await;
+    let segment = json!({
+        "name": "Parents", "kind": "filter", "filter": { "field": "tag", "op": "eq", "value": "Parent" },
+    });
+    let segment = amelia.post(&format!("{}/segments", team.path()), segment).await.expect(201);
+    let broadcast = json!({
+        "name": "Snow day", "from": { "inboxId": inbox.id },
+        "text": "Hi {{firstName|there}}, we are closed today. Reply STOP to opt out.",
+        "audience": {
+            "segmentIds": [segment["segmentId"]],
+            "phoneNumbers": [by_number.number(), by_number.national(), tagged.number()],
+        },
+        "hours": { "mode": "always" },
+    });
+    let draft = amelia.post("/v1/broadcasts", broadcast).await.expect(201);
+    assert_eq!((&draft["status"], &draft["progress"]["total"]), (&json!("draft"), &json!(0)));
+    let path = format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"));
+    let estimate = amelia.post(&format!("{path}/estimate"), Value::Null).await.expect(200);
+    assert_eq!(estimate["recipients"], 2, "{estimate}");
+    assert_eq!(estimate["excluded"], json!([{ "reason": "opted_out", "count": 1 }]));
+    let body = json!({ "estimateId": estimate["estimateId"] });
+    amelia.post(&format!("{path}/confirm"), body).await.expect(202);
+
+    let done = eventually("the broadcast is completed and delivered", TIMEOUT, async || {
+        let broadcast = amelia.get(&path).await.expect(200);
+        let is_done = broadcast["status"] == "completed" && broadcast["progress"]["delivered"] == 2;
+        is_done.then_some(broadcast)
+    })
+    .await;
+    assert_eq!((&done["progress"]["total"], &done["progress"]["skipped"]), (&json!(3), &json!(1)));
+    let text = |name: &str| vec![format!("Hi {name}, we are closed today. Reply STOP to opt out.")];
+    assert_eq!(carrier.texts_to(&tagged).await, text("Noor"));
+    assert_eq!(carrier.texts_to(&by_number).await, text("there"));
+    let conversation = stack.find_conversation(amelia, &inbox.id, "archived", &tagged).await;
+    assert_eq!(conversation.history(amelia).await[0]["sender"]["userId"], "amelia");
+    let skipped = amelia.get(&format!("{path}/recipients?state=skipped")).await.expect(200);
+    let skipped = skipped["items"].as_array().expect("a list").clone();
+    assert_eq!(skipped.len(), 1, "{skipped:?}");
+    assert_eq!(
+        (&skipped[0]["reason"], &skipped[0]["phoneNumber"]),
+        (&json!("opted_out"), &json!(stopped.number()))
+    );
+    let request = amelia.request(reqwest::Method::GET, &format!("{path}/recipients"));
+    let csv =
+        request.header("accept", "text/csv").send().await.expect("an answer").text().await.expect("text");
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    let audit = amelia.get(&format!("{}/audit", team.path())).await.expect(200);
+    let actions: Vec<_> =
+        audit["items"].as_array().expect("a list").iter().map(|item| item["action"].clone()).collect();
+    for action in ["broadcast.create", "broadcast.confirm"] {
+        assert!(actions.contains(&json!(action)), "{actions:?}");
+    }
+}
+
+/// Product 8a: members broadcast with the right that an admin gives them.
+#[tokio::test]
+async fn a_member_broadcasts_once_an_admin_allows_it() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Right", "amelia").await);
+    let inbox = team.create_inbox("Right").await;
+    team.register(&carrier).await;
+    team.add_member("ben").await;
+    team.admin.put(&inbox.member("ben"), Value::Null).await.expect(200);
+    let ben = stack.user("ben");
+    let phone = Phone::new();
+    let broadcast = json!({
+        "name": "Snow day", "from": { "inboxId": inbox.id }, "text": "We are closed today.",
+        "audience": { "phoneNumbers": [phone.number()] }, "hours": { "mode": "always" },
+    });
+    let draft = ben.post("/v1/broadcasts", broadcast).await.expect(201);
+    let path = format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"));
+    let estimate = ben.post(&format!("{path}/estimate"), Value::Null).await.expect(200);
+    let confirm = json!({ "estimateId": estimate["estimateId"] });
+    ben.post(&format!("{path}/confirm"), confirm.clone()).await.problem(403, "broadcast_permission_required");
+    let member = team.admin.put(&team.member("ben"), json!({ "role": "member", "canBroadcast": true })).await;
+    assert_eq!(member.expect(200)["canBroadcast"], true);
+    ben.post(&format!("{path}/confirm"), confirm).await.expect(202);
+    eventually("the text is delivered", TIMEOUT, async || {
+        (carrier.texts_to(&phone).await == ["We are closed today."]).then_some(())
+    })
+    .await;
+    let scheduled = json!({ "scheduledAt": "2027-11-01T12:00:00Z" });
+    amend_refused(&ben, &path, scheduled).await;
+}
+
+/// Requires that a broadcast that has started cannot be edited.
+async fn amend_refused(client: &product_tests::Client, path: &str, change: Value) {
+    client.patch(path, change).await.problem(409, "broadcast_status");
+}
