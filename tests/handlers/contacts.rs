@@ -1,5 +1,7 @@
 //! `contacts`: numbers that several contacts share, and removals that are interrupted.
 
+use std::sync::Arc;
+
 use contacts::App;
 use serde_json::{Value, json};
 use shared_aws::{
@@ -18,10 +20,14 @@ use shared_domain::{
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use test_kit::{
     TestApp, build,
+    contention::overtaken_table,
     gateway::{Event, status_and_json},
 };
 
-use crate::inbound_sms::keywords::{at, inbound, receive};
+use crate::inbound_sms::{
+    keyword_replies::add_reply,
+    keywords::{at, inbound, receive},
+};
 
 async fn call(table: Table, event: Event) -> (u16, Value) {
     let app = App::new(&table, Claims::standard(), Cursors::fixed("secret"));
@@ -164,4 +170,31 @@ async fn a_number_that_is_added_by_hand_keeps_the_tags_that_it_has() {
     let list = Event::new("GET /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]);
     let (_, page) = call(test.table(), list).await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+}
+
+/// The person sends a keyword between any two requests of the user who adds the number.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_is_tagged_while_it_is_added_is_one_contact_with_the_tag() {
+    for requests in 0..40 {
+        let test = Arc::new(TestApp::start().await);
+        add_member(&test).await;
+        add_reply(&test, "kwr_1", &["hours"], Some("Curious"), at(0)).await;
+        receive(&test, at(10), inbound(1, "Hello?")).await;
+        let person = test.clone();
+        let keyword = async move { receive(&person, at(15), inbound(2, "hours")).await };
+        let body = json!({ "firstName": "Noor", "mobileNumber": test.contact.as_str(), "tags": ["New"] });
+        let create = Event::new("POST /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]).json(&body);
+        let table = overtaken_table(&test.engine.aws, requests, keyword);
+        let (status, created) = call(table, create).await;
+        assert_eq!(status, 201, "{requests}: {created}");
+        if test.history().await.len() == 1 {
+            assert!(requests > 8, "{requests}");
+            return;
+        }
+        let list = Event::new("GET /v1/teams/{teamId}/contacts", &[("teamId", "team_1")]);
+        let (_, page) = call(test.table(), list).await;
+        let tags: Vec<_> = page["items"].as_array().unwrap().iter().map(|contact| &contact["tags"]).collect();
+        assert_eq!(tags, [&json!(["Curious", "New"])], "{requests}: {page}");
+    }
+    panic!("the person always came in between");
 }

@@ -1,6 +1,6 @@
 //! `inbound-sms`
 
-mod keyword_replies;
+pub(crate) mod keyword_replies;
 pub(crate) mod keywords;
 
 use std::time::Duration;

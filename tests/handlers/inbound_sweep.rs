@@ -22,7 +22,10 @@ use test_kit::{
     carrier::CarrierProxy,
 };
 
-use crate::inbound_sms::keywords::{inbound, is_opted_out, receive, turn_on_out_of_office_at};
+use crate::inbound_sms::{
+    keyword_replies::{HOURS, add_reply, tags},
+    keywords::{inbound, is_opted_out, receive, turn_on_out_of_office_at},
+};
 
 const WEBHOOKS: &str = "https://inbox.example";
 
@@ -136,6 +139,20 @@ async fn a_lost_message_that_is_found_hours_later_gets_no_automatic_reply() {
     handle(&app(&test, test.carrier.client()), || later, 7).await.unwrap();
     assert_eq!(texts(&test).await, ["Are you open?", "HELP", "STOP"]);
     assert!(is_opted_out(&test).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_keyword_is_answered_and_one_that_is_found_hours_later_only_tags() {
+    for (hours, expected) in [(0, vec!["hours", HOURS]), (2, vec!["hours"])] {
+        let test = start().await;
+        let before = now() - Duration::from_hours(1);
+        add_reply(&test, "kwr_1", &["hours"], Some("Curious"), before).await;
+        lose_message(&test, "hours", &[]).await;
+        let later = now() + SETTLE_TIME + Duration::from_hours(hours);
+        handle(&app(&test, test.carrier.client()), || later, 7).await.unwrap();
+        assert_eq!(texts(&test).await, expected, "after {hours} hours");
+        assert_eq!(tags(&test).await, ["Curious"], "after {hours} hours");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

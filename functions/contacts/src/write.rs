@@ -91,8 +91,8 @@ pub(crate) async fn create(
             return created_before(app, &access, &id).await;
         }
     }
-    if let Some(entry) = provisional {
-        app.contacts.remove(access.team_key(), &entry).await?;
+    if let Some(provisional) = provisional {
+        remove_provisional(app, &access, provisional, &entry.contact.id).await?;
     }
     app.contacts.sync_conversations(access.team_key(), &entry.contact.number).await?;
     notify_team(app, &access, &entry.contact, now).await?;
@@ -110,6 +110,30 @@ async fn provisional(
     let id = ContactId::provisional(access.team(), number);
     let entry = app.contacts.get_entry(access.team_key(), &id).await?;
     Ok(entry.filter(|entry| entry.contact.provisional))
+}
+
+/// Removes the provisional contact of a number that was added. Tags that it got since it was read go to the
+/// contact that was added.
+async fn remove_provisional(
+    app: &App,
+    access: &TeamAccess,
+    mut known: ContactEntry,
+    added: &ContactId,
+) -> Result<(), Problem> {
+    for _ in 0..3 {
+        if app.contacts.remove(access.team_key(), &known).await? {
+            break;
+        }
+        let newer = provisional(app, access, &known.contact.number).await?;
+        let added = app.contacts.get_entry(access.team_key(), added).await?;
+        let (Some(newer), Some(before)) = (newer, added) else { break };
+        let tags = before.tags.with(&newer.tags).unwrap_or_else(|| before.tags.clone());
+        let after = ContactEntry { tags, ..before.clone() };
+        if app.contacts.write(access.team_key(), Some(&before), &after, None).await? == ContactWrite::Done {
+            known = newer;
+        }
+    }
+    Ok(())
 }
 
 async fn created_before(

@@ -26,7 +26,7 @@ use super::keywords::{
     turn_on_out_of_office,
 };
 
-const HOURS: &str = "We are open from 9 to 5.";
+pub(crate) const HOURS: &str = "We are open from 9 to 5.";
 
 /// Starts with an inbox that answers `hours` and `opening hours`, and tags the contact.
 async fn start() -> TestApp {
@@ -35,7 +35,13 @@ async fn start() -> TestApp {
     test
 }
 
-async fn add_reply(test: &TestApp, id: &str, keywords: &[&str], tag: Option<&str>, saved_at: Timestamp) {
+pub(crate) async fn add_reply(
+    test: &TestApp,
+    id: &str,
+    keywords: &[&str],
+    tag: Option<&str>,
+    saved_at: Timestamp,
+) {
     let written = WrittenKeywordReply {
         keywords: keywords.iter().map(|keyword| (*keyword).to_owned()).collect(),
         text: HOURS.into(),
@@ -61,7 +67,7 @@ async fn contact(test: &TestApp) -> ContactEntry {
     contacts.shown_entry(test.inbox.team_key(), &test.contact).await.unwrap().unwrap()
 }
 
-async fn tags(test: &TestApp) -> Vec<String> {
+pub(crate) async fn tags(test: &TestApp) -> Vec<String> {
     contact(test).await.tags.iter().map(str::to_owned).collect()
 }
 
