@@ -25,7 +25,9 @@ async fn admins_add_members_and_only_the_owner_appoints_and_removes_admins() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
     let (status, added) = call(&app, &put("ada", "team_1", "gus", &member_body("member", "Gus"))).await;
-    let gus = json!({ "userId": "gus", "name": "Gus", "email": "gus@clinic.example", "role": "member" });
+    let gus = json!({
+        "userId": "gus", "name": "Gus", "email": "gus@clinic.example", "role": "member", "canBroadcast": false,
+    });
     assert_eq!((status, &added), (200, &gus));
     assert_eq!(call(&app, &put("ada", "team_1", "gus", &json!({ "role": "member" }))).await.1, gus, "again");
     let admin = json!({ "role": "admin" });
