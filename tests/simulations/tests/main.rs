@@ -24,6 +24,8 @@ mod deliveries;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod event_numbers;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod extra_fields;
