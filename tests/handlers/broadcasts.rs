@@ -132,7 +132,7 @@ fn phone(last_digits: u32) -> PhoneNumber {
     PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap()
 }
 
-/// ◆ product 8a: each number gets the text once, whoever is blocked gets none, and the text is in the
+/// ◆ product 8a: each number gets the text once, a blocked number gets none, and the text is in the
 /// conversation under Archived with its sender.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_reaches_each_number_once_and_nobody_who_is_blocked() {

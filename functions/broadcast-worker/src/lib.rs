@@ -3,8 +3,8 @@
 //!
 //! Idempotent by the lease of a broadcast and by the states of its recipients: a repeated message finds
 //! another worker, or nothing to do. When there is more to do, the function puts the broadcast back into the
-//! queue. A message that is lost is replaced by the sweep of `send-reconcile`, which finds broadcasts that are
-//! due.
+//! queue. A message that is lost is replaced by the sweep of `send-reconcile`, which finds broadcasts that
+//! are due.
 
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 //! delivery is not reported, and ends automatic sending pauses when the carrier is well again.
 //!
 //! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
-//! An import that is queued twice has one worker, by the item `IMPORTING` of its team, and so has a broadcast,
-//! by its lease. See [`shared_app::outbox`], [`shared_app::import`], [`shared_app::broadcast`],
+//! An import that is queued twice has one worker, by the item `IMPORTING` of its team, and so has a
+//! broadcast, by its lease. See [`shared_app::outbox`], [`shared_app::import`], [`shared_app::broadcast`],
 //! [`shared_app::reconcile`], [`shared_app::delivery_check`] and [`shared_app::probe`].
 
 use std::time::Duration;

@@ -238,8 +238,8 @@ where
     }
 }
 
-/// The id of the inbox that a request names as the sender, by its id or its API code. `404` for a code that no
-/// inbox has.
+/// The id of the inbox that a request names as the sender, by its id or its API code. `404` for a code that
+/// no inbox has.
 pub async fn named_inbox(
     inboxes: &Inboxes,
     organization: &OrganizationId,

@@ -41,8 +41,8 @@ impl ListFormat {
         }
     }
 
-    /// The response. In CSV, `cells` returns the cells of a row, one for each of the `columns`, and the header
-    /// `x-next-cursor` has the cursor of the next page.
+    /// The response. In CSV, `cells` returns the cells of a row, one for each of the `columns`, and the
+    /// header `x-next-cursor` has the cursor of the next page.
     pub fn response<'a, T: Serialize, const N: usize>(
         self,
         page: &'a Page<T>,

@@ -195,8 +195,8 @@ impl Broadcasts {
     /// Acquires the lease of a worker, for 90 seconds. `false` if another worker has it. Renews the worker's
     /// own lease.
     ///
-    /// A worker that `continues` also gets `false` before the time at which it is to go on. If several messages
-    /// continue a broadcast, the first of them sets that time, and the others end.
+    /// A worker that `continues` also gets `false` before the time at which it is to go on. If several
+    /// messages continue a broadcast, the first of them sets that time, and the others end.
     pub async fn acquire(
         &self,
         team: TeamKey<'_>,
@@ -226,8 +226,8 @@ impl Broadcasts {
         Ok(updated.await?.is_done())
     }
 
-    /// Gives the lease back. `go_on_at` is when a worker goes on, `None` if there is no more to do. Does nothing
-    /// if another worker has the lease.
+    /// Gives the lease back. `go_on_at` is when a worker goes on, `None` if there is no more to do. Does
+    /// nothing if another worker has the lease.
     pub async fn give_back(
         &self,
         team: TeamKey<'_>,

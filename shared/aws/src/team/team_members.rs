@@ -65,9 +65,9 @@ impl TeamMembers {
         Ok(row.map(TeamMemberRow::member))
     }
 
-    /// Makes a user a member or changes role and rights, and copies a new name and e-mail address to every item that
-    /// contains them. `before` is the profile of the user as the caller read it, if there is one. A user who
-    /// left the team and returns gets their personal inbox back.
+    /// Makes a user a member or changes role and rights, and copies a new name and e-mail address to every
+    /// item that contains them. `before` is the profile of the user as the caller read it, if there is one. A
+    /// user who left the team and returns gets their personal inbox back.
     ///
     /// `false` if any of it changed in the meantime; the role matters most, because it decides who may change
     /// it. The user's own item is written last, so that repeating a call that failed halfway copies a new

@@ -16,8 +16,8 @@ use crate::{broadcast::DueBroadcast, clients::client::Aws};
 /// The longest delay of a message.
 const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// A broadcast to continue: `{"organizationId": "org_…", "teamId": "team_…", "broadcastId": "bct_…", "continues":
-/// true}`.
+/// A broadcast to continue: `{"organizationId": "org_…", "teamId": "team_…", "broadcastId": "bct_…",
+/// "continues": true}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BroadcastJob {
     #[serde(rename = "organizationId")]
@@ -26,8 +26,8 @@ pub struct BroadcastJob {
     pub team: TeamId,
     #[serde(rename = "broadcastId")]
     pub broadcast: BroadcastId,
-    /// Whether a worker sent it to itself, to go on at a time that the broadcast has. A message of anybody else
-    /// starts at once.
+    /// Whether a worker sent it to itself, to go on at a time that the broadcast has. A message of anybody
+    /// else starts at once.
     #[serde(default)]
     pub continues: bool,
 }
