@@ -12,7 +12,7 @@ import tempfile
 
 from shell import ROOT, Shell, blocks
 
-PAGES = ["README.md", "docs/create-an-inbox.md", "docs/import-contacts.md"]
+PAGES = ["README.md", "docs/create-an-inbox.md", "docs/import-contacts.md", "docs/broadcasts.md"]
 OTHER_COMMANDS = ("make ", "aws ")  # not part of the tour
 # What differs from run to run.
 MASKS = [
