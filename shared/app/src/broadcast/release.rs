@@ -46,6 +46,10 @@ const CHANGE_DELAY: Duration = Duration::from_secs(10);
 /// After this time, the states of queued recipients are compared with those of their messages.
 const REPORT_DELAY: Duration = Duration::from_mins(5);
 
+/// How much earlier than planned a message may continue a broadcast: the clock of its host may be behind, and
+/// the queue counts in whole seconds.
+const EARLY: Duration = Duration::from_secs(1);
+
 /// What a worker does after a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slice {
@@ -79,8 +83,8 @@ impl BroadcastWorkflow {
         }
         let slice = self.slice(&clock, worker, job).await;
         let go_on_at = match slice {
-            Ok(Slice::Continue) => Some(clock()),
-            Ok(Slice::ContinueAfter(wait)) => Some(clock() + wait),
+            Ok(Slice::Continue) => Some(clock() - EARLY),
+            Ok(Slice::ContinueAfter(wait)) => Some(clock() + wait - EARLY),
             Ok(Slice::Over) | Err(_) => None,
         };
         self.broadcasts.give_back(team, &job.broadcast, worker, go_on_at).await?;
