@@ -113,6 +113,8 @@ pub struct ErasedContact {
     /// Events of which only the data was erased.
     pub events: usize,
     pub webhook_deliveries: usize,
+    /// Broadcasts of which the number was a recipient or a part of the audience.
+    pub broadcasts: usize,
     /// Queue messages about the erased messages.
     pub dead_letters: usize,
     /// Whether the number stays opted out, under a hash.
@@ -230,6 +232,7 @@ pub async fn erase(
         opt_out_changes,
         events,
         webhook_deliveries,
+        broadcasts,
         opted_out,
     } = erased;
     let organization_id = organization.to_string();
@@ -243,6 +246,7 @@ pub async fn erase(
         opt_out_changes,
         events,
         webhook_deliveries,
+        broadcasts,
         dead_letters,
         opted_out,
     })

@@ -14,6 +14,7 @@ use shared_app::{
     inbound::InboundWorkflow,
 };
 use shared_aws::{
+    broadcast::{Broadcasts, NewRecipient, PreparedCounts, Recipients, reference},
     contact::{ContactEntry, Contacts},
     event::EventLog,
     inbox::Inboxes,
@@ -26,9 +27,13 @@ use shared_aws::{
 };
 use shared_domain::{
     audience::{AudienceSegment, SegmentKind},
+    broadcast::{Audience, Broadcast, BroadcastStatus, RecipientState},
     contact::Contact,
     event::{EventScope, EventType, NewEvent},
-    ids::{ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId, WebhookEndpointId},
+    ids::{
+        BroadcastId, ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId,
+        WebhookEndpointId,
+    },
     inbox::{Inbox, InboxKind},
     media::{Media, MediaState},
     opt_out::{KeywordReplies, OptOutSubject},
@@ -121,6 +126,7 @@ impl TestStack {
         let _ = segments.write(build::inbox().team_key(), None, &segment, None).await.unwrap();
         segments.add_contacts(&organization_id(), &segment.id, &ids).await.unwrap();
         let [shared, personal] = inboxes();
+        self.add_broadcasts(&shared, &ids[0]).await;
         self.take_in(&shared, &text("SM1", "I lost my purple umbrella")).await;
         self.take_in(&shared, &text("SM2", "Could you stop texting me please")).await;
         self.take_in(&personal, &text("SM3", "The purple umbrella, again")).await;
@@ -141,6 +147,37 @@ impl TestStack {
         let job = json!({ "organizationId": "org_1", "messageId": message_id_in(&about) });
         self.queues.push("dead-send", "s-1", &job.to_string());
         self.queues.push("dead-send", "s-2", r#"{"organizationId":"org_1","messageId":"msg_1"}"#);
+    }
+
+    /// Adds a draft that names the contact and the number, and a running broadcast to the number and a
+    /// stranger.
+    async fn add_broadcasts(&self, inbox: &Inbox, contact: &ContactId) {
+        let (broadcasts, recipients) = (Broadcasts::new(self.table()), Recipients::new(self.table()));
+        let ada = build::user_ref("ada", "Ada");
+        let audience =
+            Audience { contacts: vec![contact.clone()], numbers: vec![number()], ..Audience::default() };
+        let draft = Broadcast { audience, ..build::broadcast(inbox, &ada) };
+        let running = Broadcast { id: running_id(), ..build::broadcast(inbox, &ada) };
+        for (entropy, broadcast) in (0..).zip([&draft, &running]) {
+            let (actor, action, target) = (&ada.id, "broadcast.create", broadcast.id.as_str());
+            let event = AuditEvent { actor, action, target, at: now(), entropy };
+            let _ = broadcasts.create(broadcast, &event, None).await.unwrap();
+        }
+        let before = broadcasts.find(&organization_id(), &running.id).await.unwrap().unwrap();
+        let running = Broadcast { status: BroadcastStatus::Running, preparation: 1, ..running };
+        let new = |number, text: Option<&str>| NewRecipient {
+            number,
+            contact: None,
+            text: text.map(str::to_owned),
+            outcome: Ok(now()),
+        };
+        let all = [new(number(), Some("Hi Ravenna Featherstone")), new(build::number(STRANGER), None)];
+        let mut counts = PreparedCounts::default();
+        for recipient in &all {
+            counts.add(recipient, now());
+        }
+        recipients.put_many(&organization_id(), &reference(&running), &all, now()).await.unwrap();
+        let _ = recipients.start(&before, &running, &counts, Some(now())).await.unwrap();
     }
 
     async fn append_events(&self, inbox: &Inbox) {
@@ -234,6 +271,10 @@ impl TestStack {
     }
 }
 
+fn running_id() -> BroadcastId {
+    BroadcastId::parse("bct_2").unwrap()
+}
+
 fn segment_id() -> SegmentId {
     SegmentId::parse("seg_1").unwrap()
 }
@@ -290,6 +331,7 @@ async fn an_erasure_leaves_nothing_of_the_contact_but_a_hashed_opt_out() {
         opt_out_changes: 1,
         events: 2,
         webhook_deliveries: 1,
+        broadcasts: 2,
         dead_letters: 1,
         opted_out: true,
     };
@@ -298,6 +340,12 @@ async fn an_erasure_leaves_nothing_of_the_contact_but_a_hashed_opt_out() {
     let segments = Segments::new(stack.table());
     let left = segments.contacts(&organization_id(), &segment_id(), None).await.unwrap().items;
     assert_eq!(left, [ContactId::new(now(), 3)], "other contacts stay");
+    let running =
+        Broadcasts::new(stack.table()).find(&organization_id(), &running_id()).await.unwrap().unwrap();
+    let recipients = Recipients::new(stack.table());
+    let progress = recipients.progress(&organization_id(), &reference(&running.value)).await.unwrap();
+    let (pending, skipped) = (RecipientState::Pending, RecipientState::Skipped);
+    assert_eq!([progress.count(pending), progress.count(skipped), progress.total()], [1, 1, 2]);
     assert!(stack.is_opted_out().await);
     assert_eq!(stack.queues.bodies("dead-send").len(), 1, "other queue messages stay");
     let audited = stack.content().await.into_iter().filter(|item| item.contains("contact.erase")).count();

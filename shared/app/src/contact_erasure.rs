@@ -11,6 +11,7 @@
 //! the carrier's ids, so that the sweep does not take erased messages in again.
 
 use shared_aws::{
+    broadcast::{Broadcasts, Recipients},
     clients::{Bucket, BucketError},
     contact::Contacts,
     conversation::Conversations,
@@ -25,6 +26,7 @@ use shared_aws::{
     webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
+    broadcast::Audience,
     event::EventScope,
     ids::{ContactId, ConversationId, OrganizationId},
     inbox::Inbox,
@@ -37,6 +39,7 @@ use shared_domain::{
 /// Passes before the erasure is reported as incomplete. The last one has to find nothing.
 const MAX_PASSES: usize = 12;
 const SEGMENTS_PER_PAGE: u16 = 100;
+const BROADCASTS_PER_PAGE: u16 = 50;
 
 /// What was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +47,8 @@ pub struct Erased {
     pub contacts: usize,
     pub conversations: usize,
     pub messages: usize,
+    /// Broadcasts of which the number was a recipient or a part of the audience.
+    pub broadcasts: usize,
     /// Versions of media and of import files.
     pub files: usize,
     pub reviews: usize,
@@ -66,6 +71,7 @@ impl Erased {
         self.contacts += pass.contacts;
         self.conversations += pass.conversations;
         self.messages += pass.messages;
+        self.broadcasts += pass.broadcasts;
         self.files += pass.files;
         self.reviews += pass.reviews;
         self.opt_out_changes += pass.opt_out_changes;
@@ -105,6 +111,8 @@ pub struct ContactErasure {
     endpoints: WebhookEndpoints,
     deliveries: WebhookDeliveries,
     segments: Segments,
+    broadcasts: Broadcasts,
+    recipients: Recipients,
     bucket: Bucket,
 }
 
@@ -123,6 +131,8 @@ impl ContactErasure {
             endpoints: WebhookEndpoints::new(table.clone()),
             deliveries: WebhookDeliveries::new(table.clone()),
             segments: Segments::new(table.clone()),
+            broadcasts: Broadcasts::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
             bucket,
         }
     }
@@ -218,6 +228,7 @@ impl ContactErasure {
         let contacts = self.contacts.all_with_number(team, number).await?;
         let ids: Vec<_> = contacts.iter().map(|entry| &entry.contact.id).collect();
         self.leave_segments(team, &ids).await?;
+        erased.broadcasts += self.leave_broadcasts(team, number, &ids).await?;
         for entry in self.opt_outs.about(team, number, &ids).await? {
             self.opt_outs.erase_entry(team, &entry).await?;
             erased.opt_out_changes += 1;
@@ -232,6 +243,39 @@ impl ContactErasure {
         }
         self.contacts.erase_number(team, number).await?;
         Ok(())
+    }
+
+    /// Takes a number and its contacts out of all broadcasts of the team, and returns of how many.
+    async fn leave_broadcasts(
+        &self,
+        team: TeamKey<'_>,
+        number: &PhoneNumber,
+        contacts: &[&ContactId],
+    ) -> Result<usize, StoreError> {
+        let mut count = 0;
+        let mut before: Option<String> = None;
+        loop {
+            let page = self.broadcasts.older_than(team, before.as_deref(), BROADCASTS_PER_PAGE).await?;
+            for listed in &page {
+                let Some(found) = self.broadcasts.get(team, &listed.id).await? else { continue };
+                let mut audience: Audience = found.value.audience.clone();
+                audience.numbers.retain(|one| one != number);
+                audience.contacts.retain(|one| !contacts.contains(&one));
+                let is_named = audience != found.value.audience;
+                if is_named {
+                    // A broadcast that changed since it was read is left to the next pass.
+                    self.broadcasts.set_audience(&found, &audience).await?;
+                }
+                let is_recipient = self.recipients.erase(&found.value, number).await?;
+                count += usize::from(is_named || is_recipient);
+            }
+            match page.last() {
+                Some(last) if page.len() == usize::from(BROADCASTS_PER_PAGE) => {
+                    before = Some(last.id.to_string());
+                }
+                _ => return Ok(count),
+            }
+        }
     }
 
     /// Takes contacts out of all segments of the team.

@@ -11,15 +11,14 @@ use shared_aws::{
     team::{AuditEvent, Members, Teams},
 };
 use shared_domain::{
-    broadcast::{Audience, Broadcast, BroadcastStatus, Progress, RecipientState, SkipReason, WaitReason},
+    broadcast::{Broadcast, BroadcastStatus, Progress, RecipientState, SkipReason, WaitReason},
     contact::Contact,
-    ids::{BroadcastId, MessageId},
+    ids::MessageId,
     inbox::{Inbox, Stage},
     keys::RecipientKey,
     message::{DeliveryState, Message, Report},
     phone::PhoneNumber,
     registration::RegistrationStatus,
-    sending_hours::HoursMode,
     team::Team,
 };
 use test_kit::build;
@@ -42,7 +41,7 @@ impl TestBroadcast {
         Teams::new(table.clone()).put(&organization, &team).await.unwrap();
         Members::new(table.clone()).put(&organization, &membership(&stores.inbox, &ada())).await.unwrap();
         let (broadcasts, recipients) = (Broadcasts::new(table.clone()), Recipients::new(table));
-        let draft = draft(&stores.inbox);
+        let draft = build::broadcast(&stores.inbox, &ada());
         let by = ada().id;
         let event = AuditEvent {
             actor: &by,
@@ -115,33 +114,6 @@ impl TestBroadcast {
     async fn counts(&self) -> [u64; 8] {
         let progress = self.progress().await;
         RecipientState::ALL.map(|state| progress.count(state))
-    }
-}
-
-fn draft(inbox: &Inbox) -> Broadcast {
-    Broadcast {
-        id: BroadcastId::parse("bct_1").unwrap(),
-        organization: inbox.organization.clone(),
-        team: inbox.team.clone(),
-        inbox: inbox.id.clone(),
-        name: "Closing".into(),
-        audience: Audience::default(),
-        text: "We close early.".into(),
-        template: None,
-        hours: HoursMode::Always,
-        reply_window_hours: 72,
-        scheduled_at: None,
-        status: BroadcastStatus::Draft,
-        waiting: None,
-        reason: None,
-        created_by: ada(),
-        created_at: at_second(0),
-        confirmed_by: None,
-        estimate: None,
-        started_at: None,
-        finished_at: None,
-        preparation: 0,
-        progress: None,
     }
 }
 

@@ -3,15 +3,17 @@
 
 use shared_aws::messaging::InboundText;
 use shared_domain::{
+    broadcast::{Audience, Broadcast, BroadcastStatus},
     contact::Contact,
     conversation::{Conversation, Folder, MessagePreview},
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
+    ids::{BroadcastId, ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::LockState,
     membership::Membership,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::{Channel, PhoneNumber},
     registration::RegistrationStatus,
+    sending_hours::HoursMode,
     team::Team,
     time::Timestamp,
     user::{User, UserRef},
@@ -177,5 +179,33 @@ pub fn conversation(inbox: &Inbox, contact: &Contact, at: Timestamp) -> Conversa
         last_inbound: Some(message),
         delivery_failed: false,
         lock: LockState::default(),
+    }
+}
+
+/// A draft of a user, to nobody, at any time.
+pub fn broadcast(inbox: &Inbox, by: &UserRef) -> Broadcast {
+    Broadcast {
+        id: BroadcastId::parse("bct_1").unwrap(),
+        organization: inbox.organization.clone(),
+        team: inbox.team.clone(),
+        inbox: inbox.id.clone(),
+        name: "Closing".into(),
+        audience: Audience::default(),
+        text: "We close early.".into(),
+        template: None,
+        hours: HoursMode::Always,
+        reply_window_hours: 72,
+        scheduled_at: None,
+        status: BroadcastStatus::Draft,
+        waiting: None,
+        reason: None,
+        created_by: by.clone(),
+        created_at: Timestamp::from_millis(1_763_805_600_000),
+        confirmed_by: None,
+        estimate: None,
+        started_at: None,
+        finished_at: None,
+        preparation: 0,
+        progress: None,
     }
 }

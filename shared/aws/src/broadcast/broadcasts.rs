@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    broadcast::{Broadcast, Progress, Waiting},
+    broadcast::{Audience, Broadcast, Progress, Waiting},
     ids::{BroadcastId, OrganizationId, TeamId},
     keys::TeamKey,
     time::Timestamp,
@@ -171,6 +171,25 @@ impl Broadcasts {
         }
         let is_done = transaction.commit().await?.is_done();
         Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
+    }
+
+    /// Replaces the audience and nothing else. `false` if the broadcast was changed since it was read.
+    pub async fn set_audience(
+        &self,
+        before: &Versioned<Broadcast>,
+        audience: &Audience,
+    ) -> Result<bool, StoreError> {
+        let key = keys::broadcast(before.value.team_key(), &before.value.id);
+        let audience = attribute(audience)?;
+        let updated = self.table.update_if(key, |update| {
+            update
+                .update_expression("SET audience = :audience ADD version :one")
+                .condition_expression("version = :version")
+                .expression_attribute_values(":audience", audience)
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":version", number(before.version))
+        });
+        Ok(updated.await?.is_done())
     }
 
     /// Removes a broadcast. `false` if it was changed since it was read.

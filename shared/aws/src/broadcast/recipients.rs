@@ -418,6 +418,27 @@ impl Recipients {
         Ok(transaction.commit().await?.is_done())
     }
 
+    /// Erases a number from all preparations of a broadcast. A recipient that still waits, or whose message
+    /// is on its way, is counted as left out, so the sum of the states stays the number of recipients.
+    /// `false` if the number was no recipient.
+    pub async fn erase(&self, broadcast: &Broadcast, number: &PhoneNumber) -> Result<bool, StoreError> {
+        let organization = &broadcast.organization;
+        let mut found = false;
+        for preparation in 1..=broadcast.preparation {
+            let of = BroadcastRef { broadcast: broadcast.id.clone(), preparation };
+            let Some(recipient) = self.get(organization, &of, number).await? else { continue };
+            found = true;
+            let is_counted = preparation == broadcast.preparation && recipient.state.is_open();
+            let is_left_out =
+                is_counted && self.skip(organization, &of, &recipient, SkipReason::Canceled).await?;
+            if is_counted && !is_left_out && !broadcast.status.is_final() {
+                continue; // it changed, or nothing is counted yet: left to the next pass
+            }
+            self.table.delete(keys::recipient(organization, &of, number)).await?;
+        }
+        Ok(found)
+    }
+
     /// Brings the recipient of a message of a broadcast to the message's delivery state. Idempotent. 1 read
     /// unit, and 4 write units if the state changes.
     pub async fn follow(&self, organization: &OrganizationId, message: &Message) -> Result<(), StoreError> {
