@@ -92,6 +92,10 @@ async fn a_member_broadcasts_once_an_admin_allows_it() {
         "name": "Snow day", "from": { "inboxId": inbox.id }, "text": "We are closed today.",
         "audience": { "phoneNumbers": [phone.number()] }, "hours": { "mode": "always" },
     });
+    let mistake = ben.post("/v1/broadcasts", broadcast.clone()).await.expect(201);
+    let mistake = format!("/v1/broadcasts/{}", mistake["broadcastId"].as_str().expect("an id"));
+    ben.delete(&mistake).await.expect(204);
+    ben.get(&mistake).await.problem(404, "not_found");
     let draft = ben.post("/v1/broadcasts", broadcast).await.expect(201);
     let path = format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"));
     let estimate = ben.post(&format!("{path}/estimate"), Value::Null).await.expect(200);

@@ -63,6 +63,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 28] = [
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "ImportQueue", "queues an import that no worker continues"),
     ("SendReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
+    (
+        "SendReconcileFunction",
+        "sqs:SendMessage",
+        "BroadcastQueue",
+        "queues a broadcast that no worker continues",
+    ),
     ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:PutItem", "Table", "stores an opt-out that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:BatchGetItem", "Table", "the same"),
