@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 28] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 29] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
