@@ -10,6 +10,7 @@ use shared_domain::{
     broadcast::SegmentPrice,
     conversation::Folder,
     ids::ConversationId,
+    inbox::Inbox,
     keys::TeamKey,
     membership::{Role, TeamRole},
     phone::PhoneNumber,
@@ -247,6 +248,27 @@ async fn a_scheduled_broadcast_starts_at_its_time_and_can_be_paused_resumed_and_
     assert_eq!(canceled["status"], "canceled");
     assert_eq!(it.of("ada", RESUME, &id, None).await.1["broadcastStatus"], "canceled");
     assert_eq!(it.of("ada", CANCEL, &id, None).await.0, 200, "a repeated step");
+}
+
+/// At 1 segment a second, 15 texts are released ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_waits_while_its_texts_of_15_seconds_are_on_their_way() {
+    let it = Broadcasting::start().await;
+    it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
+    let phones: Vec<PhoneNumber> = (201..218).map(phone).collect();
+    let numbers: Vec<&str> = phones.iter().map(PhoneNumber::as_str).collect();
+    let id = it.draft(&numbers, "Closed today.").await;
+    it.confirm(&id).await;
+    let start = now();
+    for second in [0, 10, 20] {
+        it.work(start + Duration::from_secs(second)).await;
+        let broadcast = it.read(&id).await;
+        assert_eq!(
+            (&broadcast["progress"]["queued"], &broadcast["progress"]["pending"]),
+            (&json!(15), &json!(2))
+        );
+    }
+    assert_eq!(it.read(&id).await["waitingFor"]["reason"], "pace");
 }
 
 #[tokio::test(flavor = "multi_thread")]
