@@ -28,34 +28,20 @@ const MAX_SEGMENTS: usize = 20;
 const MAX_SINGLE: usize = 1_000;
 const MAX_AHEAD: Duration = Duration::from_hours(24 * 365);
 
-/// A shared inbox and the caller as its member.
-#[derive(Debug)]
-pub(crate) struct SharedInbox<'a> {
-    organization: &'a OrganizationId,
-    member: &'a Membership,
-}
-
-impl<'a> SharedInbox<'a> {
-    /// Errors with `422` for a personal inbox.
-    pub(crate) fn of(organization: &'a OrganizationId, member: &'a Membership) -> Result<Self, Problem> {
-        match member.kind {
-            InboxKind::Shared => Ok(Self { organization, member }),
-            InboxKind::Personal => Err(FieldError::new("/from/inboxId", "a shared inbox").into()),
-        }
-    }
-}
-
-/// Checks all fields of a new broadcast.
+/// Checks all fields of a new broadcast of a member of its inbox.
 pub(crate) async fn draft(
     app: &App,
-    inbox: &SharedInbox<'_>,
+    organization: &OrganizationId,
+    member: &Membership,
     body: NewBroadcast,
     id: BroadcastId,
     now: Timestamp,
 ) -> Result<Broadcast, Problem> {
     let NewBroadcast { name, from: _, audience, text, template_id, scheduled_at, hours, reply_window_hours } =
         body;
-    let SharedInbox { organization, member } = *inbox;
+    if member.kind == InboxKind::Personal {
+        return Err(FieldError::new("/from/inboxId", "a shared inbox").into());
+    }
     let empty = Broadcast {
         id,
         organization: organization.clone(),

@@ -195,8 +195,8 @@ async fn create(
     let inbox = named_inbox(&app.inboxes, organization, &body.from).await?;
     let key = InboxKey { organization, inbox: &inbox };
     let member = app.members.membership(key, user).await?.ok_or_else(Problem::not_found)?;
-    let inbox = define::SharedInbox::of(organization, &member)?;
-    let broadcast = define::draft(&app, &inbox, body, Id::new(now, entropy), now).await?;
+    let id = Id::new(now, entropy);
+    let broadcast = define::draft(&app, organization, &member, body, id, now).await?;
     let event = audit(&member.user, "broadcast.create", &broadcast, now, entropy);
     match app.broadcasts.create(&broadcast, &event, attempt.idempotency()).await? {
         BroadcastWrite::Done => {

@@ -2314,14 +2314,14 @@ export interface components {
             audience: components["schemas"]["Audience"];
             /** @description ID of the broadcast. */
             broadcastId: string;
-            confirmedBy: components["schemas"]["BroadcastUser"] | null;
+            confirmedBy: components["schemas"]["UserName"] | null;
             /**
              * Format: date-time
              * @description Time of creation.
              */
             createdAt: string;
             /** @description Who created it. */
-            createdBy: components["schemas"]["BroadcastUser"];
+            createdBy: components["schemas"]["UserName"];
             /**
              * Format: date-time
              * @description When it ended. `null` before.
@@ -2336,7 +2336,7 @@ export interface components {
             reason?: string | null;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply.
+             * @description Hours in which an inbound message counts as a reply. Without effect yet.
              */
             replyWindowHours: number;
             /**
@@ -2366,7 +2366,7 @@ export interface components {
             name?: string | null;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply: 1 to 720.
+             * @description Hours in which an inbound message counts as a reply: 1 to 720. Without effect yet.
              */
             replyWindowHours?: number | null;
             /**
@@ -2453,7 +2453,7 @@ export interface components {
             reason?: string | null;
             /**
              * Format: date-time
-             * @description When the recipient replied. Absent before.
+             * @description When the recipient replied. Absent before. Replies are not counted yet: always absent.
              */
             repliedAt?: string | null;
             state: components["schemas"]["RecipientState"];
@@ -2502,13 +2502,6 @@ export interface components {
              * @description Stable URI that ends in the code.
              */
             type: string;
-        };
-        /** @description A user as shown to others. */
-        BroadcastUser: {
-            /** @description Display name. */
-            name: string;
-            /** @description ID of the user. */
-            userId: string;
         };
         /** @description Details of a campaign. */
         CampaignDetails: {
@@ -4495,7 +4488,7 @@ export interface components {
             name: string;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72.
+             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72. Without effect yet.
              */
             replyWindowHours?: number | null;
             /**
@@ -5203,7 +5196,7 @@ export interface components {
             queued: number;
             /**
              * Format: int64
-             * @description They replied. They are also counted in their state.
+             * @description They replied. They are also counted in their state. Replies are not counted yet: always 0.
              */
             replied: number;
             /**

@@ -17,7 +17,7 @@ use crate::{
     table::{
         error::StoreError,
         idempotency::Idempotency,
-        item::{attribute, from_item, number, text},
+        item::{Item, attribute, from_item, number, text},
         keys,
         query::{KeyRange, Order},
         requests::Table,
@@ -283,37 +283,37 @@ impl Broadcasts {
         progress: Option<Progress>,
         due: Timestamp,
     ) -> Result<(), StoreError> {
-        let waiting_value = waiting.as_ref().map(attribute).transpose()?;
-        let progress = progress.filter(|progress| broadcast.progress != Some(*progress));
-        let progress_value = progress.as_ref().map(attribute).transpose()?;
-        let (mut set, mut remove) = (vec!["checkAt = :due"], "");
+        let mut set = vec!["checkAt = :due"];
+        let mut remove = "";
+        let mut values = Item::from([
+            (":due".into(), number(due.millis())),
+            (":status".into(), text(broadcast.status.as_str())),
+        ]);
         if broadcast.waiting != waiting {
-            match waiting {
-                Some(_) => set.push("waiting = :waiting"),
+            match &waiting {
+                Some(waiting) => {
+                    set.push("waiting = :waiting");
+                    values.insert(":waiting".into(), attribute(waiting)?);
+                }
                 None => remove = " REMOVE waiting",
             }
         }
-        if progress.is_some() {
+        if let Some(progress) = progress.filter(|progress| broadcast.progress != Some(*progress)) {
             set.push("progress = :progress");
+            values.insert(":progress".into(), attribute(&progress)?);
         }
-        let add = if set.len() > 1 || !remove.is_empty() { " ADD version :one" } else { "" };
+        let mut expression = format!("SET {}{remove}", set.join(", "));
+        // A new time alone is no change for those who read the broadcast before.
+        if set.len() > 1 || !remove.is_empty() {
+            expression.push_str(" ADD version :one");
+            values.insert(":one".into(), number(1));
+        }
         let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
-            let mut update = update
-                .update_expression(format!("SET {}{remove}{add}", set.join(", ")))
+            update
+                .update_expression(expression)
                 .condition_expression("attribute_exists(checkIn) AND #status = :status")
                 .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":status", text(broadcast.status.as_str()))
-                .expression_attribute_values(":due", number(due.millis()));
-            for (name, used, value) in [
-                (":waiting", set.contains(&"waiting = :waiting"), waiting_value),
-                (":progress", progress.is_some(), progress_value),
-                (":one", !add.is_empty(), Some(number(1))),
-            ] {
-                if let Some(value) = value.filter(|_| used) {
-                    update = update.expression_attribute_values(name, value);
-                }
-            }
-            update
+                .set_expression_attribute_values(Some(values))
         });
         updated.await.map(drop)
     }

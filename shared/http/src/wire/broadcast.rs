@@ -7,11 +7,11 @@ use shared_aws::broadcast::StoredRecipient;
 use shared_domain::{
     broadcast::{Audience, Broadcast, Check, CostlyCharacter, Estimate, Progress, RecipientState, Waiting},
     sending_hours::HoursMode,
-    user::UserRef,
 };
 use utoipa::ToSchema;
 
 use super::{
+    UserName,
     message::SenderInbox,
     segment::ExcludedView,
     values::{BroadcastStatus, CheckLevel, RecipientState as RecipientStateName, WaitReason},
@@ -97,7 +97,7 @@ pub struct NewBroadcast {
     /// Default `recipient`.
     #[serde(default, deserialize_with = "optional_object")]
     pub hours: Option<HoursView>,
-    /// Hours in which an inbound message counts as a reply: 1 to 720, default 72.
+    /// Hours in which an inbound message counts as a reply: 1 to 720, default 72. Without effect yet.
     pub reply_window_hours: Option<u16>,
 }
 
@@ -119,7 +119,7 @@ pub struct BroadcastChange {
     pub scheduled_at: Option<Option<String>>,
     #[serde(default, deserialize_with = "optional_object")]
     pub hours: Option<HoursView>,
-    /// Hours in which an inbound message counts as a reply: 1 to 720.
+    /// Hours in which an inbound message counts as a reply: 1 to 720. Without effect yet.
     pub reply_window_hours: Option<u16>,
 }
 
@@ -164,7 +164,7 @@ pub struct ProgressView {
     pub failed: u64,
     /// They get no text.
     pub skipped: u64,
-    /// They replied. They are also counted in their state.
+    /// They replied. They are also counted in their state. Replies are not counted yet: always 0.
     pub replied: u64,
 }
 
@@ -186,22 +186,6 @@ impl ProgressView {
     }
 }
 
-/// A user as shown to others.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BroadcastUser {
-    /// ID of the user.
-    pub user_id: String,
-    /// Display name.
-    pub name: String,
-}
-
-impl BroadcastUser {
-    fn of(user: &UserRef) -> Self {
-        Self { user_id: user.id.to_string(), name: user.name.clone() }
-    }
-}
-
 /// A broadcast.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -220,7 +204,7 @@ pub struct BroadcastView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_id: Option<String>,
     pub hours: HoursView,
-    /// Hours in which an inbound message counts as a reply.
+    /// Hours in which an inbound message counts as a reply. Without effect yet.
     pub reply_window_hours: u16,
     /// When it starts. `null` if it starts when it is confirmed.
     #[schema(required, format = DateTime)]
@@ -235,13 +219,13 @@ pub struct BroadcastView {
     pub reason: Option<String>,
     pub progress: ProgressView,
     /// Who created it.
-    pub created_by: BroadcastUser,
+    pub created_by: UserName,
     /// Time of creation.
     #[schema(format = DateTime)]
     pub created_at: String,
     /// Who confirmed it. The texts are sent in this user's name. `null` before.
     #[schema(required)]
-    pub confirmed_by: Option<BroadcastUser>,
+    pub confirmed_by: Option<UserName>,
     /// When it was prepared. `null` before.
     #[schema(required, format = DateTime)]
     pub started_at: Option<String>,
@@ -267,9 +251,9 @@ impl BroadcastView {
             waiting_for: broadcast.waiting.as_ref().map(WaitingView::of),
             reason: broadcast.reason.clone(),
             progress: ProgressView::of(progress),
-            created_by: BroadcastUser::of(&broadcast.created_by),
+            created_by: UserName::of(&broadcast.created_by),
             created_at: broadcast.created_at.to_string(),
-            confirmed_by: broadcast.confirmed_by.as_ref().map(BroadcastUser::of),
+            confirmed_by: broadcast.confirmed_by.as_ref().map(UserName::of),
             started_at: broadcast.started_at.map(|at| at.to_string()),
             finished_at: broadcast.finished_at.map(|at| at.to_string()),
         }
@@ -441,7 +425,7 @@ pub struct BroadcastRecipientView {
     /// ID of the message. Absent before it is released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// When the recipient replied. Absent before.
+    /// When the recipient replied. Absent before. Replies are not counted yet: always absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub replied_at: Option<String>,
