@@ -282,6 +282,7 @@ fn the_event_writer_receives_what_users_see_and_no_events() {
         &prefix(shared_aws::table::keys::TEAM_MEMBERS),
         &prefix(shared_aws::table::keys::CONTACTS),
         &prefix(shared_aws::table::keys::IMPORTS),
+        &prefix(shared_aws::table::keys::BROADCASTS),
     ] {
         assert!(pattern.contains(sort_key), "{sort_key}");
     }
