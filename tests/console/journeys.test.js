@@ -7,7 +7,9 @@
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
@@ -449,6 +451,241 @@ journeyOf("an admin writes a template, and a member inserts it into a reply", [a
   await second.waitForFunction(() => /** @type {HTMLTextAreaElement | null} */ (document.getElementById("reply"))?.value === "Hello there!");
 });
 
+journeyOf("a member builds a segment, broadcasts to it, and watches the progress", [admin, ada], async (page, other) => {
+  const id = randomInt(1, 1_000_000);
+  const tag = `parents-${id}`;
+  for (const name of ["Ana", "Bo"]) {
+    await api(admin, "POST", `/v1/teams/${inbox.teamId}/contacts`, { firstName: name, externalId: `${name}-${id}`, mobileNumber: newPhone(), tags: [tag] });
+  }
+  await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: "Segments" }).click();
+  await page.getByRole("button", { name: "New segment" }).click();
+  const dialog = page.getByRole("dialog", { name: "New segment" });
+  await dialog.getByLabel("Name", { exact: true }).fill(`Parents ${id}`);
+  await dialog.getByLabel("Field 1").selectOption("tag");
+  await dialog.getByLabel("Value 1").fill(tag);
+  await dialog.getByText("2 contacts match").waitFor();
+  await dialog.getByText(/^Ana/).waitFor();
+  await dialog.getByRole("button", { name: "Add condition" }).click();
+  await dialog.getByLabel("Field 2").selectOption("createdAt");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByText("Fill in each condition").waitFor();
+  await dialog.getByLabel("Value 2").fill("7");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("row").filter({ hasText: `Parents ${id}` }).getByRole("cell", { name: "2", exact: true }).waitFor();
+  // What is stored comes back as the same rows.
+  await page.getByRole("button", { name: `Parents ${id}`, exact: true }).click();
+  const edit = page.getByRole("dialog", { name: "Edit segment" });
+  assert.equal(await edit.getByLabel("Value 1").inputValue(), tag);
+  assert.equal(await edit.getByLabel("Operator 2").inputValue(), "withinDays");
+  await edit.getByText("2 contacts match").waitFor();
+  await page.keyboard.press("Escape");
+
+  const name = `Snow day ${id}`;
+  await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: "Broadcasts" }).click();
+  await page.getByRole("link", { name: "New broadcast" }).click();
+  await page.getByRole("button", { name: "Save draft" }).click();
+  assert.equal(await page.getByLabel("Name", { exact: true }).getAttribute("aria-invalid"), "true");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("From").selectOption(inbox.inboxId);
+  await page.getByRole("checkbox", { name: `Parents ${id}` }).check();
+  await page.getByLabel("Phone numbers").fill("12");
+  await page.getByLabel("Text", { exact: true }).fill("Hi {{firstName}}, we are closed today. Reply STOP to opt out.");
+  await page.getByLabel("Sending hours").selectOption("always");
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("textarea")[0]?.getAttribute("aria-invalid") === "true");
+  await page.getByLabel("Phone numbers").fill("");
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.getByRole("button", { name: "Estimate", exact: true }).click();
+  await page.getByRole("list", { name: "Checklist" }).getByText("2 people get a text.").waitFor();
+  await other.goto(page.url());
+  await other.getByRole("heading", { name }).waitFor();
+  await page.getByRole("button", { name: "Send to 2 people" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
+  for (const window of [page, other]) {
+    await window.getByRole("heading", { name }).getByText("Completed").waitFor({ timeout: 60_000 });
+  }
+  await page.getByRole("table").getByText("Delivered").nth(1).waitFor();
+  await page.getByLabel("State").selectOption("skipped");
+  await page.getByText("No recipient is in this state.").waitFor();
+  const saved = page.waitForEvent("download");
+  await page.getByLabel("State").selectOption("");
+  await page.getByRole("button", { name: "Download CSV" }).click();
+  assert.equal(readFileSync(await (await saved).path(), "utf8").trim().split("\n").length, 3, "a header and two recipients");
+});
+
+journeyOf("a scheduled broadcast is edited and canceled, and an audience of nobody cannot be confirmed", [admin], async (page) => {
+  const name = `Later ${randomInt(1, 1_000_000)}`;
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/new`);
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("From").selectOption(inbox.inboxId);
+  await page.getByLabel("Text", { exact: true }).fill("See you tomorrow. Reply STOP to opt out.");
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.getByText("a segment, a contact or a phone number").waitFor();
+  const stopped = newPhone();
+  await sendInbound(stopped, "STOP");
+  await page.getByLabel("Phone numbers").fill(stopped);
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.getByRole("button", { name: "Estimate", exact: true }).click();
+  await page.getByText("Nobody would get a text").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Send to 0 people" }).isDisabled(), true);
+  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByLabel("Phone numbers").fill(newPhone());
+  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 16);
+  await page.getByLabel("Start").fill(tomorrow);
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.getByRole("button", { name: "Estimate", exact: true }).click();
+  await page.getByRole("button", { name: "Schedule for 1 person" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
+  await page.getByRole("heading", { name }).getByText("Scheduled").waitFor();
+  await page.getByRole("button", { name: "Cancel broadcast" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel broadcast" }).click();
+  await page.getByRole("heading", { name }).getByText("Canceled").waitFor();
+});
+
+journeyOf("contacts are put into a static segment and taken out", [ada], async (page) => {
+  const id = randomInt(1, 1_000_000);
+  const phone = newPhone();
+  await api(admin, "POST", `/v1/teams/${inbox.teamId}/contacts`, { firstName: "Cy", externalId: `C-${id}`, mobileNumber: phone });
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/segments`);
+  await page.getByRole("button", { name: "New segment" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(`List ${id}`);
+  await page.getByLabel("Kind").selectOption("static");
+  await page.getByRole("button", { name: "Save" }).click();
+  const dialog = page.getByRole("dialog", { name: `Contacts of List ${id}` });
+  await dialog.getByLabel("Phone numbers or contact IDs").fill(`${phone}\nnobody-${id}`);
+  await dialog.getByRole("button", { name: "Put in" }).click();
+  await dialog.getByText("1 put in. 1 are not in your contacts.").waitFor();
+  await dialog.getByLabel("Phone numbers or contact IDs").fill(`C-${id}`);
+  await dialog.getByRole("button", { name: "Take out" }).click();
+  await dialog.getByText("Taken out.").waitFor();
+});
+
+journeyOf("an admin lets a member broadcast, and adds a keyword reply to an inbox", [admin], async (page) => {
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/members`);
+  const right = page.getByRole("switch", { name: `${ada.name} may send broadcasts` });
+  const before = await right.isChecked();
+  await right.click();
+  await page.getByRole("status").filter({ hasText: "Saved" }).waitFor();
+  await page.reload();
+  await page.waitForFunction(([name, isChecked]) => {
+    const found = document.querySelector(`[aria-label="${name} may send broadcasts"]`);
+    return found instanceof HTMLInputElement && found.checked === isChecked;
+  }, /** @type {const} */ ([ada.name, !before]));
+  await right.click();
+
+  const word = `hours${randomInt(1, 1_000_000)}`;
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/keyword-replies`);
+  await page.getByRole("button", { name: "New keyword reply" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Keywords").fill("STOP");
+  await dialog.getByLabel("Answer").fill("We are open from 9 to 5.");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.waitForFunction(() => document.querySelector("dialog textarea")?.getAttribute("aria-invalid") === "true");
+  await dialog.getByLabel("Keywords").fill(`${word}, opening ${word}`);
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: word }).waitFor();
+  await openNewConversation(page, word);
+  await log(page).getByText("We are open from 9 to 5.").waitFor();
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/keyword-replies`);
+  await page.getByRole("button", { name: `Remove ${word}` }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("heading", { name: word }).waitFor({ state: "hidden" });
+});
+
+journeyOf("the owner adds a machine client, and its secret is shown once", [owner], async (page) => {
+  const name = `Bot ${randomInt(1, 1_000_000)}`;
+  await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: "Machine clients" }).click();
+  await page.getByRole("button", { name: "Add machine client" }).click();
+  await page.getByLabel("Name").fill(name);
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Copy the secret now" });
+  const first = await dialog.locator("code").nth(1).textContent();
+  await dialog.getByRole("button", { name: "I have copied it" }).click();
+  assert.equal((await page.content()).includes(first ?? ""), false);
+  await page.getByRole("button", { name: `Rotate the secret of ${name}` }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Rotate secret" }).click();
+  const second = await dialog.locator("code").nth(1).textContent();
+  assert.notEqual(second, first);
+  await dialog.getByRole("button", { name: "I have copied it" }).click();
+  await page.getByRole("button", { name: `Remove ${name}` }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("row").filter({ hasText: name }).waitFor({ state: "hidden" });
+});
+
+journeyOf("an admin adds a webhook endpoint, tests it, and sees what was delivered", [admin], async (page) => {
+  const server = createServer((_, response) => response.writeHead(204).end()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+    await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: "Webhooks" }).click();
+    await page.getByRole("button", { name: "New endpoint" }).first().click();
+    const form = page.getByRole("dialog", { name: "New endpoint" });
+    await form.getByLabel("URL").fill("http://10.0.0.1/");
+    await form.getByRole("button", { name: "Save" }).click();
+    await page.waitForFunction(() => document.querySelector("dialog input[type=url]")?.getAttribute("aria-invalid") === "true");
+    await form.getByLabel("URL").fill(`http://127.0.0.1:${port}/hooks`);
+    await form.getByRole("button", { name: "Save" }).click();
+    const secret = page.getByRole("dialog", { name: "Copy the secret now" });
+    assert.match((await secret.locator("code").textContent()) ?? "", /^whsec_/);
+    await secret.getByRole("button", { name: "I have copied it" }).click();
+    await page.getByRole("link", { name: `http://127.0.0.1:${port}/hooks` }).click();
+    await page.getByRole("button", { name: "Send test" }).click();
+    await page.getByText("Test sent").waitFor();
+    const row = page.getByRole("row").filter({ hasText: "test" });
+    for (let tries = 0; tries < 20 && !(await row.getByText("Delivered").count()); tries++) {
+      await page.getByRole("button", { name: "Refresh" }).click();
+      await page.waitForTimeout(500);
+    }
+    await row.getByText(/204 .* 1 attempt/).waitFor();
+    await row.getByRole("button", { name: "Send again" }).click();
+    await page.getByText("Sent again").waitFor();
+    await page.getByRole("button", { name: "Recover" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Recover" }).click();
+    await page.getByText("0 deliveries are sent again").waitFor();
+    await page.getByRole("button", { name: "Rotate secret" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Rotate secret" }).click();
+    await secret.getByRole("button", { name: "I have copied it" }).click();
+    const [endpoint] = (await api(admin, "GET", "/v1/webhook-endpoints?limit=100")).items.filter((/** @type {any} */ one) => one.url.includes(`:${port}/`));
+    await api(admin, "PATCH", `/v1/webhook-endpoints/${endpoint.endpointId}`, { status: "disabled" });
+    await page.reload();
+    await page.getByRole("button", { name: "Enable again" }).click();
+    await page.getByRole("heading", { name: /hooks/ }).getByText("Enabled").waitFor();
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("link", { name: `http://127.0.0.1:${port}/hooks` }).waitFor({ state: "hidden" });
+  } finally {
+    server.close();
+  }
+});
+
+journeyOf("two users who have a conversation open see each other, until one leaves", [ada, ben], async (first, second) => {
+  await openNewConversation(first, "Who else is here?");
+  await openInbox(second);
+  await conversationNamed(second, "Who else is here?").click();
+  await first.getByRole("status").filter({ hasText: `Also here: ${ben.name}` }).waitFor();
+  await second.getByRole("status").filter({ hasText: `Also here: ${ada.name}` }).waitFor();
+  await second.getByRole("button", { name: "Leave" }).click();
+  await first.getByText(`Also here: ${ben.name}`).waitFor({ state: "detached" });
+});
+
+test("where sockets are blocked, the feed brings what happens, and nothing else is requested", { timeout: 120_000 }, async () => {
+  const { page, context, errors } = await openWindow(browser);
+  await page.routeWebSocket(/./, (socket) => socket.close());
+  await signIn(page, ada);
+  await openInbox(page);
+  await page.waitForResponse((response) => response.url().includes("/v1/events?cursor="));
+  /** @type {string[]} */
+  const paths = [];
+  page.on("request", (request) => paths.push(new URL(request.url()).pathname));
+  await page.waitForResponse((response) => response.url().includes("/v1/events?cursor="));
+  await page.waitForResponse((response) => response.url().includes("/v1/events?cursor="));
+  assert.deepEqual(new Set(paths.filter((path) => !path.endsWith("/v1/realtime-tickets"))), new Set([paths.find((path) => path.endsWith("/v1/events"))]));
+  await sendInbound(newPhone(), "Without a socket");
+  await conversationNamed(page, "Without a socket").waitFor();
+  assert.deepEqual(errors.filter((error) => !error.includes("WebSocket")), []);
+  await context.close();
+});
+
 journeyOf("an image is sent and received", [ada], async (page) => {
   const phone = await openNewConversation(page, "Send me the plan");
   await page.locator("#reply:not(:disabled)").waitFor();
@@ -560,7 +797,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     await page.keyboard.press("Control+k");
     await check("commands");
     await page.keyboard.press("Escape");
-    for (const section of ["Shared Inboxes", "Contacts", "Opt-outs", "Members", "Templates", "Registration", "Audit"]) {
+    for (const section of ["Shared Inboxes", "Contacts", "Opt-outs", "Members", "Templates", "Segments", "Broadcasts", "Registration", "Notifications", "Webhooks", "Audit"]) {
       await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: section }).click();
       await page.getByRole("heading", { level: 1, name: section }).waitFor();
       await page.waitForTimeout(400);

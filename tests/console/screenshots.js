@@ -6,13 +6,25 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { inbox, launch, openWindow, sendInbound, signIn, stack, users } from "./browser.js";
+import { api, inbox, launch, openWindow, sendInbound, signIn, stack, users } from "./browser.js";
 
 const folder = process.argv[2] ?? "screenshots";
 mkdirSync(folder, { recursive: true });
 
 const browser = await launch();
 const [admin] = users;
+
+/** Data for the pages that are empty in the demo. */
+const team = `/v1/teams/${inbox.teamId}`;
+await api(admin, "POST", `${team}/segments`, { name: "Parents who wrote lately", kind: "filter", filter: { all: [{ field: "lastInboundAt", op: "withinDays", value: 30 }, { field: "optedOut", op: "eq", value: false }] } });
+await api(admin, "POST", `/v1/inboxes/${inbox.inboxId}/keyword-replies`, { keywords: ["hours", "open"], text: "We are open Monday to Friday, 9 to 5.", tag: "asked-hours" });
+/** @param {string} name @param {string[]} phoneNumbers @param {string} text */
+const draftOf = (name, phoneNumbers, text) => api(admin, "POST", "/v1/broadcasts", { name, from: { inboxId: inbox.inboxId }, audience: { phoneNumbers }, text, hours: { mode: "always" } });
+const numbers = Array.from({ length: 12 }, (_, index) => `+120255501${String(20 + index)}`);
+const sent = await draftOf("Snow day", numbers, "Hi {{firstName|there}}, we are closed today because of the snow. Reply STOP to opt out.");
+const estimate = await api(admin, "POST", `/v1/broadcasts/${sent.broadcastId}/estimate`);
+await api(admin, "POST", `/v1/broadcasts/${sent.broadcastId}/confirm`, { estimateId: estimate.estimateId });
+const draft = await draftOf("Open house in spring", numbers.slice(0, 5), "Hi {{firstName|there}}, our open house is on Saturday from 10 to 2. Come by! 🌷 Reply STOP to opt out.");
 
 /** @param {"light" | "dark"} colorScheme @param {{ width: number, height: number }} viewport @param {string} prefix */
 async function shoot(colorScheme, viewport, prefix) {
@@ -40,12 +52,27 @@ async function shoot(colorScheme, viewport, prefix) {
     await take("compose");
     await page.keyboard.press("Escape");
   }
-  for (const section of ["inboxes", "contacts", "opt-outs", "members", "templates", "registration", "audit"]) {
+  for (const section of ["inboxes", "contacts", "opt-outs", "members", "templates", "segments", "broadcasts", "broadcasts/new", "registration", "notifications", "webhooks", "audit"]) {
     await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/${section}`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     await page.waitForTimeout(500);
-    await take(section);
+    await take(section.replace("/", "-"));
   }
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/segments`);
+  await page.getByRole("button", { name: "Parents who wrote lately" }).first().click();
+  await page.getByText(/contacts? match/).waitFor();
+  await take("segment");
+  await page.keyboard.press("Escape");
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/${draft.broadcastId}`);
+  await page.getByRole("button", { name: "Estimate", exact: true }).click();
+  await page.getByRole("list", { name: "Checklist" }).waitFor();
+  await take("broadcast-estimate");
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/${sent.broadcastId}`);
+  await page.getByRole("table").waitFor();
+  await take("broadcast");
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/keyword-replies`);
+  await page.getByRole("heading", { level: 3 }).first().waitFor();
+  await take("keyword-replies");
   await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}`);
   await page.getByLabel("Mode").waitFor();
   await take("inbox-settings");

@@ -1,6 +1,6 @@
 /** The menu of all commands, and the list of keyboard shortcuts. */
 
-import { isAdminOf, me, teams } from "./accounts.js";
+import { me, teams } from "./accounts.js";
 import { opened } from "./conversation.js";
 import { leaveConversation, markUnread, moveConversation } from "./conversation-view.js";
 import { Dialog } from "./dialog.js";
@@ -9,7 +9,7 @@ import { html } from "./html.js";
 import { areSingleKeysOn, switchSingleKeys } from "./keys.js";
 import { inboxPath, navigate, teamPath } from "./router.js";
 import { signOut } from "./session.js";
-import { ADMIN_SECTIONS } from "./sidebar.js";
+import { sectionsOf } from "./sidebar.js";
 import { texts } from "./texts.js";
 import { useState } from "./vendor/hooks.js";
 
@@ -32,9 +32,8 @@ function commands() {
     name: `${account.name || texts.navigation.personal}: ${texts.navigation[folder]}`,
     run: () => navigate(inboxPath(account.inboxId, folder)),
   })));
-  const ofTeams = teams.peek().flatMap((team) => Object.entries(texts.sections)
-    .filter(([section]) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId))
-    .map(([section, name]) => ({ name: `${team.name}: ${name}`, run: () => navigate(teamPath(team.teamId, section)) })));
+  const ofTeams = teams.peek().flatMap((team) => sectionsOf(team.teamId)
+    .map((section) => ({ name: `${team.name}: ${texts.sections[section]}`, run: () => navigate(teamPath(team.teamId, section)) })));
   return [
     ...ofConversation,
     { name: texts.navigation.compose, key: "c", run: () => openDialog("compose") },

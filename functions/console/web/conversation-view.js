@@ -1,12 +1,13 @@
 /** The open conversation on the screen. */
 
-import { loadMe } from "./accounts.js";
+import { loadMe, me } from "./accounts.js";
 import { Composer } from "./composer.js";
-import { contactName, formatNumber } from "./contact.js";
+import { contactName, formatNumber, initials } from "./contact.js";
 import { OpenConversation, opened } from "./conversation.js";
 import { changeConversations, list, refreshList } from "./conversations.js";
 import { Dialog } from "./dialog.js";
 import { html } from "./html.js";
+import { viewers } from "./live.js";
 import { IdleDialog, LockBanner } from "./lock-view.js";
 import { MessageLog } from "./message-log.js";
 import { inboxPath, navigate, route } from "./router.js";
@@ -119,10 +120,23 @@ function Header({ conversation, current, name }) {
     <header>
       <button type="button" class="back" onClick=${leaveConversation}>${t.back}</button>
       <div class="title"><h2 dir="auto">${name}</h2><p>${facts.join(" · ")}</p></div>
+      <${Viewers} current=${current} />
       <div class="actions">
         <button type="button" onClick=${markUnread}>${t.markUnread}</button>
         <button type="button" onClick=${moveConversation}>${folder === "inbox" ? t.archive : t.unarchive}</button>
         ${current.account.kind === "shared" && html`<button type="button" onClick=${leaveConversation}>${t.leave}</button>`}
       </div>
     </header>`;
+}
+
+/** Who else reads the conversation at this moment. @param {{ current: OpenConversation }} properties */
+function Viewers({ current }) {
+  const { conversationId, viewers: all } = viewers.value;
+  const others = conversationId === current.conversationId ? all.filter((viewer) => viewer.userId !== me.value?.user.userId) : [];
+  const names = new Intl.ListFormat(undefined).format(others.map((viewer) => viewer.name));
+  return html`
+    <div class="viewers" role="status" title=${names && t.viewing(names)}>
+      ${names && html`<span class="hidden">${t.viewing(names)}</span>`}
+      ${others.slice(0, 4).map((viewer) => html`<span class="avatar" aria-hidden="true" key=${viewer.userId}>${initials(viewer.name)}</span>`)}
+    </div>`;
 }

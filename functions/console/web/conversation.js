@@ -5,7 +5,7 @@ import { Problem, newKey, request } from "./api.js";
 import { contactName } from "./contact.js";
 import { list, refreshList, replaceInList } from "./conversations.js";
 import { draftOf, forgetDrafts, keepDraft } from "./drafts.js";
-import { onChange, readAt } from "./live.js";
+import { onChange, readAt, view } from "./live.js";
 import { Lock } from "./lock.js";
 import { revisits, route } from "./router.js";
 import { beforeSignOut, session } from "./session.js";
@@ -89,7 +89,10 @@ export class OpenConversation {
     try {
       /** @type {Page<Message>} */
       const page = await request("GET", `${this.path}/messages`, { query: { limit: PAGE_SIZE } });
-      const isFirst = this.messages.peek() === null;
+      const known = new Set(this.messages.peek()?.map((message) => message.messageId));
+      // After a long loss of the connection there can be a gap, which older messages then fill.
+      const isFirst = page.nextCursor !== null && page.items.every((message) => !known.has(message.messageId));
+      if (isFirst || this.messages.peek() === null) this.messages.value = [];
       this.addMessages(page.items);
       if (isFirst) this.olderCursor.value = page.nextCursor;
       this.error.value = "";
@@ -269,6 +272,7 @@ effect(() => {
     const account = accountOf(inboxId);
     opened.value = account && conversationId ? new OpenConversation(account, conversationId) : null;
     opened.peek()?.open();
+    view(opened.peek() && account?.kind === "shared" ? conversationId : null);
   });
 });
 

@@ -8,7 +8,7 @@ import { useEffect, useId, useRef } from "./vendor/hooks.js";
  * @param {object} properties
  * @param {string} properties.title
  * @param {"dialog" | "alertdialog"} [properties.role]
- * @param {"small" | "wide" | "top"} [properties.size]
+ * @param {"small" | "wide" | "wider" | "top"} [properties.size]
  * @param {() => void} [properties.onClose] for Escape and the close button; without it, there is none
  * @param {import("./vendor/preact.js").ComponentChildren} properties.children
  */
@@ -41,15 +41,16 @@ export function Dialog({ title, role = "dialog", size = "small", onClose, childr
 }
 
 /**
- * Asks before something is removed.
+ * Asks before something that cannot be undone.
  * @param {object} properties
  * @param {string} properties.title
  * @param {string} properties.hint
  * @param {string} properties.action
+ * @param {"danger" | "primary"} [properties.tone]
  * @param {() => unknown} properties.onConfirm
  * @param {() => void} properties.onClose
  */
-export function ConfirmDialog({ title, hint, action, onConfirm, onClose }) {
+export function ConfirmDialog({ title, hint, action, tone = "danger", onConfirm, onClose }) {
   const confirm = () => {
     onClose();
     onConfirm();
@@ -59,7 +60,7 @@ export function ConfirmDialog({ title, hint, action, onConfirm, onClose }) {
       <p>${hint}</p>
       <div class="actions">
         <button type="button" autofocus onClick=${onClose}>${texts.cancel}</button>
-        <button type="button" class="danger" onClick=${confirm}>${action}</button>
+        <button type="button" class=${tone} onClick=${confirm}>${action}</button>
       </div>
     </${Dialog}>`;
 }

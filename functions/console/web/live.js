@@ -1,13 +1,14 @@
 /**
- * Finds changes. The API sends an event over a WebSocket when something happened, and all registered readers then
- * read what may have changed. Without a connection they read every few seconds. A lock can expire without an event,
- * so readers name the time at which they want to read again. No other module depends on how changes are found.
+ * Finds changes. The API sends an event over a WebSocket when something happened, and the readers that it concerns
+ * then read what may have changed. Without a connection, the feed of events is read every few seconds, and the
+ * readers read only if it has something new. A lock can expire without an event, so readers name the time at which
+ * they want to read again. No other module depends on how changes are found.
  */
 
 import { Problem, request } from "./api.js";
 import { serverNow } from "./clock.js";
 import { session } from "./session.js";
-import { effect } from "./vendor/signals.js";
+import { effect, signal } from "./vendor/signals.js";
 
 const POLL_MS = 5_000;
 const HIDDEN_POLL_MS = 30_000;
@@ -15,24 +16,34 @@ const MAX_BACKOFF_MS = 30_000;
 /** Events that come together are one reading. */
 const GATHER_MS = 150;
 const PING_MS = 240_000;
+/** Without a repetition, others no longer see the user after a while. */
+const VIEW_MS = 30_000;
 /** A handshake or a pong that takes longer has failed. */
 const ANSWER_MS = 20_000;
 const MIN_RECONNECT_MS = 500;
 const MAX_RECONNECT_MS = 30_000;
 
+/** @import { UserName } from "./types.d.ts" */
+
 /** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
 
-/** @type {Set<() => Promise<unknown>>} */
-const readers = new Set();
+/** Readers with the types of events that concern them. @type {Map<() => Promise<unknown>, RegExp>} */
+const readers = new Map();
+/** What most readers show: a large broadcast or an import has many events, and changes none of it by itself. */
+const MOST_TYPES = /^(?!broadcast\.|import\.)/;
 
 /**
  * Registers a function that reads what may have changed. Returns a function that removes it.
  * @param {() => Promise<unknown>} reader
+ * @param {RegExp} [types] of the events that concern it
  */
-export function onChange(reader) {
-  readers.add(reader);
-  return () => readers.delete(reader);
+export function onChange(reader, types = MOST_TYPES) {
+  readers.set(reader, types);
+  return () => void readers.delete(reader);
 }
+
+/** The position in the feed from which it is read without a connection. `null` before the first reading. @type {string | null} */
+let cursor = null;
 
 /** @type {WebSocket | undefined} */
 let socket;
@@ -42,17 +53,18 @@ let failures = 0;
 let timer;
 /** @type {Timer} */
 let gathering;
+/** @type {Set<string>} */
+let gathered = new Set();
 /** @type {Timer} */
 let waking;
 let wakesAt = Infinity;
 let isReading = false;
-let isOutdated = false;
 
 function schedule() {
   clearTimeout(timer);
   if (session.value !== "signedIn" || (isLive && failures === 0)) return;
   const pause = document.hidden ? HIDDEN_POLL_MS : POLL_MS;
-  timer = setTimeout(readAll, Math.min(pause * 2 ** failures, Math.max(pause, MAX_BACKOFF_MS)));
+  timer = setTimeout(isLive ? readAll : poll, Math.min(pause * 2 ** failures, Math.max(pause, MAX_BACKOFF_MS)));
 }
 
 /** @param {number} status 0 without a response */
@@ -60,22 +72,54 @@ function isOverload(status) {
   return status === 0 || status === 429 || status >= 500;
 }
 
-async function readAll() {
-  if (isReading) {
-    isOutdated = true;
-    return;
-  }
+/** Types of the events that are not read yet. `null` stands for whatever may have happened. @type {Set<string | null>} */
+let unread = new Set();
+
+/** @param {Iterable<string | null>} types */
+async function read(types) {
+  for (const type of types) unread.add(type);
+  if (isReading) return;
   isReading = true;
   do {
-    isOutdated = false;
-    const outcomes = await Promise.allSettled([...readers].map((reader) => reader()));
+    const found = [...unread];
+    unread = new Set();
+    const concerned = [...readers].filter(([, types]) => found.some((type) => type === null || types.test(type)));
+    const outcomes = await Promise.allSettled(concerned.map(([reader]) => reader()));
     const isFailing = outcomes.some(
       (outcome) => outcome.status === "rejected" && outcome.reason instanceof Problem && isOverload(outcome.reason.status),
     );
     failures = isFailing ? Math.min(failures + 1, 4) : 0;
-  } while (isOutdated && failures === 0);
+  } while (unread.size && failures === 0);
   isReading = false;
   schedule();
+}
+
+const readAll = () => read([null]);
+
+/** Reads the feed while there is no connection, and then what its events concern. */
+async function poll() {
+  try {
+    if (cursor === null) {
+      cursor = (await request("GET", "v1/events")).nextCursor;
+      return await readAll();
+    }
+    /** @type {string[]} */
+    const types = [];
+    let page;
+    do {
+      page = await request("GET", "v1/events", { query: { cursor: cursor ?? undefined } });
+      cursor = page.nextCursor;
+      types.push(...page.items.map((/** @type {{ type: string }} */ event) => event.type));
+    } while (page.items.length > 0);
+    // Something that could not be read before is read again.
+    return await read(types.length || failures === 0 ? types : [null]);
+  } catch (error) {
+    const { status } = /** @type {Problem} */ (error);
+    cursor = null; // an old cursor is refused
+    if (status === 410) return readAll();
+    failures = Math.min(failures + 1, 4);
+    schedule();
+  }
 }
 
 /** Reads everything now, for example after the connection was restored. */
@@ -101,16 +145,46 @@ export function readAt(time) {
   }, at - serverNow() + 500);
 }
 
-function gather() {
+/** @param {string} type of the event */
+function gather(type) {
+  gathered.add(type);
   gathering ??= setTimeout(() => {
     gathering = undefined;
-    readAll();
+    const types = gathered;
+    gathered = new Set();
+    read(types);
   }, GATHER_MS);
+}
+
+/** Who else has the open conversation on the screen. @type {import("./vendor/signals.js").Signal<{ conversationId: string, viewers: UserName[] }>} */
+export const viewers = signal({ conversationId: "", viewers: [] });
+/** @type {string | null} */
+let viewed = null;
+
+/**
+ * Shows others that the user has a conversation open.
+ * @param {string | null} conversationId
+ */
+export function view(conversationId) {
+  if (conversationId === viewed) return;
+  viewed = conversationId;
+  viewers.value = { conversationId: conversationId ?? "", viewers: [] };
+  if (isLive) sendView();
+}
+
+function sendView() {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "view", conversationId: viewed }));
 }
 
 /** @type {Timer} */
 let reconnecting;
 let attempts = 0;
+
+/** @param {{ type: string, conversationId?: string, data: any }} event */
+function noteEvent({ type, conversationId, data }) {
+  if (type !== "viewer.changed") return gather(type);
+  if (conversationId === viewed && viewed !== null) viewers.value = { conversationId: viewed, viewers: data.viewers };
+}
 
 /** Opens the connection, and again after each loss. */
 async function connect() {
@@ -130,13 +204,18 @@ async function connect() {
   let answer = setTimeout(() => opened.close(), ANSWER_MS);
   /** @type {Timer} */
   let pings;
+  /** @type {Timer} */
+  let views;
   opened.onmessage = async ({ data }) => {
     const frame = JSON.parse(data);
-    if (frame.type === "event" && frame.event.type !== "viewer.changed") gather();
+    if (frame.type === "event") noteEvent(frame.event);
     if (frame.type === "pong" || frame.type === "ready") clearTimeout(answer);
     if (frame.type === "ready") {
       isLive = true;
       attempts = 0;
+      cursor = null;
+      if (viewed !== null) sendView();
+      views = setInterval(() => viewed !== null && sendView(), VIEW_MS);
       pings = setInterval(() => {
         opened.send('{"type":"ping"}');
         answer = setTimeout(() => opened.close(), ANSWER_MS);
@@ -152,9 +231,11 @@ async function connect() {
   opened.onclose = () => {
     clearTimeout(answer);
     clearInterval(pings);
+    clearInterval(views);
     if (socket !== opened) return;
     socket = undefined;
     isLive = false;
+    viewers.value = { ...viewers.value, viewers: [] };
     reconnect();
   };
 }
@@ -173,6 +254,7 @@ effect(() => {
   } else {
     clearTimeout(timer);
     clearTimeout(reconnecting);
+    cursor = null;
     const ended = socket;
     socket = undefined;
     isLive = false;

@@ -13,8 +13,17 @@ import { signal } from "./vendor/signals.js";
 /** @import { Account } from "./types.d.ts" */
 
 const t = texts.navigation;
-/** Pages that only admins of the team see. */
-export const ADMIN_SECTIONS = ["notifications", "audit"];
+const ADMIN_SECTIONS = ["notifications", "webhooks", "audit"];
+const OWNER_SECTIONS = ["machine-clients"];
+
+/**
+ * The team's pages that the user may open.
+ * @param {string} teamId
+ */
+export function sectionsOf(teamId) {
+  return Object.keys(texts.sections).filter((section) =>
+    (!ADMIN_SECTIONS.includes(section) || isAdminOf(teamId)) && (!OWNER_SECTIONS.includes(section) || me.value?.user.owner));
+}
 
 /** On a narrow screen, only the accounts are shown until the navigation is opened. */
 const isMenuOpen = signal(false);
@@ -55,7 +64,7 @@ function TeamLinks() {
   if (!team) return null;
   const current = route.value;
   const others = teams.value.filter((other) => other !== team);
-  const sections = Object.keys(texts.sections).filter((section) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId));
+  const sections = sectionsOf(team.teamId);
   return html`
     <nav aria-label=${t.team}>
       <h2>${team.name}</h2>

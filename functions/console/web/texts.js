@@ -13,6 +13,7 @@ export const texts = {
   next: "Next",
   previous: "Previous",
   loadMore: "Load more",
+  always: "Always",
   required: "This field is required.",
   connectionLost: "Connection lost. Reconnecting…",
   requestFailed: "The request failed. Try again.",
@@ -75,8 +76,12 @@ export const texts = {
     "opt-outs": "Opt-outs",
     members: "Members",
     templates: "Templates",
+    segments: "Segments",
+    broadcasts: "Broadcasts",
     registration: "Registration",
     notifications: "Notifications",
+    webhooks: "Webhooks",
+    "machine-clients": "Machine clients",
     audit: "Audit",
   },
 
@@ -148,6 +153,8 @@ export const texts = {
     /** @param {number} count @param {number} limit */
     characters: (count, limit) => `${count} of ${limit} characters`,
     provisional: "Not in your contacts",
+    /** @param {string} names */
+    viewing: (names) => `Also here: ${names}`,
     automatic: "Automatic reply",
     edit: "Edit",
     mediaPending: "The attachment is being loaded.",
@@ -239,6 +246,10 @@ export const texts = {
       "opt-outs": "Who opted out of messages, who opted in again, and how.",
       members: "People of the team and what they may do.",
       templates: "Texts that members insert into messages.",
+      segments: "Groups of contacts that broadcasts go to.",
+      broadcasts: "One text to many contacts. Everybody answers to you alone.",
+      webhooks: "Your own servers get events as they happen.",
+      "machine-clients": "Programs of your organization that send messages by API code.",
       registration: "The A2P 10DLC registration, which carriers require before the team can send messages.",
       notifications: "E-mails about events in the team.",
       audit: "What admins changed.",
@@ -392,6 +403,280 @@ export const texts = {
     /** @param {string} name */
     role: (name) => `Role of ${name}`,
     you: "you",
+    broadcasts: "Broadcasts",
+    /** @param {string} name */
+    canBroadcast: (name) => `${name} may send broadcasts`,
+  },
+
+  segments: {
+    create: "New segment",
+    edit: "Edit segment",
+    kind: "Kind",
+    /** @type {Record<string, string>} */
+    kinds: { static: "List", filter: "Filter" },
+    kindChoices: { filter: "Filter: everybody who matches", static: "List: contacts that you put in" },
+    kindHints: { filter: "Who matches is decided each time the segment is used.", static: "After saving, put contacts in by their number or contact ID." },
+    count: "Contacts",
+    countedAt: "Counted",
+    /** @param {number} count */
+    people: (count) => (count === 1 ? "1 contact" : `${count.toLocaleString()} contacts`),
+    contacts: "Contacts…",
+    /** @param {string} name */
+    contactsOf: (name) => `Contacts of ${name}`,
+    /** @param {string} name */
+    remove: (name) => `Remove ${name}`,
+    removeHint: "The contacts stay. Broadcasts that have not started and use this segment have to be edited.",
+    none: "No segments",
+    noneHint: "A segment is a group of contacts, such as those with a tag, or those who wrote in the last 30 days.",
+    who: "Who is in it",
+    match: "Match",
+    matchBefore: "Contacts that match",
+    matchAfter: "of these conditions:",
+    all: "all",
+    any: "any",
+    everybody: "Without conditions, all contacts of the team are in it.",
+    addCondition: "Add condition",
+    /** @param {number} number */
+    removeCondition: (number) => `Remove condition ${number}`,
+    field: "Field",
+    operator: "Operator",
+    value: "Value",
+    customName: "Column name",
+    broadcast: "Broadcast",
+    chooseBroadcast: "Choose a broadcast",
+    chooseMember: "Choose a member",
+    listHint: "Separated by commas",
+    yes: "Yes",
+    no: "No",
+    incomplete: "Fill in each condition, or remove it.",
+    code: "Filter",
+    codeHint: "This filter is nested, so it is edited as JSON.",
+    preview: "Preview",
+    previewHint: "Fill in the conditions to see who matches.",
+    /** @param {number} count @param {boolean} isComplete */
+    matches: (count, isComplete) => `${isComplete ? "" : "At least "}${count.toLocaleString()} ${count === 1 ? "contact matches" : "contacts match"}`,
+    whom: "Phone numbers or contact IDs",
+    whomHint: "One per line. At most 1,000 at a time.",
+    put: "Put in",
+    takeOut: "Take out",
+    /** @param {number} count @param {string[]} missing */
+    added: (count, missing) => `${count} put in.${missing.length ? ` ${missing.length} are not in your contacts.` : ""}`,
+    /** @param {string[]} missing */
+    takenOut: (missing) => `Taken out.${missing.length ? ` ${missing.length} are not in your contacts.` : ""}`,
+    /** @type {Record<string, string>} */
+    fields: {
+      firstName: "First name", lastName: "Last name", externalId: "Contact ID", tag: "Tag", custom: "Own column", assignedUserId: "Assigned user",
+      optedOut: "Opted out", blocked: "Blocked", provisional: "Not yet a contact", createdAt: "Added", lastInboundAt: "Last wrote", lastOutboundAt: "Last got a message",
+      "broadcast.state": "Outcome of broadcast", "broadcast.answer": "Answer to broadcast",
+    },
+    /** @type {Record<string, string>} */
+    operators: {
+      eq: "is", ne: "is not", contains: "contains", startsWith: "starts with", in: "is one of", exists: "is known", withinDays: "within days", before: "before", after: "after",
+    },
+  },
+
+  broadcasts: {
+    create: "New broadcast",
+    edit: "Edit broadcast",
+    all: "All broadcasts",
+    none: "No broadcasts",
+    noneHint: "Write a draft. Nothing is sent before you confirm it.",
+    noInbox: "Members of a shared inbox can write one.",
+    progress: "Progress",
+    /** @param {number} delivered @param {number} total */
+    deliveredOf: (delivered, total) => `${delivered.toLocaleString()} of ${total.toLocaleString()} delivered`,
+    /** @param {number} count */
+    replies: (count) => (count === 1 ? "1 reply" : `${count.toLocaleString()} replies`),
+    nameHint: "Only your team sees it.",
+    from: "From",
+    chooseFrom: "Choose an inbox",
+    audience: "Audience",
+    contacts: "Add contacts",
+    /** @param {string} name */
+    removeContact: (name) => `Remove ${name}`,
+    noSegments: "Your team has no segments yet.",
+    numbers: "Phone numbers",
+    numbersHint: "Optional. One per line. A number that occurs twice gets one text.",
+    template: "Template",
+    noTemplate: "None",
+    text: "Text",
+    textHint: "Merge fields: {{firstName}}, {{lastName}}, {{custom.Field name}}. With a fallback: {{firstName|there}}.",
+    scheduledAt: "Start",
+    scheduledHint: "Empty: as soon as you confirm.",
+    hours: "Sending hours",
+    /** @type {Record<string, string>} */
+    hoursModes: { recipient: "9 to 20 o'clock where the recipient is", team: "Your team's office hours", always: "At any hour" },
+    /** @type {Record<string, string>} */
+    hoursHints: { always: "Texts at night annoy people, and some states forbid them." },
+    saveDraft: "Save draft",
+    pause: "Pause",
+    resume: "Resume",
+    cancel: "Cancel broadcast",
+    cancelHint: "Recipients who have not got the text yet will not get it. This cannot be undone.",
+    removeTitle: "Remove draft",
+    removeHint: "The draft is deleted.",
+    /** @param {string} reason @param {string | null} until */
+    waiting: (reason, until) => `Waiting: ${reason}${until ? `, until ${until}` : ""}.`,
+    /** @type {Record<string, string>} */
+    waits: {
+      quiet_hours: "it is outside the sending hours", pace: "other messages of the number go first", daily_cap: "the carriers' limit of the day is reached",
+      registration: "the registration is not complete", paused_by_user: "paused by a user", carrier: "the carrier takes no messages at the moment",
+      locked: "a colleague is responding to the recipient",
+    },
+    toSend: "To send",
+    onTheWay: "On the way",
+    notDelivered: "Not delivered",
+    replied: "Replied",
+    atOnce: "When confirmed",
+    createdBy: "Created by",
+    confirmedBy: "Confirmed by",
+    finishedAt: "Finished",
+    segmentGone: "A segment that was removed",
+    /** @param {number} count */
+    contactCount: (count) => (count === 1 ? "1 contact" : `${count} contacts`),
+    /** @param {number} count */
+    numberCount: (count) => (count === 1 ? "1 number" : `${count} numbers`),
+    estimate: "Estimate",
+    estimateHint: "See who gets the text, what it costs and when it goes out. Then confirm it.",
+    runEstimate: "Estimate",
+    again: "Estimate again",
+    recipients: "Recipients",
+    segments: "Segments of messages",
+    price: "Price",
+    startsAt: "First text",
+    endsAt: "Last text",
+    excluded: "Left out",
+    unicode: "Costly characters",
+    checklist: "Checklist",
+    /** @type {Record<string, string>} */
+    levels: { ok: "Done", review: "Look at this", stop: "To fix first" },
+    /** @param {number} count */
+    sendNow: (count) => `Send to ${count === 1 ? "1 person" : `${count.toLocaleString()} people`}`,
+    /** @param {number} count */
+    schedule: (count) => `Schedule for ${count === 1 ? "1 person" : `${count.toLocaleString()} people`}`,
+    confirmHint: "Texts that went out cannot be taken back.",
+    confirm: "Confirm",
+    state: "State",
+    anyState: "All states",
+    reason: "Reason",
+    noRecipients: "No recipient is in this state.",
+    /** @type {Record<string, string>} */
+    statuses: {
+      draft: "Draft", scheduled: "Scheduled", preparing: "Preparing", running: "Running", paused: "Paused", completed: "Completed", canceled: "Canceled", failed: "Failed",
+    },
+    /** @type {Record<string, string>} */
+    states: {
+      pending: "Waiting", held: "Held back", queued: "On the way", sent: "Sent", delivered: "Delivered", undelivered: "Not delivered", failed: "Not sent", skipped: "Skipped",
+    },
+    /** @type {Record<string, string>} */
+    reasons: {
+      opted_out: "opted out", blocked: "blocked", invalid_number: "without a number that can get messages", no_value: "without a value for a merge field",
+      not_registered: "the team is not registered", retired: "the inbox was retired", no_access: "no access to the inbox", replied: "replied before",
+      canceled: "canceled", expired: "too late", segment_removed: "A segment of the audience was removed.",
+    },
+  },
+
+  keywordReplies: {
+    title: "Keyword replies",
+    hint: "The inbox answers a text that is one of these words. STOP, START and HELP are always answered as the law wants.",
+    create: "New keyword reply",
+    edit: "Edit keyword reply",
+    keywords: "Keywords",
+    keywordsHint: "Words or phrases, separated by commas. Case, accents and punctuation do not matter.",
+    text: "Answer",
+    tag: "Tag",
+    tagHint: "Optional. The contact gets this tag, which segments can use.",
+    /** @param {string} tag */
+    tagged: (tag) => `adds the tag ${tag}`,
+    /** @param {string} keyword */
+    editOf: (keyword) => `Edit ${keyword}`,
+    /** @param {string} keyword */
+    removeOf: (keyword) => `Remove ${keyword}`,
+    removeHint: "Texts with these words are no longer answered automatically.",
+    none: "No keyword replies",
+    noneHint: "Such as HOURS, answered with your opening hours.",
+  },
+
+  secrets: {
+    title: "Copy the secret now",
+    hint: "It is shown this once. Keep it where you keep passwords.",
+    copy: "Copy",
+    /** @param {string} name */
+    copyOf: (name) => `Copy ${name}`,
+    copied: "Copied",
+    done: "I have copied it",
+  },
+
+  webhooks: {
+    create: "New endpoint",
+    edit: "Edit endpoint",
+    all: "All endpoints",
+    none: "No endpoints",
+    noneHint: "An endpoint is a URL of yours that gets an event when a message arrives, for example.",
+    url: "URL",
+    urlHint: "An https address on the public internet.",
+    types: "Event types",
+    typesHint: "Separated by commas, such as message.*, contact.updated, or * for all.",
+    description: "Description",
+    inboxes: "Inboxes",
+    inboxesHint: "Choose none to get the events of all.",
+    secret: "Signing secret",
+    enabled: "Enabled",
+    failing: "Failing",
+    /** @type {Record<string, string>} */
+    disabled: { by_user: "Disabled", no_success: "Disabled after failures", gone: "Disabled by the receiver" },
+    /** @param {string} at */
+    failingSince: (at) => `Deliveries have been failing since ${at}. After five days without a success, the endpoint is disabled.`,
+    enable: "Enable again",
+    enabledAgain: "Enabled. Send failed deliveries again with Recover.",
+    test: "Send test",
+    testSent: "Test sent",
+    rotate: "Rotate secret",
+    rotateHint: "You get a new secret. Deliveries are signed with both for a while, so that you can replace it.",
+    removeTitle: "Remove endpoint",
+    removeHint: "It gets no more events, and its deliveries are deleted.",
+    deliveries: "Deliveries",
+    noDeliveries: "Nothing has been delivered yet. Send a test.",
+    refresh: "Refresh",
+    type: "Type",
+    lastAttempt: "Last attempt",
+    /** @type {Record<string, string>} */
+    states: { pending: "Pending", succeeded: "Delivered", failed: "Failed" },
+    /** @type {Record<string, string>} */
+    errors: {
+      timed_out: "Timed out", not_resolved: "Host not found", url_not_allowed: "Address not allowed", connection_failed: "Connection failed",
+      redirected: "Redirected", endpoint_disabled: "Endpoint disabled",
+    },
+    /** @param {number} count */
+    attempts: (count) => (count === 1 ? "1 attempt" : `${count} attempts`),
+    /** @param {string} at */
+    nextAttempt: (at) => `next ${at}`,
+    replay: "Send again",
+    replayed: "Sent again",
+    recover: "Recover",
+    recoverHint: "All failed deliveries of this time are sent again. Deliveries are kept for 14 days.",
+    days: "Last days",
+    /** @param {number} count */
+    recovered: (count) => (count === 1 ? "1 delivery is sent again" : `${count} deliveries are sent again`),
+  },
+
+  machineClients: {
+    create: "Add machine client",
+    none: "No machine clients",
+    noneHint: "A machine client gets tokens with its ID and secret, and sends messages without a user.",
+    clientId: "Client ID",
+    clientIdHint: "Only if your own issuer of tokens has the client already.",
+    clientSecret: "Client secret",
+    createdAt: "Added",
+    accepted: "Ready",
+    notAccepted: "Waiting for your operator, who adds its ID to MachineClientIds",
+    rotate: "Rotate secret",
+    /** @param {string} name */
+    rotateOf: (name) => `Rotate the secret of ${name}`,
+    rotateHint: "You get a new secret. The old one stays valid until the next rotation.",
+    /** @param {string} name */
+    removeOf: (name) => `Remove ${name}`,
+    removeHint: "It can no longer get tokens or send messages.",
   },
 
   templates: {

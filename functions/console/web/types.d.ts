@@ -50,7 +50,9 @@ export interface Contact {
   optedOut: boolean; blocked: boolean; assignedUserId: string | null; provisional: boolean; custom: Record<string, string>;
 }
 export interface Template { templateId: string; name: string; text: string }
-export interface TeamMember { userId: string; name: string; email?: string | null; role: Role; invited?: boolean }
+export interface TeamMember {
+  userId: string; name: string; email?: string | null; role: Role; invited?: boolean; canBroadcast?: boolean;
+}
 export interface Inbox {
   inboxId: string; teamId: string; kind: "shared" | "personal"; name: string | null; color: string | null;
   phoneNumber: string; apiCode: string; retired: boolean; member: boolean; voiceForwardingNumber: string | null;
@@ -91,3 +93,42 @@ export interface OptOutReview {
 export interface AuditEntry { at: string; userId: string; action: string; target: string }
 export interface Mailing { enabled: boolean; recipients: string[] }
 export interface NotificationSettings { optOutChanged: Mailing; unknownContact: Mailing; contactAdded: Mailing }
+
+export interface SegmentFilter {
+  all?: SegmentFilter[]; any?: SegmentFilter[]; not?: SegmentFilter; field?: string; op?: string; value?: unknown;
+}
+export interface Segment {
+  segmentId: string; name: string; kind: "static" | "filter"; filter?: SegmentFilter | null; count: number; countedAt: string;
+}
+export interface Excluded { reason: string; count: number }
+export interface SegmentPreview { count: number; complete: boolean; excluded: Excluded[]; sample: Contact[] }
+export type RecipientState = "pending" | "held" | "queued" | "sent" | "delivered" | "undelivered" | "failed" | "skipped";
+export type Progress = Record<RecipientState | "total" | "replied", number>;
+export interface Audience { segmentIds: string[]; contactIds: string[]; phoneNumbers: string[] }
+export interface Broadcast {
+  broadcastId: string; teamId: string; name: string; from: { inboxId: string }; text: string; templateId?: string | null;
+  audience: Audience; hours: { mode: string }; scheduledAt: string | null; createdAt: string; createdBy: UserName;
+  confirmedBy: UserName | null; startedAt: string | null; finishedAt: string | null; progress: Progress; reason?: string | null;
+  status: "draft" | "scheduled" | "preparing" | "running" | "paused" | "completed" | "canceled" | "failed";
+  waitingFor: { reason: string; until: string | null } | null;
+}
+export interface Estimate {
+  estimateId: string; recipients: number; excluded: Excluded[]; segments: { total: number; histogram: Record<string, number> };
+  unicode: { character: string; field: string; count: number }[]; price: { amount: string; currency: string } | null;
+  startsAt: string | null; endsAt: string | null; checks: { level: "ok" | "review" | "stop"; code: string; detail: string }[];
+}
+export interface BroadcastRecipient {
+  phoneNumber: string; contactId: string | null; state: RecipientState; reason?: string | null; messageId?: string | null;
+  repliedAt?: string | null; answer?: string | null;
+}
+export interface KeywordReply { keywordReplyId: string; keywords: string[]; text: string; tag: string | null }
+export interface WebhookEndpoint {
+  endpointId: string; url: string; description: string | null; types: string[]; inboxIds: string[]; teamIds?: string[] | null;
+  status: "enabled" | "disabled"; disabledReason?: "by_user" | "no_success" | "gone" | null; failingSince: string | null;
+  createdAt: string; secret?: string | null;
+}
+export interface WebhookDelivery {
+  deliveryId: string; webhookId: string; type: string; state: "pending" | "succeeded" | "failed"; createdAt: string;
+  nextAttemptAt: string | null; attempts: { at: string; status: number | null; ms: number; error: string | null }[];
+}
+export interface MachineClient { clientId: string; name: string; createdAt: string; accepted: boolean; clientSecret?: string | null }

@@ -4,6 +4,7 @@ import { newKey, request } from "../api.js";
 import { Dialog } from "../dialog.js";
 import { Field, FormError, useSubmission } from "../form.js";
 import { html } from "../html.js";
+import { onChange } from "../live.js";
 import { texts } from "../texts.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { teamApi } from "./resource.js";
@@ -13,7 +14,21 @@ import { teamApi } from "./resource.js";
 const t = texts.imports;
 /** A larger file is uploaded to a presigned URL. */
 const DIRECT_BYTES = 4 * 1024 * 1024;
-const POLL_MS = 1_000;
+/** Events of small imports may come before the dialog waits for them. */
+const LONGEST_WAIT_MS = 5_000;
+
+/** Waits for an event of an import, or a while. @returns {Promise<void>} */
+function nextChange() {
+  return new Promise((resolve) => {
+    const finish = async () => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(finish, LONGEST_WAIT_MS);
+    const stop = onChange(finish, /^import\./);
+  });
+}
 
 /** @param {{ teamId: string, onClose: () => void }} properties */
 export function ImportDialog({ teamId, onClose }) {
@@ -32,7 +47,7 @@ export function ImportDialog({ teamId, onClose }) {
       let current = await start(path, file, dryRun);
       setReport(current);
       while (!isClosed.current && (current.status === "queued" || current.status === "running")) {
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        await nextChange();
         current = await request("GET", `${path}/${encodeURIComponent(current.importId)}`);
         setReport(current);
       }

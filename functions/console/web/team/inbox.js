@@ -10,6 +10,7 @@ import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
 import { attempt, showToast } from "../toast.js";
 import { useEffect, useState } from "../vendor/hooks.js";
+import { KeywordReplies } from "./keyword-replies.js";
 import { OutOfOfficeForm } from "./out-of-office.js";
 import { Pending, teamApi, useLoaded } from "./resource.js";
 
@@ -26,6 +27,7 @@ export function InboxPage({ teamId, isAdmin, item, view }) {
   const views = [
     { name: texts.outOfOffice.title, href: teamPath(teamId, "inboxes", id), isCurrent: !view },
     { name: t.members, href: teamPath(teamId, "inboxes", id, "members"), isCurrent: view === "members" },
+    ...(isAdmin ? [{ name: texts.keywordReplies.title, href: teamPath(teamId, "inboxes", id, "keyword-replies"), isCurrent: view === "keyword-replies" }] : []),
     ...(isAdmin ? [{ name: t.settings, href: teamPath(teamId, "inboxes", id, "settings"), isCurrent: view === "settings" }] : []),
   ];
   return html`
@@ -38,6 +40,7 @@ export function InboxPage({ teamId, isAdmin, item, view }) {
     <section class="form-width">
       ${!view && html`<${OutOfOfficeForm} path=${`${path}/out-of-office`} />`}
       ${view === "members" && html`<${Members} teamId=${teamId} path=${`${path}/members`} isAdmin=${isAdmin && !value.retired} />`}
+      ${view === "keyword-replies" && isAdmin && html`<${KeywordReplies} path=${`${path}/keyword-replies`} />`}
       ${view === "settings" && isAdmin && html`
         <${SettingsForm} path=${path} inbox=${value} onSaved=${reload} />
         ${!value.retired && html`<${Retire} teamId=${teamId} path=${path} />`}`}

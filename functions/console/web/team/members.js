@@ -33,11 +33,16 @@ export function MembersPage({ teamId, isAdmin }) {
     await request("PUT", `${path}/${encodeURIComponent(member.userId)}`, { body: { role } });
     await reload();
   }, texts.saved);
+  /** @param {TeamMember} member @param {boolean} canBroadcast */
+  const allow = (member, canBroadcast) => attempt(async () => {
+    await request("PUT", `${path}/${encodeURIComponent(member.userId)}`, { body: { role: member.role, canBroadcast } });
+    await reload();
+  }, texts.saved);
   const mayRemove = (/** @type {TeamMember} */ member) => user?.owner || (isAdmin && member.role === "member");
   return html`
     ${isAdmin && html`<div class="bar"><button type="button" class="primary" onClick=${() => setAdding(true)}>${t.add}</button></div>`}
     <table>
-      <thead><tr><th>${texts.team.name}</th><th>${texts.team.userId}</th>${isAdmin && html`<th>${texts.team.email}</th>`}<th>${texts.team.role}</th><th><span class="hidden">${texts.remove}</span></th></tr></thead>
+      <thead><tr><th>${texts.team.name}</th><th>${texts.team.userId}</th>${isAdmin && html`<th>${texts.team.email}</th>`}<th>${texts.team.role}</th>${isAdmin && html`<th>${t.broadcasts}</th>`}<th><span class="hidden">${texts.remove}</span></th></tr></thead>
       <tbody>${value.map((member) => html`
         <tr key=${member.userId}>
           <td>${member.name}${member.userId === user?.userId && html` <small>(${t.you})</small>`}</td><td class="code">${member.userId}</td>
@@ -46,6 +51,8 @@ export function MembersPage({ teamId, isAdmin }) {
             ? html`<select aria-label=${t.role(member.name)} value=${member.role} onChange=${(/** @type {Event} */ event) => changeRole(member, /** @type {HTMLSelectElement} */ (event.target).value)}>
                 ${ROLES.map(([role, text]) => html`<option value=${role}>${text}</option>`)}</select>`
             : texts.team.roles[member.role]}</td>
+          ${isAdmin && html`<td>${member.role === "admin" ? texts.always : html`<input type="checkbox" role="switch" class="switch" aria-label=${t.canBroadcast(member.name)} checked=${member.canBroadcast}
+            onChange=${(/** @type {Event} */ event) => allow(member, /** @type {HTMLInputElement} */ (event.target).checked)} />`}</td>`}
           <td class="end">${mayRemove(member) && html`<button type="button" class="danger" aria-label=${t.remove(member.name)} onClick=${() => setRemoved(member)}>${texts.remove}</button>`}</td>
         </tr>`)}</tbody>
     </table>

@@ -5,14 +5,18 @@ import { html } from "../html.js";
 import { route } from "../router.js";
 import { texts } from "../texts.js";
 import { AuditPage } from "./audit.js";
+import { BroadcastsPage } from "./broadcasts.js";
 import { ContactsPage } from "./contacts.js";
 import { InboxPage } from "./inbox.js";
 import { InboxesPage } from "./inboxes.js";
+import { MachineClientsPage } from "./machine-clients.js";
 import { MembersPage } from "./members.js";
 import { NotificationsPage } from "./notifications.js";
 import { OptOutsPage } from "./opt-outs.js";
 import { RegistrationPage } from "./registration.js";
+import { SegmentsPage } from "./segments.js";
 import { TemplatesPage } from "./templates.js";
+import { WebhooksPage } from "./webhooks.js";
 
 /** @typedef {{ teamId: string, isAdmin: boolean, item: string | null, view: string | null }} PageProperties */
 
@@ -23,8 +27,12 @@ const PAGES = {
   "opt-outs": (properties) => html`<${OptOutsPage} ...${properties} />`,
   members: (properties) => html`<${MembersPage} ...${properties} />`,
   templates: (properties) => html`<${TemplatesPage} ...${properties} />`,
+  segments: (properties) => html`<${SegmentsPage} ...${properties} />`,
+  broadcasts: (properties) => html`<${BroadcastsPage} ...${properties} />`,
   registration: (properties) => html`<${RegistrationPage} ...${properties} />`,
   notifications: (properties) => html`<${NotificationsPage} ...${properties} />`,
+  webhooks: (properties) => html`<${WebhooksPage} ...${properties} />`,
+  "machine-clients": () => html`<${MachineClientsPage} />`,
   audit: (properties) => html`<${AuditPage} ...${properties} />`,
 };
 

@@ -2,6 +2,7 @@
 
 import { Problem } from "../api.js";
 import { html } from "../html.js";
+import { onChange } from "../live.js";
 import { texts } from "../texts.js";
 import { useCallback, useEffect, useState } from "../vendor/hooks.js";
 
@@ -18,7 +19,9 @@ export function useLoaded(load, key) {
     try {
       setLoaded({ key, value: await load() });
     } catch (error) {
-      setLoaded({ key, error: /** @type {Problem} */ (error) });
+      // What is shown stays during a loss of the connection.
+      setLoaded((before) => (before.key === key && before.value !== undefined && /** @type {Problem} */ (error).status === 0
+        ? before : { key, error: /** @type {Problem} */ (error) }));
     }
   }, [key]);
   useEffect(() => {
@@ -26,6 +29,15 @@ export function useLoaded(load, key) {
   }, [reload]);
   const current = loaded.key === key ? loaded : { value: undefined, error: undefined };
   return { value: current.value, error: current.error, reload };
+}
+
+/**
+ * Reads again when an event of a type comes, and after a loss of the connection.
+ * @param {() => Promise<unknown>} reload
+ * @param {RegExp} types
+ */
+export function useLive(reload, types) {
+  useEffect(() => onChange(reload, types), [reload]);
 }
 
 /**
