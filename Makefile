@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test tour deploy-walk doctor-test
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test samples-test tour deploy-walk doctor-test
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -113,6 +113,11 @@ client-test: $(TOOLS)/.ready ## Tests of the TypeScript client, and its journeys
 .PHONY: client-types
 client-types: $(TOOLS)/.ready ## Writes the types of the TypeScript client from the OpenAPI document
 	$(BIN)/python3 tests/client/check.py write
+
+.PHONY: samples-test
+samples-test: $(TOOLS)/.ready ## Runs the samples of docs/webhooks.md in TypeScript, Python and Go
+	$(call headline,Samples that verify a signature)
+	$(BIN)/python3 tests/samples/check.py
 
 .PHONY: tour
 tour: ## The commands of README.md and docs/, typed into bash and zsh
