@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use console::{App, handle};
+use console::{App, SignOuts, handle};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
-use shared_aws::clients::{Aws, Bucket};
+use shared_aws::clients::{Aws, Bucket, RealtimeQueue, SignOut};
 use shared_domain::time::Timestamp;
+use shared_http::caller::Claims;
 use test_kit::{
     gateway::{Event, status_and_json},
+    queue::FakeQueue,
     user_pool::{FakeUser, FakeUserPool},
 };
 
+/// `{"sub":"2f1c","custom:organization_id":"org_1","custom:user_id":"bob"}` between two parts that nobody
+/// reads.
+const TOKEN_OF_BOB: &str =
+    "e30.eyJzdWIiOiIyZjFjIiwiY3VzdG9tOm9yZ2FuaXphdGlvbl9pZCI6Im9yZ18xIiwiY3VzdG9tOnVzZXJfaWQiOiJib2IifQ.e30";
 const PUBLIC_URL: &str = "https://api.example.com/texts";
 
 fn bucket() -> Bucket {
@@ -19,6 +25,10 @@ fn bucket() -> Bucket {
 }
 
 async fn app() -> App {
+    app_with(None).await
+}
+
+async fn app_with(sign_outs: Option<SignOuts>) -> App {
     let user = |password: &str, is_invited| FakeUser {
         password: Some(password.to_owned()),
         is_invited,
@@ -27,9 +37,11 @@ async fn app() -> App {
     let users = BTreeMap::from([
         ("ada@example.com".to_owned(), user("right", false)),
         ("new@example.com".to_owned(), user("invited", true)),
+        ("bob@example.com".to_owned(), FakeUser { token: TOKEN_OF_BOB.into(), ..user("right", false) }),
     ]);
     App::new(
         Some(FakeUserPool::start(users).await.client()),
+        sign_outs,
         &bucket(),
         PUBLIC_URL,
         "wss://realtime.example/live",
@@ -44,7 +56,7 @@ async fn get(below: &str, headers: &[(&str, &str)]) -> Response<Body> {
     };
     let event = headers.iter().fold(event, |event, (name, value)| event.header(name, value));
     handle(
-        &App::new(None, &bucket(), PUBLIC_URL, "wss://realtime.example/live"),
+        &App::new(None, None, &bucket(), PUBLIC_URL, "wss://realtime.example/live"),
         Timestamp::from_millis(0),
         0,
         event.request(),
@@ -181,6 +193,27 @@ async fn a_user_signs_in_renews_the_token_and_signs_out() {
 }
 
 #[tokio::test]
+async fn a_sign_out_ends_the_connections_of_the_user_of_the_session() {
+    let queue = FakeQueue::start().await;
+    let client = RealtimeQueue::new(&Aws::loopback(queue.url.as_str()), format!("{}/realtime", queue.url));
+    let app = app_with(Some(SignOuts { queue: client, claims: Claims::standard() })).await;
+    let sign_out = async |cookie: &str| {
+        let signed_out = post(&app, "sign-out", &json!({}), Some(cookie)).await;
+        assert_eq!(signed_out.status().as_u16(), 204);
+        assert!(header(&signed_out, "set-cookie").starts_with("refresh=; Max-Age=0;"));
+        queue.drain().iter().map(|body| SignOut::parse(body).unwrap()).collect::<Vec<_>>()
+    };
+    let cookie = format!("refresh=refresh-{TOKEN_OF_BOB}");
+    let sent = sign_out(&cookie).await;
+    let [SignOut { organization, signed_out_user, at }] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((organization.as_str(), signed_out_user.as_str()), ("org_1", "bob"));
+    assert_eq!(*at, Timestamp::from_millis(0));
+    assert_eq!(sign_out(&cookie).await, [], "the session has ended");
+    assert_eq!(sign_out("other=1").await, [], "there is no session");
+    assert_eq!(sign_out("refresh=refresh-token-of-ada").await, [], "the token names no user");
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_have_the_same_answer() {
     let app = app().await;
     let mut answers = Vec::new();
@@ -214,7 +247,7 @@ async fn a_session_without_a_cookie_is_none_and_an_unknown_action_does_not_exist
     let app = app().await;
     assert_eq!(post(&app, "refresh", &json!({}), None).await.status().as_u16(), 204);
     assert_eq!(post(&app, "unknown", &json!({}), None).await.status().as_u16(), 404);
-    let elsewhere = App::new(None, &bucket(), PUBLIC_URL, "wss://realtime.example/live");
+    let elsewhere = App::new(None, None, &bucket(), PUBLIC_URL, "wss://realtime.example/live");
     let body = json!({ "email": "a@example.com", "password": "x" });
     let (status, problem) = status_and_json(&post(&elsewhere, "sign-in", &body, None).await);
     assert_eq!((status, &problem["code"]), (409, &json!("other_identity_provider")));

@@ -7,7 +7,7 @@ use events::RealtimeUrl;
 use realtime::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{Aws, RealtimeQueue},
+    clients::{Aws, RealtimeQueue, SignOut},
     event::{EventLog, PublishedEvent},
     messaging::{Inbound, Receipt},
     realtime::Sockets,
@@ -29,6 +29,8 @@ use test_kit::{
     lambda_event::sqs_record,
     queue::FakeQueue,
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// `ada`, a member of `inb_1`, and `bob`, who is not, both in its team.
 struct Fixture {
@@ -248,6 +250,29 @@ async fn a_removed_member_gets_nothing_and_one_without_a_team_is_signed_out() {
     fixture.deliver(vec![removed], now()).await;
     ada.assert_closed(4001);
     assert_eq!(fixture.stored().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_out_closes_the_connections_of_its_user_and_no_later_ones() {
+    let fixture = Fixture::start().await;
+    let at = now();
+    let (first, second) = (fixture.open_at("a", "ada", at).await, fixture.open_at("b", "ada", at).await);
+    let (later, other) = (fixture.open_at("c", "ada", at + SECOND).await, fixture.open("d", "bob").await);
+    let queue = RealtimeQueue::new(
+        &Aws::loopback(fixture.queue.url.as_str()),
+        format!("{}/realtime", fixture.queue.url),
+    );
+    let (organization, signed_out_user) = (fixture.app.organization().clone(), fixture.app.user.id.clone());
+    queue.sign_out(&SignOut { organization, signed_out_user, at }).await.unwrap();
+    let message = fixture.queue.drain();
+
+    for _ in ["delivered", "delivered again"] {
+        assert_eq!(fixture.deliver(message.clone(), at + SECOND).await["batchItemFailures"], json!([]));
+    }
+    first.assert_closed(4001);
+    second.assert_closed(4001);
+    assert_eq!((later.frames(), other.frames()), (Vec::new(), Vec::new()));
+    assert_eq!(fixture.stored().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,15 +5,17 @@
 
 use axum::Router;
 use lambda_http::{Body, Request, RequestExt, Response, http::Method};
-use shared_aws::clients::{Aws, Bucket, UserPool};
+use shared_aws::clients::{Aws, Bucket, RealtimeQueue, UserPool};
 use shared_domain::time::Timestamp;
-use shared_http::serve;
+use shared_http::{caller::Claims, serve};
 use shared_lambda::config::Environment;
 
 use crate::files::Files;
 
 mod files;
 mod session;
+
+pub use self::session::SignOuts;
 
 /// The function's files and its client of the user pool.
 #[derive(Debug, Clone)]
@@ -27,22 +29,32 @@ impl App {
     pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let client = env.optional("WEB_CLIENT_ID");
+        let (claims, queue) = (Claims::from_environment(&mut env), env.required("REALTIME_QUEUE_URL"));
         let bucket = env.required("MEDIA_BUCKET");
         let public_url = env.required("PUBLIC_BASE_URL");
         let realtime_url = env.required("REALTIME_URL");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let pool = client.map(|client| UserPool::new(&aws, &client));
-        Ok(Self::new(pool, &Bucket::new(&aws, &bucket), &public_url, &realtime_url))
+        let sign_outs = SignOuts { queue: RealtimeQueue::new(&aws, queue), claims };
+        Ok(Self::new(pool, Some(sign_outs), &Bucket::new(&aws, &bucket), &public_url, &realtime_url))
     }
 
     /// `pool` is `None` if people sign in with another issuer. The page shows attachments from the bucket.
     /// `public_url` is the URL of the API, without a trailing slash.
     /// `realtime_url` is the URL of the WebSocket.
-    pub fn new(pool: Option<UserPool>, bucket: &Bucket, public_url: &str, realtime_url: &str) -> Self {
+    /// `sign_outs` is `None` where there are no sockets.
+    pub fn new(
+        pool: Option<UserPool>,
+        sign_outs: Option<SignOuts>,
+        bucket: &Bucket,
+        public_url: &str,
+        realtime_url: &str,
+    ) -> Self {
         let (_, path) = public_url.split_at(end_of_origin(public_url));
         let (realtime_origin, _) = realtime_url.split_at(end_of_origin(realtime_url));
-        Self { files: Files::new(path, &bucket.origin(), realtime_origin), session: session::router(pool) }
+        let session = session::router(pool, sign_outs);
+        Self { files: Files::new(path, &bucket.origin(), realtime_origin), session }
     }
 }
 

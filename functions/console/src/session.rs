@@ -6,7 +6,7 @@
 
 use axum::{
     Router,
-    extract::State,
+    extract::{FromRef, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, COOKIE, SET_COOKIE},
@@ -15,15 +15,31 @@ use axum::{
     routing::post,
 };
 use serde::{Deserialize, Serialize};
-use shared_aws::clients::{Challenge, SignIn, Tokens, UserPool, UserPoolError};
-use shared_http::{json::Json, problem::Problem};
+use shared_aws::clients::{Challenge, RealtimeQueue, SignIn, SignOut, Tokens, UserPool, UserPoolError};
+use shared_http::{caller::Claims, json::Json, problem::Problem, request::Now};
 
 const COOKIE_NAME: &str = "refresh";
 /// The lifetime of a refresh token. The user pool decides; the cookie only has to last as long.
 const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
 
-/// The routes. `pool` is `None` if the stack has no user pool of its own.
-pub(crate) fn router(pool: Option<UserPool>) -> Router {
+/// What ends the connections of a user who signs out.
+#[derive(Debug, Clone)]
+pub struct SignOuts {
+    /// The queue of the function that has the connections.
+    pub queue: RealtimeQueue,
+    /// How to read the user's ID token.
+    pub claims: Claims,
+}
+
+#[derive(Debug, Clone, FromRef)]
+struct Session {
+    pool: Option<UserPool>,
+    sign_outs: Option<SignOuts>,
+}
+
+/// The routes. `pool` is `None` if the stack has no user pool of its own. `sign_outs` is `None` where there
+/// are no sockets.
+pub(crate) fn router(pool: Option<UserPool>, sign_outs: Option<SignOuts>) -> Router {
     Router::new()
         .route("/console/session/sign-in", post(sign_in))
         .route("/console/session/new-password", post(new_password))
@@ -34,7 +50,7 @@ pub(crate) fn router(pool: Option<UserPool>) -> Router {
         .route("/console/session/reset-password", post(reset_password))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::not_found())
-        .with_state(pool)
+        .with_state(Session { pool, sign_outs })
 }
 
 type Pool = State<Option<UserPool>>;
@@ -122,9 +138,26 @@ async fn refresh(State(pool): Pool, headers: HeaderMap) -> Result<Response, Prob
     }
 }
 
-async fn sign_out(State(pool): Pool, headers: HeaderMap) -> Result<Response, Problem> {
-    if let Some(token) = refresh_token(&headers) {
-        of_stack(pool)?.revoke(token).await.map_err(problem)?;
+/// Ends the session and the user's sockets. Those of other screens get a new ticket and open again. The
+/// session ends even if the sockets cannot be closed: they end with their token then.
+async fn sign_out(
+    State(pool): Pool,
+    State(sign_outs): State<Option<SignOuts>>,
+    Now(at): Now,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(token) = refresh_token(&headers) else { return Ok(without_cookie()) };
+    let pool = of_stack(pool)?;
+    // The refresh token does not name its user, and a revoked one returns no other token.
+    let tokens = if sign_outs.is_some() { pool.refresh(token).await.ok() } else { None };
+    pool.revoke(token).await.map_err(problem)?;
+    if let (Some(SignOuts { queue, claims }), Some(tokens)) = (sign_outs, tokens)
+        && let Some(user) = claims.user_of_own_token(&tokens.id_token)
+    {
+        let sign_out = SignOut { organization: user.organization, signed_out_user: user.user, at };
+        if let Err(error) = queue.sign_out(&sign_out).await {
+            tracing::error!(event = "sockets_not_closed", %error, "connections of a signed-out user not closed");
+        }
     }
     Ok(without_cookie())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    clients::Greeting,
+    clients::{Greeting, SignOut},
     event::PublishedEvent,
     realtime::{PushOutcome, Socket},
 };
@@ -29,8 +29,9 @@ use crate::{App, audience::Audience};
 const GREETING_ATTEMPTS: u32 = 20;
 const GREETING_PAUSE: Duration = Duration::from_millis(100);
 
-/// Delivers a batch of the queue: greetings of new connections, and published events. Reports the messages
-/// that did not reach all of their receivers. The others get a repeated frame then, which they ignore.
+/// Delivers a batch of the queue: greetings of new connections, sign-outs, and published events. Reports the
+/// messages that did not reach all of their receivers. The others get a repeated frame then, which they
+/// ignore.
 pub(crate) async fn deliver(app: &App, batch: SqsEvent, now: Timestamp) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     let mut by_organization = BTreeMap::<OrganizationId, Vec<(String, PublishedEvent)>>::new();
@@ -38,6 +39,10 @@ pub(crate) async fn deliver(app: &App, batch: SqsEvent, now: Timestamp) -> SqsBa
         let (id, body) = (message_id.unwrap_or_default(), body.unwrap_or_default());
         if let Ok(greeting) = Greeting::parse(&body) {
             if let Err(error) = greet(app, &greeting).await {
+                retry(&mut response, id, &*error);
+            }
+        } else if let Ok(sign_out) = SignOut::parse(&body) {
+            if let Err(error) = end_connections(app, &sign_out, now).await {
                 retry(&mut response, id, &*error);
             }
         } else if let Ok(event) = PublishedEvent::parse(&body) {
@@ -76,6 +81,17 @@ async fn greet(app: &App, greeting: &Greeting) -> Result<(), Error> {
             return Ok(());
         }
         tokio::time::sleep(GREETING_PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Ends the connections that a user had at the sign-out. A repeated message leaves those of a later sign-in.
+async fn end_connections(app: &App, sign_out: &SignOut, now: Timestamp) -> Result<(), Error> {
+    let SignOut { organization, signed_out_user, at } = sign_out;
+    for socket in app.sockets.of_user(organization, signed_out_user).await? {
+        if socket.connected_at <= *at {
+            app.close(&socket, CloseCode::SignedOut, now).await?;
+        }
     }
     Ok(())
 }

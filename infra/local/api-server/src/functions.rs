@@ -83,8 +83,13 @@ pub(crate) struct Pages {
 impl Pages {
     /// Users sign in to the console with this pool.
     pub(crate) fn new(services: &Services, pool: UserPool) -> Self {
-        let app =
-            Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url, REALTIME_URL));
+        let app = Arc::new(console::App::new(
+            Some(pool),
+            None,
+            &services.bucket,
+            &services.public_url,
+            REALTIME_URL,
+        ));
         let console = Function::new(utoipa::openapi::OpenApi::default(), move |request| {
             let app = app.clone();
             async move { console::handle(&app, now(), entropy(), request).await }

@@ -25,7 +25,7 @@ pub use self::{
     import::{ImportJob, ImportQueue},
     mail::MailQueue,
     media::{MediaJob, MediaQueue},
-    realtime::{Greeting, RealtimeQueue},
+    realtime::{Greeting, RealtimeQueue, SignOut},
     registration::{RegistrationJob, RegistrationQueue},
     send::{ReceivedSends, SendJob, SendQueue},
     webhook::{WebhookJob, WebhookQueue},
