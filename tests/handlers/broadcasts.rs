@@ -5,14 +5,19 @@ use std::time::Duration;
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
-use shared_aws::{conversation::Conversations, opt_out::OptOuts, team::TeamMembers};
+use shared_app::broadcast::BroadcastSweep;
+use shared_aws::{
+    broadcast::Broadcasts, conversation::Conversations, messaging::Deliveries, opt_out::OptOuts,
+    team::TeamMembers,
+};
 use shared_domain::{
-    broadcast::SegmentPrice,
+    broadcast::{RecipientState, SegmentPrice},
     conversation::Folder,
-    ids::ConversationId,
+    ids::{BroadcastId, ConversationId},
     inbox::Inbox,
     keys::TeamKey,
     membership::{Role, TeamRole},
+    message::{DeliveryState, Report},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -25,6 +30,8 @@ use test_kit::{
     queue::broadcast_queue,
 };
 
+use crate::inbound_sms::keywords::{inbound, receive};
+
 const LIST: &str = "GET /v1/broadcasts";
 const CREATE: &str = "POST /v1/broadcasts";
 const READ: &str = "GET /v1/broadcasts/{broadcastId}";
@@ -35,6 +42,7 @@ const CONFIRM: &str = "POST /v1/broadcasts/{broadcastId}/confirm";
 const PAUSE: &str = "POST /v1/broadcasts/{broadcastId}/pause";
 const RESUME: &str = "POST /v1/broadcasts/{broadcastId}/resume";
 const CANCEL: &str = "POST /v1/broadcasts/{broadcastId}/cancel";
+const CORRECT: &str = "POST /v1/broadcasts/{broadcastId}/answers";
 const RECIPIENTS: &str = "GET /v1/broadcasts/{broadcastId}/recipients";
 
 /// `ada` is an admin of the team and a member of the inbox, `bob` is both without being an admin, and `cyn`
@@ -358,4 +366,207 @@ async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
     assert_eq!(it.of("ada", READ, &ids[0], None).await.0, 404);
     it.confirm(&ids[1]).await;
     assert_eq!(it.of("ada", REMOVE, &ids[1], None).await.1["code"], "broadcast_status");
+}
+
+impl Broadcasting {
+    /// Creates a broadcast to the contact of the test with more fields, confirms it, and sends it.
+    async fn ask(&self, more: Value) -> String {
+        let id = self.draft(&[self.test.contact.as_str()], "Will you come?").await;
+        let (status, changed) = self.of("ada", CHANGE, &id, Some(more)).await;
+        assert_eq!(status, 200, "{changed}");
+        self.confirm(&id).await;
+        self.work(now()).await;
+        assert_eq!(self.read(&id).await["progress"]["queued"], 1);
+        id
+    }
+
+    async fn reply(&self, sid: u32, text: &str) {
+        receive(&self.test, now() + Duration::from_secs(60), inbound(sid, text)).await;
+    }
+
+    async fn texts(&self) -> Vec<String> {
+        self.test.history().await.into_iter().rev().map(|message| message.text).collect()
+    }
+}
+
+/// ◆ product 8a: the first inbound message within the reply window is marked as the reply, and counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_message_of_a_recipient_is_the_reply_and_counts_once() {
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({})).await;
+    it.reply(1, "On our way").await;
+    it.reply(1, "On our way").await; // delivered again
+    it.reply(2, "And hungry").await;
+    let broadcast = it.read(&id).await;
+    assert_eq!((&broadcast["progress"]["replied"], &broadcast["answers"]), (&json!(1), &json!([])));
+    let recipient = it.recipients(&id).await.remove(0);
+    assert!(recipient["repliedAt"].is_string() && recipient.get("answer").is_none(), "{recipient}");
+    let history = it.test.history().await;
+    let of: Vec<bool> = history.iter().rev().map(|message| message.broadcast.is_some()).collect();
+    assert_eq!(of, [true, true, false], "the text, the reply, and a message after it");
+    let conversation = it.test.conversation().await.unwrap();
+    assert_eq!((conversation.folder, conversation.read), (Folder::Inbox, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opt_outs_automatic_messages_and_answers_to_a_newer_message_are_no_replies() {
+    for text in ["STOP", "I'm driving right now - I'll get back to you later."] {
+        let it = Broadcasting::start().await;
+        let id = it.ask(json!({})).await;
+        it.reply(1, text).await;
+        assert_eq!(it.read(&id).await["progress"]["replied"], 0, "{text}");
+    }
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({})).await;
+    it.test.accept_message("Did you get that?", now() + Duration::from_secs(30)).await;
+    it.reply(1, "Which text?").await;
+    assert_eq!(it.read(&id).await["progress"]["replied"], 0, "an answer to a newer message");
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({})).await;
+    let late = now() + Duration::from_hours(73);
+    receive(&it.test, late, inbound(1, "Too late")).await;
+    assert_eq!(it.read(&id).await["progress"]["replied"], 0, "after the reply window");
+}
+
+/// ◆ product 8a: a question with answers, each with an automatic follow-up; the first answer is sorted, and a
+/// user may correct it.
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_to_a_question_are_sorted_followed_up_and_corrected() {
+    let it = Broadcasting::start().await;
+    let question = json!({ "kind": "yes_no", "followUps": { "yes": "See you then!" } });
+    let id = it.ask(json!({ "question": question })).await;
+    it.reply(1, "Yes!").await;
+    it.reply(1, "Yes!").await;
+    it.reply(2, "no").await;
+    assert_eq!(it.texts().await, ["Will you come?", "Yes!", "See you then!", "no"]);
+    let answers = |yes: u64, other: u64| json!([{ "answer": "yes", "count": yes }, { "answer": "no", "count": 0 }, { "answer": "other", "count": other }]);
+    let broadcast = it.read(&id).await;
+    assert_eq!((&broadcast["answers"], &broadcast["progress"]["replied"]), (&answers(1, 0), &json!(1)));
+    let correct = async |user, answer: &str| {
+        let body = json!({ "phoneNumber": it.test.contact.as_str(), "answer": answer });
+        it.of(user, CORRECT, &id, Some(body)).await
+    };
+    let (status, recipient) = correct("bob", "other").await;
+    assert_eq!((status, &recipient["answer"]), (200, &json!("other")));
+    assert_eq!(correct("bob", "other").await.0, 200, "it is idempotent");
+    assert_eq!(it.read(&id).await["answers"], answers(0, 1));
+    let (status, refused) = correct("bob", "4").await;
+    assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/answer")));
+    assert_eq!(correct("cyn", "yes").await.0, 403);
+}
+
+/// ◆ product 8a: more than 10 % failures in 100 pause with the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_pauses_itself_once_eleven_texts_failed() {
+    let it = Broadcasting::start().await;
+    let numbers: Vec<PhoneNumber> = (200..212).map(phone).collect();
+    let id = it.draft(&numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>(), "Closed today.").await;
+    it.confirm(&id).await;
+    it.work(now()).await;
+    let deliveries = Deliveries::new(it.test.table());
+    for number in &numbers[..11] {
+        let conversation = ConversationId::of(&it.test.inbox.id, number);
+        let message = it.test.history_of(&conversation).await.remove(0);
+        let report = Report { code: Some("30005".into()), ..Report::at(now()) };
+        let organization = it.test.organization();
+        deliveries.report(organization, &message.id, DeliveryState::Failed, &report, None).await.unwrap();
+    }
+    it.work(now() + Duration::from_secs(5)).await;
+    let paused = it.read(&id).await;
+    assert_eq!(
+        (&paused["status"], &paused["progress"]["failed"]),
+        (&json!("paused"), &json!(11)),
+        "{paused}"
+    );
+    assert_eq!(paused["waitingFor"]["reason"], "carrier");
+    assert!(paused["reason"].as_str().unwrap().starts_with("11 of the last texts failed"), "{paused}");
+    let (_, resumed) = it.of("ada", RESUME, &id, None).await;
+    assert_eq!(resumed["status"], "running");
+    it.work(now() + Duration::from_secs(10)).await;
+    assert_eq!(it.read(&id).await["status"], "running", "failures are counted from here on");
+}
+
+/// ◆ product 8a: recurring; each occurrence is evaluated again, and a missed one is skipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_occurrence_of_a_series_schedules_the_next_and_a_missed_one_is_skipped() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&[it.test.contact.as_str()], "Practice today").await;
+    let first = now() + Duration::from_hours(24);
+    let recurrence = json!({ "frequency": "daily", "count": 4, "timeZone": "America/New_York" });
+    let change = json!({ "scheduledAt": first.to_string(), "recurrence": recurrence });
+    let (status, changed) = it.of("ada", CHANGE, &id, Some(change)).await;
+    assert_eq!((status, &changed["recurrence"]["timeZone"]), (200, &json!("America/New_York")), "{changed}");
+    it.confirm(&id).await;
+    let sweep = BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
+    let pass = async |at: Timestamp| {
+        it.test.queue.drain();
+        sweep.run(at).await.unwrap();
+        it.work(at).await;
+        let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
+        let status = |one: &Value| one["status"].as_str().unwrap().to_owned();
+        list["items"].as_array().unwrap().iter().rev().map(status).collect::<Vec<_>>()
+    };
+    assert_eq!(pass(first).await, ["running", "scheduled"]);
+    assert_eq!(pass(first).await.len(), 2, "it starts once");
+    let days = |count: u64| first + Duration::from_hours(24 * count + 2);
+    assert_eq!(pass(days(1)).await[1..], ["failed", "scheduled"], "two hours late");
+    let last = first + Duration::from_hours(24 * 3);
+    let statuses = pass(days(2)).await;
+    assert_eq!(statuses[1..], ["failed", "failed", "scheduled"]);
+    assert_eq!(
+        pass(last + Duration::from_secs(1)).await[1..],
+        ["failed", "failed", "running"],
+        "the last one"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_needs_a_time_and_valid_fields() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Practice today").await;
+    let at = (now() + Duration::from_hours(24)).to_string();
+    for (change, pointer) in [
+        (json!({ "recurrence": { "frequency": "daily" } }), "/recurrence"),
+        (json!({ "scheduledAt": at, "recurrence": { "frequency": "hourly" } }), "/recurrence/frequency"),
+        (
+            json!({ "scheduledAt": at, "recurrence": { "frequency": "daily", "timeZone": "Mars" } }),
+            "/recurrence/timeZone",
+        ),
+        (
+            json!({ "scheduledAt": at, "recurrence": { "frequency": "daily", "count": 0 } }),
+            "/recurrence/count",
+        ),
+        (json!({ "question": { "kind": "open" } }), "/question/kind"),
+    ] {
+        let (status, refused) = it.of("ada", CHANGE, &id, Some(change)).await;
+        assert_eq!((status, refused["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{refused}");
+    }
+}
+
+/// Delivery reports and replies come after the end as well. The sweep brings the progress of the event up to
+/// date.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_progress_of_a_broadcast_that_ended_goes_on() {
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({})).await;
+    let message = it.test.history().await.remove(0);
+    let deliveries = Deliveries::new(it.test.table());
+    let report = async |state| {
+        let report = Report::at(now());
+        deliveries.report(it.test.organization(), &message.id, state, &report, None).await.unwrap();
+    };
+    report(DeliveryState::Sent).await;
+    it.work(now() + Duration::from_secs(5)).await;
+    assert_eq!(it.read(&id).await["status"], "completed");
+    report(DeliveryState::Delivered).await;
+    it.reply(1, "Thanks").await;
+    let sweep = BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
+    let later = now() + Duration::from_mins(3);
+    assert_eq!(sweep.run(later).await.unwrap().queued, 1);
+    it.work(later).await;
+    let key = TeamKey { organization: it.test.organization(), team: &it.test.team.id };
+    let stored = Broadcasts::new(it.test.table()).get(key, &BroadcastId::parse(&id).unwrap()).await;
+    let progress = stored.unwrap().unwrap().value.progress.unwrap();
+    assert_eq!((progress.count(RecipientState::Delivered), progress.replied), (1, 1));
+    assert_eq!(sweep.run(later + Duration::from_hours(2)).await.unwrap().queued, 0, "there is nothing to do");
 }

@@ -93,7 +93,7 @@ impl Stream {
 
     async fn receive(&self, carrier_id: &str) -> MessageId {
         let text = inbound_text(&self.app.contact, carrier_id, "Is the office open?");
-        match Inbound::new(self.app.table()).receive(&self.app.inbox, &text, now()).await.unwrap() {
+        match Inbound::new(self.app.table()).receive(&self.app.inbox, &text, now()).await.unwrap().0 {
             Receipt::Stored(id) | Receipt::Duplicate(id) => id,
             Receipt::Erased => panic!("the message was erased"),
         }

@@ -387,7 +387,8 @@ async fn foreign_frames_are_ignored_and_twenty_in_a_minute_close_the_connection(
 async fn viewers_of_a_conversation_are_shown_to_its_members_until_they_leave() {
     let fixture = Fixture::start().await;
     let text = build::inbound_text(&fixture.app.contact, "SM1", "Is the office open?");
-    let received = Inbound::new(fixture.app.table()).receive(&fixture.app.inbox, &text, now()).await.unwrap();
+    let received =
+        Inbound::new(fixture.app.table()).receive(&fixture.app.inbox, &text, now()).await.unwrap().0;
     assert!(matches!(received, Receipt::Stored(_)));
     let conversation = fixture.app.conversation_id();
     let (ada, second, bob) =

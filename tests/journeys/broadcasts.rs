@@ -110,3 +110,58 @@ async fn a_member_broadcasts_once_an_admin_allows_it() {
     .await;
     ben.patch(&path, json!({ "name": "Ice day" })).await.problem(409, "broadcast_status");
 }
+
+/// ◆ product 8a: a question sorts the first reply of each recipient, the answer gets its follow-up, the reply
+/// is marked and opens the conversation, a user corrects an answer, and a broadcast that repeats is scheduled
+/// again when it starts.
+#[tokio::test]
+async fn replies_to_a_question_are_counted_sorted_and_answered() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Question", "amelia").await);
+    let inbox = team.create_inbox("Question").await;
+    team.register(&carrier).await;
+    let (amelia, phone) = (&team.admin, Phone::new());
+    let soon = jiff::Timestamp::now() + Duration::from_secs(2);
+    let broadcast = json!({
+        "name": "Field trip", "from": { "inboxId": inbox.id }, "text": "Does your child come along?",
+        "audience": { "phoneNumbers": [phone.number()] }, "hours": { "mode": "always" },
+        "question": { "kind": "yes_no", "followUps": { "yes": "We leave at 9." } },
+        "scheduledAt": soon.to_string(), "recurrence": { "frequency": "weekly", "count": 2 },
+    });
+    let draft = amelia.post("/v1/broadcasts", broadcast).await.expect(201);
+    let path = format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"));
+    let estimate = amelia.post(&format!("{path}/estimate"), Value::Null).await.expect(200);
+    let confirm = json!({ "estimateId": estimate["estimateId"] });
+    amelia.post(&format!("{path}/confirm"), confirm).await.expect(202);
+    eventually("the question is sent", TIMEOUT, async || {
+        (!carrier.texts_to(&phone).await.is_empty()).then_some(())
+    })
+    .await;
+    let list = amelia.get("/v1/broadcasts").await.expect(200);
+    let next = list["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|one| one["status"] == "scheduled" && one["teamId"] == draft["teamId"]);
+    let next = next.expect("the next occurrence");
+    amelia
+        .post(&format!("/v1/broadcasts/{}/cancel", next["broadcastId"].as_str().expect("an id")), Value::Null)
+        .await
+        .expect(200);
+
+    carrier.send_inbound(&phone, &inbox.number, "Yes!").await;
+    eventually("the answer gets its follow-up", TIMEOUT, async || {
+        (carrier.texts_to(&phone).await == ["Does your child come along?", "We leave at 9."]).then_some(())
+    })
+    .await;
+    let answers = |yes: u64, no: u64| {
+        let count = |answer: &str, count: u64| json!({ "answer": answer, "count": count });
+        json!([count("yes", yes), count("no", no), count("other", 0)])
+    };
+    let asked = amelia.get(&path).await.expect(200);
+    assert_eq!((&asked["progress"]["replied"], &asked["answers"]), (&json!(1), &answers(1, 0)));
+    let correction = json!({ "phoneNumber": phone.number(), "answer": "no" });
+    let corrected = amelia.post(&format!("{path}/answers"), correction).await.expect(200);
+    assert_eq!(corrected["answer"], "no");
+    assert_eq!(amelia.get(&path).await.expect(200)["answers"], answers(0, 1));
+}

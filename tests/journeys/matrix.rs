@@ -52,6 +52,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("PATCH", "/v1/broadcasts/{broadcastId}", Senders),
     ("DELETE", "/v1/broadcasts/{broadcastId}", Senders),
     ("POST", "/v1/broadcasts/{broadcastId}/cancel", TeamManagers),
+    ("POST", "/v1/broadcasts/{broadcastId}/answers", Senders),
     ("POST", "/v1/broadcasts/{broadcastId}/confirm", Confirmers),
     ("POST", "/v1/broadcasts/{broadcastId}/estimate", Team),
     ("POST", "/v1/broadcasts/{broadcastId}/pause", TeamManagers),

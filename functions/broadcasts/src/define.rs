@@ -3,22 +3,24 @@
 use std::{collections::HashSet, time::Duration};
 
 use shared_domain::{
-    broadcast::{Audience, Broadcast, BroadcastStatus, ReplyWindow},
+    broadcast::{Audience, Broadcast, BroadcastStatus, FailureWatch, Recurrence, ReplyWindow, Series},
     field::{FieldError, FieldErrors},
     ids::{BroadcastId, ContactId, OrganizationId, SegmentId, TemplateId},
     inbox::InboxKind,
     keys::TeamKey,
     membership::Membership,
     phone::PhoneNumber,
-    sending_hours::HoursMode,
+    question::Question,
+    sending_hours::{HoursMode, number_zones::zone_of},
     settings,
     template::TemplateText,
     text,
     time::Timestamp,
+    weekly_hours::time_zone,
 };
 use shared_http::{
     problem::Problem,
-    wire::broadcast::{AudienceView, BroadcastChange, NewBroadcast},
+    wire::broadcast::{AudienceView, BroadcastChange, NewBroadcast, QuestionView, RecurrenceView},
 };
 
 use crate::App;
@@ -37,8 +39,18 @@ pub(crate) async fn draft(
     id: BroadcastId,
     now: Timestamp,
 ) -> Result<Broadcast, Problem> {
-    let NewBroadcast { name, from: _, audience, text, template_id, scheduled_at, hours, reply_window_hours } =
-        body;
+    let NewBroadcast {
+        name,
+        from: _,
+        audience,
+        text,
+        template_id,
+        scheduled_at,
+        hours,
+        reply_window_hours,
+        question,
+        recurrence,
+    } = body;
     if member.kind == InboxKind::Personal {
         return Err(FieldError::new("/from/inboxId", "a shared inbox").into());
     }
@@ -65,6 +77,10 @@ pub(crate) async fn draft(
         finished_at: None,
         preparation: 0,
         progress: None,
+        question: None,
+        series: None,
+        watch: FailureWatch::default(),
+        followed_at: None,
     };
     if text.is_none() && template_id.is_none() {
         return Err(Problem::bad_field("/text", "a text or a template"));
@@ -77,6 +93,8 @@ pub(crate) async fn draft(
         scheduled_at: Some(scheduled_at),
         hours,
         reply_window_hours,
+        question: Some(question),
+        recurrence: Some(recurrence),
     };
     changed_by(app, &empty, change, now).await
 }
@@ -104,9 +122,20 @@ pub(crate) async fn changed_by(
         (None, None) => {}
     }
     check_text(&after.text, app.limit.0, &mut errors);
+    let changes_series = change.recurrence.is_some() || change.scheduled_at.is_some();
     if let Some(at) = change.scheduled_at {
         let at = at.map(|at| scheduled(&at, now)).transpose();
         after.scheduled_at = errors.check(at).flatten();
+    }
+    let given = match change.recurrence {
+        Some(given) => given,
+        None => before.series.as_ref().map(RecurrenceView::of),
+    };
+    if changes_series {
+        after.series = match given {
+            Some(given) => errors.check_all(series(app, &after, given).await?),
+            None => None,
+        };
     }
     if let Some(hours) = change.hours {
         after.hours = hours.mode.into();
@@ -115,6 +144,13 @@ pub(crate) async fn changed_by(
         && errors.check(ReplyWindow::parse("/replyWindowHours", hours)).is_some()
     {
         after.reply_window_hours = hours;
+    }
+    if let Some(question) = change.question {
+        let written = question.map(QuestionView::written);
+        let parsed = written.as_ref().map(|written| Question::parse("/question", written)).transpose();
+        if errors.check_all(parsed).is_some() {
+            after.question = written;
+        }
     }
     if let Some(given) = &change.audience {
         after.audience = audience(app, team, given, &mut errors).await?;
@@ -139,6 +175,36 @@ fn check_text(text: &str, limit: usize, errors: &mut FieldErrors) {
             errors.add("/text", error.to_string());
         }
     }
+}
+
+/// The series of a broadcast that repeats from its time on. Without a time zone, it is one of the inbox's
+/// number.
+async fn series(
+    app: &App,
+    broadcast: &Broadcast,
+    given: RecurrenceView,
+) -> Result<Result<Series, Vec<FieldError>>, Problem> {
+    let Some(first) = broadcast.scheduled_at else {
+        let error = FieldError::new("/recurrence", "only with scheduledAt, the time of the first occurrence");
+        return Ok(Err(vec![error]));
+    };
+    let zone = match &given.time_zone {
+        Some(zone) => zone.clone(),
+        None => {
+            let inbox = app.inboxes.get(broadcast.inbox_key()).await?.ok_or_else(Problem::not_found)?;
+            zone_of(&inbox.number).to_owned()
+        }
+    };
+    let Some(parsed) = time_zone(&zone) else {
+        let error = FieldError::new("/recurrence/timeZone", "an IANA time zone, such as America/New_York");
+        return Ok(Err(vec![error]));
+    };
+    let written = match given.written("/recurrence") {
+        Ok(written) => written,
+        Err(error) => return Ok(Err(vec![error])),
+    };
+    let checked = Recurrence::parse("/recurrence", &written, first, parsed);
+    Ok(checked.map(|_| Series { written, zone, first, index: 0 }))
 }
 
 fn scheduled(at: &str, now: Timestamp) -> Result<Timestamp, FieldError> {

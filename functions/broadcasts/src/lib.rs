@@ -19,7 +19,7 @@ use futures_util::future::try_join_all;
 use lambda_http::http::request::Parts;
 use shared_app::broadcast::BroadcastWorkflow;
 use shared_aws::{
-    broadcast::{BroadcastWrite, Broadcasts, Recipients, reference},
+    broadcast::{BroadcastReplies, BroadcastWrite, Broadcasts, Counts, Recipients, reference},
     clients::{Aws, BroadcastQueue, Secrets, SigningSecret},
     contact::Contacts,
     inbox::Inboxes,
@@ -29,7 +29,7 @@ use shared_aws::{
     template::Templates,
 };
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, Progress, SegmentPrice, StepNotAllowed},
+    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SegmentPrice, StepNotAllowed},
     ids::{self, BroadcastId, Id, OrganizationId},
     keys::{InboxKey, TeamKey},
     time::Timestamp,
@@ -70,6 +70,7 @@ pub struct App {
     templates: Templates,
     broadcasts: Broadcasts,
     recipients: Recipients,
+    replies: BroadcastReplies,
     workflow: BroadcastWorkflow,
     queue: BroadcastQueue,
     keys: UsedKeys,
@@ -113,6 +114,7 @@ impl App {
             templates: Templates::new(table.clone()),
             broadcasts: Broadcasts::new(table.clone()),
             recipients: Recipients::new(table.clone()),
+            replies: BroadcastReplies::new(table.clone()),
             workflow: BroadcastWorkflow::new(table, price),
             queue,
             keys: UsedKeys::new(table.clone()),
@@ -121,11 +123,11 @@ impl App {
 
     /// Returns the broadcast as members of its team see it: 8 read units once it was prepared.
     async fn view(&self, broadcast: &Broadcast) -> Result<BroadcastView, Problem> {
-        let progress = match broadcast.preparation {
-            0 => Progress::default(),
-            _ => self.recipients.progress(&broadcast.organization, &reference(broadcast)).await?,
+        let counts = match broadcast.preparation {
+            0 => Counts::default(),
+            _ => self.recipients.counts(&broadcast.organization, &reference(broadcast)).await?,
         };
-        Ok(BroadcastView::of(broadcast, &progress))
+        Ok(BroadcastView::of(broadcast, &counts))
     }
 }
 
@@ -134,7 +136,7 @@ shared_http::routes! {
     list, create, read, update, remove,
     confirm::estimate, confirm::confirm,
     confirm::pause, confirm::resume, confirm::cancel,
-    results::recipients,
+    results::recipients, results::correct,
 }
 
 /// The function's router.
@@ -200,7 +202,7 @@ async fn create(
     let event = audit(&member.user, "broadcast.create", &broadcast, now, entropy);
     match app.broadcasts.create(&broadcast, &event, attempt.idempotency()).await? {
         BroadcastWrite::Done => {
-            let view = BroadcastView::of(&broadcast, &Progress::default());
+            let view = BroadcastView::of(&broadcast, &Counts::default());
             Ok((StatusCode::CREATED, Json(view)))
         }
         BroadcastWrite::Changed => Err(changed()),
@@ -303,7 +305,7 @@ async fn update(
     let after = Broadcast { status, estimate: None, confirmed_by: None, ..after };
     let event = audit(&by, "broadcast.update", &after, now, entropy);
     match app.broadcasts.write(&before, &after, None, Some(&event)).await? {
-        BroadcastWrite::Done => Ok(Json(BroadcastView::of(&after, &Progress::default()))),
+        BroadcastWrite::Done => Ok(Json(BroadcastView::of(&after, &Counts::default()))),
         BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Err(changed()),
     }
 }

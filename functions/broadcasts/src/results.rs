@@ -1,17 +1,21 @@
-//! The recipients of a broadcast and what happened to each.
+//! The recipients of a broadcast, what happened to each, and their answers.
 
 use axum::{extract::State, response::Response};
 use shared_aws::{broadcast::reference, table};
-use shared_domain::{broadcast::RecipientState, field::FieldError};
+use shared_domain::{broadcast::RecipientState, field::FieldError, phone::PhoneNumber, question::Answer};
 use shared_http::{
+    json::Json,
     list_format::ListFormat,
     page::PageRequest,
     problem::Problem,
     request::Query,
-    wire::{Page, broadcast::BroadcastRecipientView},
+    wire::{
+        Page,
+        broadcast::{AnswerCorrection, BroadcastRecipientView},
+    },
 };
 
-use crate::{App, BroadcastInPath};
+use crate::{App, BroadcastInPath, SenderAccess, changed};
 
 /// List the recipients of a broadcast
 ///
@@ -48,12 +52,54 @@ pub(crate) async fn recipients(
         }
     };
     let page = page.response(found.items.iter().map(BroadcastRecipientView::of), found.next.as_deref());
-    let columns = ["phoneNumber", "contactId", "state", "reason", "messageId", "repliedAt"];
+    let columns = ["phoneNumber", "contactId", "state", "reason", "messageId", "repliedAt", "answer"];
     Ok(format.response(&page, columns, |recipient| {
-        let BroadcastRecipientView { phone_number, contact_id, state, reason, message_id, replied_at } =
-            recipient;
-        let [contact, reason, message, replied_at] =
-            [contact_id, reason, message_id, replied_at].map(|cell| cell.as_deref().unwrap_or_default());
-        [phone_number, contact, state, reason, message, replied_at]
+        let BroadcastRecipientView {
+            phone_number,
+            contact_id,
+            state,
+            reason,
+            message_id,
+            replied_at,
+            answer,
+        } = recipient;
+        let cells = [contact_id, reason, message_id, replied_at, answer];
+        let [contact, reason, message, replied_at, answer] =
+            cells.map(|cell| cell.as_deref().unwrap_or_default());
+        [phone_number, contact, state, reason, message, replied_at, answer]
     }))
+}
+
+/// Correct an answer
+///
+/// For members of the inbox. Sorts the reply of a recipient into another answer of the question. No follow-up
+/// is sent. Idempotent.
+#[utoipa::path(post, path = "/v1/broadcasts/{broadcastId}/answers",
+    tag = "broadcasts", operation_id = "correctAnswer",
+    params(("broadcastId" = String, Path)),
+    request_body = AnswerCorrection,
+    responses((status = 200, body = BroadcastRecipientView)),
+    extensions(("x-errors" = json!(["inbox_membership_required", "invalid_fields"]))))]
+pub(crate) async fn correct(
+    State(app): State<App>,
+    SenderAccess { found, .. }: SenderAccess,
+    Json(body): Json<AnswerCorrection>,
+) -> Result<Json<BroadcastRecipientView>, Problem> {
+    let broadcast = &found.broadcast.value;
+    let question = broadcast.question();
+    let answer = Answer::parse(&body.answer);
+    let answer = answer.filter(|answer| question.is_some_and(|question| question.has(*answer)));
+    let answer =
+        answer.ok_or_else(|| Problem::from(FieldError::new("/answer", "an answer of the question")))?;
+    let expected = "the number of a recipient who answered";
+    let no_reply = || Problem::from(FieldError::new("/phoneNumber", expected));
+    let number = PhoneNumber::parse(&body.phone_number).map_err(|_| no_reply())?;
+    let (organization, of) = (&broadcast.organization, reference(broadcast));
+    let recipient = app.recipients.get(organization, &of, &number).await?.ok_or_else(no_reply)?;
+    let before = recipient.answer().ok_or_else(no_reply)?;
+    if before != answer && !app.replies.correct(organization, &of, &number, before, answer).await? {
+        return Err(changed());
+    }
+    let answer = Some(answer.name().into_owned());
+    Ok(Json(BroadcastRecipientView { answer, ..BroadcastRecipientView::of(&recipient) }))
 }

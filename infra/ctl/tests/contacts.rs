@@ -386,7 +386,7 @@ async fn an_erased_message_is_not_stored_again_and_a_new_message_begins_a_new_co
     let (inbound, inbox) = (Inbound::new(stack.table()), build::inbox());
     let erased = text("SM1", "I lost my purple umbrella");
     assert_eq!(inbound.complete(&inbox, &[&erased]).await.unwrap(), [true], "the sweep skips it");
-    assert_eq!(inbound.receive(&inbox, &erased, now()).await.unwrap(), Receipt::Erased);
+    assert_eq!(inbound.receive(&inbox, &erased, now()).await.unwrap().0, Receipt::Erased);
     stack.take_in(&inbox, &text("SM5", "STOP")).await;
     assert_eq!(stack.remains().await, [""; 0]);
 

@@ -1,5 +1,6 @@
 //! Taking in an inbound message: store it, request copies of its media, apply an opt-out keyword, open an
-//! opt-out review, answer a keyword of the inbox, or else reply if the inbox is closed.
+//! opt-out review, recognize the reply to a broadcast, answer a keyword of the inbox, or else reply if the
+//! inbox is closed.
 //!
 //! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and any step that an
 //! interrupted delivery missed is completed. Every step uses the time at which the message was first
@@ -12,7 +13,7 @@
 use std::time::Duration;
 
 use shared_aws::{
-    messaging::{CARRIER, Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
+    messaging::{BeforeInbound, CARRIER, Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
     opt_out::OptOutReviews,
     table::{StoreError, Table},
 };
@@ -28,6 +29,7 @@ use shared_domain::{
 };
 
 use crate::{
+    broadcast_reply::BroadcastReplyWorkflow,
     keyword::{KeywordMessage, KeywordOutcome, Keywords, keyword_of},
     keyword_reply::{InboundKeyword, KeywordReplyWorkflow},
     out_of_office::OutOfOfficeReplies,
@@ -70,6 +72,7 @@ pub struct InboundWorkflow {
     media: MediaFiles,
     keywords: Keywords,
     reviews: OptOutReviews,
+    broadcast_replies: BroadcastReplyWorkflow,
     keyword_replies: KeywordReplyWorkflow,
     out_of_office: OutOfOfficeReplies,
 }
@@ -82,6 +85,7 @@ impl InboundWorkflow {
             media: MediaFiles::new(table.clone()),
             keywords: Keywords::new(table, replies),
             reviews: OptOutReviews::new(table.clone()),
+            broadcast_replies: BroadcastReplyWorkflow::new(table),
             keyword_replies: KeywordReplyWorkflow::new(table),
             out_of_office: OutOfOfficeReplies::new(table),
         }
@@ -98,7 +102,7 @@ impl InboundWorkflow {
         text: &InboundText,
         opt_out_type: Option<&OptOutType>,
     ) -> Result<(), InboundError> {
-        let Some(message) = self.store(inbox, text, received_at).await? else { return Ok(()) };
+        let (Some(message), before) = self.store(inbox, text, received_at).await? else { return Ok(()) };
         self.request_media(inbox, &message, text.media.len(), received_at).await?;
         let at = message.made_at().unwrap_or(received_at);
         let is_late = now > at + MAX_REPLY_DELAY;
@@ -120,26 +124,33 @@ impl InboundWorkflow {
         }
         let (from, text, message) = (&text.from, &text.text, &message);
         let keyword = InboundKeyword { inbox, from, text, message, at, is_late, entropy };
+        if let Some(before) = before
+            && self.broadcast_replies.apply(keyword, &before).await?
+        {
+            return Ok(());
+        }
         if !self.keyword_replies.apply(keyword).await? && !is_late {
             self.out_of_office.reply(inbox, from, text, at, entropy).await?;
         }
         Ok(())
     }
 
-    /// Returns the id of the stored message. `None` if it was erased.
+    /// Returns the id of the stored message, `None` if it was erased, and the text of a broadcast that it may
+    /// answer.
     async fn store(
         &self,
         inbox: &Inbox,
         text: &InboundText,
         now: Timestamp,
-    ) -> Result<Option<MessageId>, StoreError> {
-        let (message, repeated) = match self.inbound.receive(inbox, text, now).await? {
+    ) -> Result<(Option<MessageId>, Option<BeforeInbound>), StoreError> {
+        let (receipt, before) = self.inbound.receive(inbox, text, now).await?;
+        let (message, repeated) = match receipt {
             Receipt::Stored(message) => (message, false),
             Receipt::Duplicate(message) => (message, true),
-            Receipt::Erased => return Ok(None),
+            Receipt::Erased => return Ok((None, None)),
         };
         tracing::info!(event = "message_received", inbox = %inbox.id, message_id = %message, repeated, "message stored");
-        Ok(Some(message))
+        Ok((Some(message), before))
     }
 
     async fn request_media(

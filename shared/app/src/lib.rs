@@ -8,6 +8,7 @@
 
 pub mod audience;
 pub mod broadcast;
+mod broadcast_reply;
 pub mod callbacks;
 pub mod carrier;
 pub mod contact_erasure;

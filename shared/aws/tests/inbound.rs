@@ -24,7 +24,7 @@ use crate::support::{TestStores, ada, at_second, audit_event, ben, contact, inbo
 const CARRIER_ID: &str = "SM6f1c0e8d3b5a4f7e9d2c1b0a98765432";
 
 async fn receive(stores: &TestStores, text: &InboundText, at: Timestamp) -> Receipt {
-    stores.inbound.receive(&stores.inbox, text, at).await.unwrap()
+    stores.inbound.receive(&stores.inbox, text, at).await.unwrap().0
 }
 
 async fn history(stores: &TestStores, conversation: &ConversationId) -> Vec<Message> {
@@ -40,7 +40,7 @@ async fn deliver_at_once(stores: &TestStores, deliveries: Vec<(InboundText, Time
     let mut hosts = JoinSet::new();
     for (text, at) in deliveries {
         let (inbound, inbox): (Inbound, Inbox) = (Inbound::new(stores.table()), stores.inbox.clone());
-        hosts.spawn(async move { inbound.receive(&inbox, &text, at).await.unwrap() });
+        hosts.spawn(async move { inbound.receive(&inbox, &text, at).await.unwrap().0 });
     }
     hosts.join_all().await
 }

@@ -34,7 +34,7 @@ async fn text_with_files(stores: &TestStores) -> MessageId {
         text: "Look".into(),
         media: vec![pending(0), pending(1)],
     };
-    match stores.inbound.receive(&stores.inbox, &text, at_second(0)).await.unwrap() {
+    match stores.inbound.receive(&stores.inbox, &text, at_second(0)).await.unwrap().0 {
         Receipt::Stored(id) | Receipt::Duplicate(id) => id,
         Receipt::Erased => panic!("the message was erased"),
     }

@@ -100,7 +100,7 @@ async fn a_message_is_complete_once_its_media_is_copied() {
     let pending = media(MediaState::Pending { source: "https://carrier.example/1".into() });
     let mut text = build::inbound_text(&number(1), "MM1", "look");
     text.media = vec![pending];
-    let Receipt::Stored(message) = inbound.receive(&inbox, &text, at_second(1)).await.unwrap() else {
+    let (Receipt::Stored(message), _) = inbound.receive(&inbox, &text, at_second(1)).await.unwrap() else {
         panic!("a new message")
     };
     assert_eq!(inbound.complete(&inbox, &[&text]).await.unwrap(), [false]);

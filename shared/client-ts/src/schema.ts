@@ -97,6 +97,27 @@ export interface paths {
         patch: operations["updateBroadcast"];
         trace?: never;
     };
+    "/v1/broadcasts/{broadcastId}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Correct an answer
+         * @description For members of the inbox. Sorts the reply of a recipient into another answer of the question. No follow-up
+         *     is sent. Idempotent.
+         */
+        post: operations["correctAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/broadcasts/{broadcastId}/cancel": {
         parameters: {
             query?: never;
@@ -2050,6 +2071,20 @@ export interface components {
              */
             type: string;
         };
+        /** @description Corrects the answer of a recipient. */
+        AnswerCorrection: {
+            /** @description Name of an answer of the question. */
+            answer: string;
+            /** @description The number of a recipient who replied. */
+            phoneNumber: string;
+        };
+        /** @description The number of recipients with an answer. */
+        AnswerCount: {
+            /** @description Name of the answer. See the kind of the question. */
+            answer: string;
+            /** Format: int64 */
+            count: number;
+        };
         /**
          * @description Api code taken.
          * @example {
@@ -2311,6 +2346,8 @@ export interface components {
         };
         /** @description A broadcast. */
         Broadcast: {
+            /** @description How many recipients gave each answer. Empty without a question. */
+            answers: components["schemas"]["AnswerCount"][];
             audience: components["schemas"]["Audience"];
             /** @description ID of the broadcast. */
             broadcastId: string;
@@ -2332,11 +2369,13 @@ export interface components {
             /** @description Name. */
             name: string;
             progress: components["schemas"]["Progress"];
+            question: components["schemas"]["Question"] | null;
             /** @description Why it failed, or why it was paused if no user paused it. Absent otherwise. */
             reason?: string | null;
+            recurrence: components["schemas"]["Recurrence"] | null;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply. Without effect yet.
+             * @description Hours in which an inbound message counts as a reply.
              */
             replyWindowHours: number;
             /**
@@ -2364,9 +2403,11 @@ export interface components {
             hours?: components["schemas"]["Hours"] | null;
             /** @description 1 to 80 characters. */
             name?: string | null;
+            question?: components["schemas"]["Question"] | null;
+            recurrence?: components["schemas"]["Recurrence"] | null;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply: 1 to 720. Without effect yet.
+             * @description Hours in which an inbound message counts as a reply: 1 to 720.
              */
             replyWindowHours?: number | null;
             /**
@@ -2443,6 +2484,8 @@ export interface components {
         };
         /** @description A recipient of a broadcast. */
         BroadcastRecipient: {
+            /** @description Name of the answer to the question. Absent without one. */
+            answer?: string | null;
             /** @description ID of the contact. `null` if no contact of the audience had the number. */
             contactId: string | null;
             /** @description ID of the message. Absent before it is released. */
@@ -2453,7 +2496,7 @@ export interface components {
             reason?: string | null;
             /**
              * Format: date-time
-             * @description When the recipient replied. Absent before. Replies are not counted yet: always absent.
+             * @description When the recipient replied. Absent before.
              */
             repliedAt?: string | null;
             state: components["schemas"]["RecipientState"];
@@ -4409,6 +4452,8 @@ export interface components {
         Message: {
             /** @description Whether the message was sent automatically. */
             automatic: boolean;
+            /** @description ID of the broadcast that the message belongs to: its text, or the reply to it. `null` if there is none. */
+            broadcastId: string | null;
             channel: components["schemas"]["Channel"];
             /** @description ID of the conversation. */
             conversationId: string;
@@ -4486,9 +4531,11 @@ export interface components {
             hours?: components["schemas"]["Hours"] | null;
             /** @description 1 to 80 characters. */
             name: string;
+            question?: components["schemas"]["Question"] | null;
+            recurrence?: components["schemas"]["Recurrence"] | null;
             /**
              * Format: int32
-             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72. Without effect yet.
+             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72.
              */
             replyWindowHours?: number | null;
             /**
@@ -5196,7 +5243,7 @@ export interface components {
             queued: number;
             /**
              * Format: int64
-             * @description They replied. They are also counted in their state. Replies are not counted yet: always 0.
+             * @description They replied. They are also counted in their state.
              */
             replied: number;
             /**
@@ -5214,6 +5261,25 @@ export interface components {
             /** Format: int64 */
             undelivered: number;
         };
+        /** @description A question. The first reply of each recipient within the reply window is sorted into one of its answers. */
+        Question: {
+            /** @description 2 to 8 choices of 1 to 80 characters, in the order of their letters. Only for `choice`. */
+            choices?: string[];
+            /** @description The text that an answer gets, by the name of the answer: 1 to 306 characters. */
+            followUps?: {
+                [key: string]: string;
+            };
+            /**
+             * @description `yes_no`: the answers are `yes` and `no`. `scale`: `1` to `5`. `choice`: `a` to `h`, one for each of
+             *     the choices. A reply that fits none of them is `other`.
+             */
+            kind: components["schemas"]["QuestionKind"];
+        };
+        /**
+         * @description Kind of a question.
+         * @enum {string}
+         */
+        QuestionKind: "yes_no" | "scale" | "choice";
         /**
          * @description Read state of a conversation.
          * @enum {string}
@@ -5275,6 +5341,32 @@ export interface components {
              */
             queued: number;
         };
+        /**
+         * @description How often a broadcast repeats, from `scheduledAt` on, at the same local time. Each occurrence is a broadcast
+         *     of its own, which is scheduled when the one before starts. One that is more than an hour late is skipped.
+         */
+        Recurrence: {
+            /**
+             * Format: int32
+             * @description The number of occurrences, those that were skipped included. 1 to 1,000.
+             */
+            count?: number | null;
+            /** @description The days of `weekly`, `mon` to `sun`. Without days, the day of the first occurrence. */
+            days?: string[];
+            frequency: components["schemas"]["RecurrenceFrequency"];
+            /** @description IANA name of the time zone. Without it, it is the one of the inbox's number. */
+            timeZone?: string | null;
+            /**
+             * Format: date-time
+             * @description No occurrence is later.
+             */
+            until?: string | null;
+        };
+        /**
+         * @description How often a broadcast repeats.
+         * @enum {string}
+         */
+        RecurrenceFrequency: "daily" | "weekly" | "monthly";
         /** @description The registration of a team. */
         Registration: {
             carrier?: components["schemas"]["CarrierParts"] | null;
@@ -6307,6 +6399,7 @@ export interface components {
          *       "type": "https://api.example.com/docs/errors#unseen_message",
          *       "unseenMessage": {
          *         "automatic": false,
+         *         "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
          *         "channel": "sms",
          *         "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
          *         "createdAt": "2026-11-30T15:20:30.000Z",
@@ -6807,6 +6900,12 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "answers": [
+                     *             {
+                     *               "answer": "yes",
+                     *               "count": 3
+                     *             }
+                     *           ],
                      *           "audience": {
                      *             "contactIds": [
                      *               "con_01KB5Q8Z7M4T9XRA"
@@ -6848,7 +6947,20 @@ export interface operations {
                      *             "total": 250,
                      *             "undelivered": 1
                      *           },
+                     *           "question": {
+                     *             "followUps": {
+                     *               "yes": "See you then!"
+                     *             },
+                     *             "kind": "yes_no"
+                     *           },
                      *           "reason": "not a phone number",
+                     *           "recurrence": {
+                     *             "count": 10,
+                     *             "days": [
+                     *               "mon"
+                     *             ],
+                     *             "frequency": "weekly"
+                     *           },
                      *           "replyWindowHours": 72,
                      *           "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *           "startedAt": "2026-11-30T15:20:30.000Z",
@@ -6933,6 +7045,19 @@ export interface operations {
                  *         "mode": "recipient"
                  *       },
                  *       "name": "Front desk",
+                 *       "question": {
+                 *         "followUps": {
+                 *           "yes": "See you then!"
+                 *         },
+                 *         "kind": "yes_no"
+                 *       },
+                 *       "recurrence": {
+                 *         "count": 10,
+                 *         "days": [
+                 *           "mon"
+                 *         ],
+                 *         "frequency": "weekly"
+                 *       },
                  *       "replyWindowHours": 72,
                  *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                  *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
@@ -6951,6 +7076,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -6992,7 +7123,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7082,6 +7226,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -7123,7 +7273,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7272,6 +7435,19 @@ export interface operations {
                  *         "mode": "recipient"
                  *       },
                  *       "name": "Front desk",
+                 *       "question": {
+                 *         "followUps": {
+                 *           "yes": "See you then!"
+                 *         },
+                 *         "kind": "yes_no"
+                 *       },
+                 *       "recurrence": {
+                 *         "count": 10,
+                 *         "days": [
+                 *           "mon"
+                 *         ],
+                 *         "frequency": "weekly"
+                 *       },
                  *       "replyWindowHours": 72,
                  *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                  *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
@@ -7290,6 +7466,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -7331,7 +7513,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7408,6 +7603,99 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    correctAnswer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description ID of the broadcast */
+                broadcastId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "answer": "yes",
+                 *       "phoneNumber": "+12025550143"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AnswerCorrection"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "answer": "yes",
+                     *       "contactId": "con_01KB5Q8Z7M4T9XRA",
+                     *       "messageId": "msg_01KB5Q8Z7M4T9XRA",
+                     *       "phoneNumber": "+12025550143",
+                     *       "reason": "not a phone number",
+                     *       "repliedAt": "2026-11-30T15:20:30.000Z",
+                     *       "state": "delivered"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BroadcastRecipient"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description You do not have permission: `inbox_membership_required`, `user_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                };
+            };
+            /** @description It does not exist, or you do not have access to it: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description The body is too large: `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooLargeProblem"];
+                };
+            };
+            /** @description A field has an invalid value: `invalid_fields` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidFieldsProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     cancelBroadcast: {
         parameters: {
             query?: never;
@@ -7428,6 +7716,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -7469,7 +7763,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7557,6 +7864,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -7598,7 +7911,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7806,6 +8132,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -7847,7 +8179,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -7939,6 +8284,7 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "answer": "yes",
                      *           "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *           "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *           "phoneNumber": "+12025550143",
@@ -8025,6 +8371,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "answers": [
+                     *         {
+                     *           "answer": "yes",
+                     *           "count": 3
+                     *         }
+                     *       ],
                      *       "audience": {
                      *         "contactIds": [
                      *           "con_01KB5Q8Z7M4T9XRA"
@@ -8066,7 +8418,20 @@ export interface operations {
                      *         "total": 250,
                      *         "undelivered": 1
                      *       },
+                     *       "question": {
+                     *         "followUps": {
+                     *           "yes": "See you then!"
+                     *         },
+                     *         "kind": "yes_no"
+                     *       },
                      *       "reason": "not a phone number",
+                     *       "recurrence": {
+                     *         "count": 10,
+                     *         "days": [
+                     *           "mon"
+                     *         ],
+                     *         "frequency": "weekly"
+                     *       },
                      *       "replyWindowHours": 72,
                      *       "scheduledAt": "2026-11-30T15:20:30.000Z",
                      *       "startedAt": "2026-11-30T15:20:30.000Z",
@@ -9496,6 +9861,7 @@ export interface operations {
                      *       "items": [
                      *         {
                      *           "automatic": false,
+                     *           "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
                      *           "channel": "sms",
                      *           "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
                      *           "createdAt": "2026-11-30T15:20:30.000Z",
@@ -9622,6 +9988,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "automatic": false,
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
                      *       "channel": "sms",
                      *       "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
                      *       "createdAt": "2026-11-30T15:20:30.000Z",
@@ -11372,6 +11739,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "automatic": false,
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
                      *       "channel": "sms",
                      *       "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
                      *       "createdAt": "2026-11-30T15:20:30.000Z",
@@ -11503,6 +11871,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "automatic": false,
+                     *       "broadcastId": "bct_01KB5Q8Z7M4T9XRA",
                      *       "channel": "sms",
                      *       "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
                      *       "createdAt": "2026-11-30T15:20:30.000Z",

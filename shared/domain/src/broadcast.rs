@@ -32,7 +32,7 @@ mod reply;
 mod status;
 
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
-pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Waiting};
+pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Series, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain};
 pub use estimate::{CostlyCharacter, Estimate, Tally};
 pub use failures::FailureWatch;
@@ -40,5 +40,5 @@ pub use price::SegmentPrice;
 pub use progress::Progress;
 pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
 pub use recurrence::{Frequency, Occurrence, Recurrence, WrittenRecurrence};
-pub use reply::{ReplyFacts, ReplyWindow};
+pub use reply::{Asked, ReplyFacts, ReplyWindow};
 pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};

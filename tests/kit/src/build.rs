@@ -3,7 +3,7 @@
 
 use shared_aws::messaging::InboundText;
 use shared_domain::{
-    broadcast::{Audience, Broadcast, BroadcastStatus},
+    broadcast::{Audience, Broadcast, BroadcastStatus, FailureWatch},
     contact::Contact,
     conversation::{Conversation, Folder, MessagePreview},
     ids::{BroadcastId, ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
@@ -207,5 +207,9 @@ pub fn broadcast(inbox: &Inbox, by: &UserRef) -> Broadcast {
         finished_at: None,
         preparation: 0,
         progress: None,
+        question: None,
+        series: None,
+        watch: FailureWatch::default(),
+        followed_at: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The routes of the OpenAPI document, an entity for each of their path parameters, and a valid body for
 //! each route.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use test_kit::gateway::Event;
@@ -136,8 +136,11 @@ impl Ids {
             "POST /v1/broadcasts" => broadcast(),
             "PATCH /v1/broadcasts/{broadcastId}" => json!({
                 "name": "Snow day", "audience": { "segmentIds": [self.get("segmentId")] }, "scheduledAt": null,
-                "hours": { "mode": "always" }, "replyWindowHours": 24,
+                "hours": { "mode": "always" }, "replyWindowHours": 24, "question": null, "recurrence": null,
             }),
+            "POST /v1/broadcasts/{broadcastId}/answers" => {
+                json!({ "phoneNumber": "+12025550143", "answer": "yes" })
+            }
             "POST /v1/broadcasts/{broadcastId}/confirm" => json!({ "estimateId": "est_1" }),
             "PATCH /v1/inboxes/{inboxId}" => {
                 json!({ "name": "Desk", "color": "#112233", "voiceForwardingNumber": null })
@@ -230,8 +233,13 @@ fn broadcast() -> Value {
     json!({
         "name": "Snow day", "from": { "inboxId": INBOX }, "audience": { "phoneNumbers": ["+12025550143"] },
         "text": "No school today, {{firstName|dear parents}}.", "hours": { "mode": "recipient" },
-        "replyWindowHours": 72,
+        "replyWindowHours": 72, "question": { "kind": "choice", "choices": ["Bus", "Car"], "followUps": { "a": "OK" } },
+        "scheduledAt": in_a_week(), "recurrence": { "frequency": "weekly", "days": ["mon"], "count": 3 },
     })
+}
+
+fn in_a_week() -> String {
+    (now() + Duration::from_hours(24 * 7)).to_string()
 }
 
 fn tag_filter() -> Value {

@@ -57,6 +57,12 @@ fn example(name: &str, schema: &Value, schemas: &Value) -> Value {
     if let Some(value) = schema.get("const").or_else(|| schema["enum"].get(0)) {
         return chosen(name, schema).unwrap_or_else(|| value.clone());
     }
+    // Their fields depend on each other.
+    match name {
+        "question" => return json!({ "kind": "yes_no", "followUps": { "yes": "See you then!" } }),
+        "recurrence" => return json!({ "frequency": "weekly", "days": ["mon"], "count": 10 }),
+        _ => {}
+    }
     for choice in ["oneOf", "anyOf"] {
         if let Some(first) = schema[choice].as_array() {
             let first = first.iter().find(|one| one["type"] != "null").unwrap();
@@ -240,6 +246,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "reviewId" => "rev_01KB5Q8Z7M4T9XRA",
         "status" => "ok",
         "teamId" | "teamIds" => "team_01KB5Q8Z7M4T9XRA",
+        "answer" => "yes",
         "keywordReplyId" => "kwr_01KB5Q8Z7M4T9XRA",
         "keywords" => "hours",
         "templateId" => "tpl_01KB5Q8Z7M4T9XRA",

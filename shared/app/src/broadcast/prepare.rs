@@ -8,6 +8,7 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SkipReason},
+    ids::Id,
     sending_hours::{RecipientPlace, SendingHours},
     time::Timestamp,
 };
@@ -22,9 +23,12 @@ impl BroadcastWorkflow {
         worker: u64,
         broadcast: Versioned<Broadcast>,
     ) -> Result<Slice, StoreError> {
-        let Some(broadcast) = self.begin_preparation(clock(), broadcast).await? else {
+        let Some(broadcast) = self.begin_preparation(clock(), worker, broadcast).await? else {
             return Ok(Slice::Over);
         };
+        if broadcast.status != BroadcastStatus::Preparing {
+            return Ok(Slice::Over); // a missed occurrence
+        }
         match self.store_recipients(clock, worker, &broadcast).await {
             Ok(Some(counts)) => self.start(clock(), &broadcast, &counts).await,
             Ok(None) => Ok(Slice::Over),
@@ -36,17 +40,31 @@ impl BroadcastWorkflow {
         }
     }
 
-    /// Counts the preparation. `None` if the broadcast changed at the same time.
+    /// Counts the preparation. The first one of an occurrence schedules the next, and an occurrence that was
+    /// missed fails. `None` if the broadcast changed at the same time.
     async fn begin_preparation(
         &self,
         now: Timestamp,
+        worker: u64,
         before: Versioned<Broadcast>,
     ) -> Result<Option<Broadcast>, StoreError> {
+        if before.value.status == BroadcastStatus::Scheduled && before.value.is_missed(now) {
+            let reason = "Its time had passed by more than an hour, so this occurrence was skipped.";
+            let (status, reason) = (BroadcastStatus::Failed, Some(reason.to_owned()));
+            let after = Broadcast { status, reason, finished_at: Some(now), ..before.value.clone() };
+            let next = after.next_occurrence(Id::new(now, worker), now);
+            let written = self.broadcasts.begin(&before, &after, None, next.as_ref()).await?;
+            tracing::warn!(event = "broadcast_missed", broadcast = %after.id, "occurrence of a broadcast missed");
+            return Ok((written == BroadcastWrite::Done).then_some(after));
+        }
         let preparation = before.value.preparation + 1;
         let status = BroadcastStatus::Preparing;
         let started_at = before.value.started_at.or(Some(now));
         let after = Broadcast { preparation, status, started_at, waiting: None, ..before.value.clone() };
-        let written = self.broadcasts.write(&before, &after, Some(now + CHECK_AFTER), None).await?;
+        let is_first = before.value.preparation == 0;
+        let next = is_first.then(|| after.next_occurrence(Id::new(now, worker), now)).flatten();
+        let due = Some(now + CHECK_AFTER);
+        let written = self.broadcasts.begin(&before, &after, due, next.as_ref()).await?;
         Ok((written == BroadcastWrite::Done).then_some(after))
     }
 

@@ -43,6 +43,8 @@ const STOP_DELAY: Duration = Duration::from_secs(60);
 const LOCK_DELAY: Duration = Duration::from_mins(2);
 /// A recipient whose conversation changed at the same time is looked at again after this time.
 const CHANGE_DELAY: Duration = Duration::from_secs(10);
+/// After this time, no delivery report is expected.
+const SETTLED_AFTER: Duration = Duration::from_hours(24);
 /// After this time, the states of queued recipients are compared with those of their messages.
 const REPORT_DELAY: Duration = Duration::from_mins(5);
 
@@ -107,12 +109,10 @@ impl BroadcastWorkflow {
             }
             BroadcastStatus::Preparing => self.prepare(clock, worker, found).await,
             BroadcastStatus::Running => self.release(clock, found).await,
+            BroadcastStatus::Completed => self.settle(now, found).await,
             BroadcastStatus::Canceled => self.leave_out(clock, found).await,
             BroadcastStatus::Paused => self.watch(now, found).await,
-            BroadcastStatus::Draft
-            | BroadcastStatus::Scheduled
-            | BroadcastStatus::Completed
-            | BroadcastStatus::Failed => Ok(Slice::Over),
+            BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Failed => Ok(Slice::Over),
         }
     }
 
@@ -131,6 +131,11 @@ impl BroadcastWorkflow {
         let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
         let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let now = clock();
+        match broadcast.watch.look(&progress) {
+            Ok(watch) if watch == broadcast.watch => {}
+            Ok(watch) => self.broadcasts.remember(broadcast, watch, broadcast.followed_at).await?,
+            Err(failures) => return self.pause(now, &found, progress, failures).await,
+        }
         if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
             return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
         }
@@ -200,9 +205,7 @@ impl BroadcastWorkflow {
                 self.wait(broadcast, waiting, *progress, at, now.duration_until(at)).await
             }
             _ => {
-                if broadcast.started_at.is_some_and(|at| at + REPORT_DELAY < now) {
-                    self.follow_messages(broadcast, of, now).await?;
-                }
+                self.follow_messages(broadcast, of, now).await?;
                 let waiting = Waiting { reason: WaitReason::Pace, until: None };
                 self.wait(broadcast, waiting, *progress, now + CHECK_AFTER, PACE_DELAY).await
             }
@@ -210,24 +213,34 @@ impl BroadcastWorkflow {
     }
 
     /// Compares queued recipients with their messages, in case a worker died between the two writes of a
-    /// report.
+    /// report. Reads all recipients, so it does it every five minutes.
     async fn follow_messages(
         &self,
         broadcast: &Broadcast,
         of: &BroadcastRef,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if broadcast.followed_at.or(broadcast.started_at).is_none_or(|at| at + REPORT_DELAY >= now) {
+            return Ok(());
+        }
         let queued = Some(RecipientState::Queued);
-        let page = self.recipients.page(&broadcast.organization, of, queued, 100, None).await?;
-        for recipient in page.items {
-            let is_old = recipient.released_at.is_some_and(|at| at + REPORT_DELAY < now);
-            if let Some(id) = recipient.message.filter(|_| is_old)
-                && let Some(message) = self.messages.get(&broadcast.organization, &id).await?
-            {
-                self.recipients.follow(&broadcast.organization, &message).await?;
+        let mut after = None;
+        loop {
+            let organization = &broadcast.organization;
+            let page = self.recipients.page(organization, of, queued, 100, after.as_deref()).await?;
+            for recipient in page.items {
+                let is_old = recipient.released_at.is_some_and(|at| at + REPORT_DELAY < now);
+                if let Some(id) = recipient.message.filter(|_| is_old)
+                    && let Some(message) = self.messages.get(organization, &id).await?
+                {
+                    self.recipients.follow(organization, &message).await?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return self.broadcasts.remember(broadcast, broadcast.watch, Some(now)).await;
             }
         }
-        Ok(())
     }
 
     async fn release_one(
@@ -337,9 +350,11 @@ impl BroadcastWorkflow {
         progress: Progress,
     ) -> Result<Slice, StoreError> {
         let Ok(status) = found.value.status.after(BroadcastStep::Complete) else { return Ok(Slice::Over) };
-        let (progress, finished_at) = (Some(progress), Some(now));
-        let after = Broadcast { status, waiting: None, finished_at, progress, ..found.value.clone() };
-        match self.broadcasts.write(&found, &after, None, None).await? {
+        let (finished_at, watched) = (Some(now), Some(progress));
+        let after =
+            Broadcast { status, waiting: None, finished_at, progress: watched, ..found.value.clone() };
+        let due = next_look(now, &progress, now);
+        match self.broadcasts.write(&found, &after, due, None).await? {
             BroadcastWrite::Done => {
                 tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
                 Ok(Slice::Over)
@@ -355,10 +370,43 @@ impl BroadcastWorkflow {
         if progress.is_complete() {
             return self.complete(now, found, progress).await;
         }
-        if progress.count(RecipientState::Queued) > 0 {
-            self.follow_messages(&found.value, &of, now).await?;
-        }
+        self.follow_messages(&found.value, &of, now).await?;
         self.broadcasts.postpone(&found.value, found.value.waiting, Some(progress), now + STOP_DELAY).await?;
+        Ok(Slice::Over)
+    }
+
+    /// Keeps the progress of a broadcast up to date that ended: delivery reports and replies still come.
+    async fn settle(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
+        let broadcast = &found.value;
+        let of = reference(broadcast);
+        self.follow_messages(broadcast, &of, now).await?;
+        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        let due = next_look(broadcast.finished_at.unwrap_or(now), &progress, now);
+        let after = Broadcast { progress: Some(progress), ..broadcast.clone() };
+        // If it changed at the same time, it stays due.
+        self.broadcasts.write(&found, &after, due, None).await?;
+        Ok(Slice::Over)
+    }
+
+    /// Pauses a broadcast of which too many texts failed.
+    async fn pause(
+        &self,
+        now: Timestamp,
+        found: &Versioned<Broadcast>,
+        progress: Progress,
+        failures: u64,
+    ) -> Result<Slice, StoreError> {
+        let Ok(status) = found.value.status.after(BroadcastStep::Pause) else { return Ok(Slice::Over) };
+        let reason = format!(
+            "{failures} of the last texts failed, which is more than 10 percent. Look at the recipients who \
+             failed before you resume it."
+        );
+        let waiting = Some(Waiting { reason: WaitReason::Carrier, until: None });
+        let (reason, progress) = (Some(reason), Some(progress));
+        let after = Broadcast { status, waiting, reason, progress, ..found.value.clone() };
+        if self.broadcasts.write(found, &after, Some(now + STOP_DELAY), None).await? == BroadcastWrite::Done {
+            tracing::warn!(event = "broadcast_paused", broadcast = %after.id, failures, "broadcast paused");
+        }
         Ok(Slice::Over)
     }
 
@@ -378,13 +426,19 @@ impl BroadcastWorkflow {
         }
         let progress = self.recipients.progress(&broadcast.organization, &of).await?;
         if progress.count(RecipientState::Pending) + progress.count(RecipientState::Held) == 0 {
-            let after = Broadcast { progress: Some(progress), ..broadcast.clone() };
-            self.broadcasts.write(&found, &after, None, None).await?;
-            return Ok(Slice::Over);
+            return self.settle(clock(), found).await;
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
     }
+}
+
+/// When a worker looks again at a broadcast that ended: while the carrier reports on its texts, for a day at
+/// most, after one minute, two, four and so on up to an hour.
+fn next_look(ended_at: Timestamp, progress: &Progress, now: Timestamp) -> Option<Timestamp> {
+    let is_reported = progress.count(RecipientState::Queued) + progress.count(RecipientState::Sent) == 0;
+    let age = ended_at.duration_until(now);
+    (!is_reported && age < SETTLED_AFTER).then(|| now + age.clamp(CHECK_AFTER / 2, Duration::from_hours(1)))
 }
 
 /// How many texts may be released now.

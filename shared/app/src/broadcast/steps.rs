@@ -1,14 +1,14 @@
 //! The steps that users take with a broadcast: confirm, pause, resume, cancel.
 
 use shared_aws::{
-    broadcast::BroadcastWrite,
+    broadcast::{BroadcastWrite, reference},
     table::{StoreError, Versioned},
     team::AuditEvent,
 };
 use shared_domain::{
     broadcast::{
-        Broadcast, BroadcastStep, Estimate, EstimateRef, StepNotAllowed, WaitReason, Waiting, can_confirm,
-        is_stale,
+        Broadcast, BroadcastStep, Estimate, EstimateRef, FailureWatch, StepNotAllowed, WaitReason, Waiting,
+        can_confirm, is_stale,
     },
     ids::UserId,
     time::Timestamp,
@@ -117,7 +117,12 @@ impl BroadcastWorkflow {
                     after.waiting = Some(Waiting { reason: WaitReason::PausedByUser, until: None });
                     "broadcast.pause"
                 }
-                BroadcastStep::Resume => "broadcast.resume",
+                BroadcastStep::Resume => {
+                    let of = reference(broadcast);
+                    let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+                    after.watch = FailureWatch::from(&progress);
+                    "broadcast.resume"
+                }
                 _ => {
                     after.finished_at = Some(now);
                     "broadcast.cancel"

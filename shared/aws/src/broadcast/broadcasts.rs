@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    broadcast::{Audience, Broadcast, Progress, Waiting},
+    broadcast::{Audience, Broadcast, FailureWatch, Progress, Waiting},
     ids::{BroadcastId, OrganizationId, TeamId},
     keys::TeamKey,
     time::Timestamp,
@@ -20,7 +20,7 @@ use crate::{
         item::{Item, attribute, from_item, number, text},
         keys,
         query::{KeyRange, Order},
-        requests::Table,
+        requests::{EXISTS, Table},
         transaction::Transaction,
         versioned::Versioned,
     },
@@ -129,9 +129,7 @@ impl Broadcasts {
     ) -> Result<BroadcastWrite, StoreError> {
         let team = broadcast.team_key();
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::broadcast(team, &broadcast.id), &BroadcastRow::of(broadcast, 1, None))?;
-        let pointer = PointerRow { team: broadcast.team.clone() };
-        transaction.put_new(keys::broadcast_pointer(team.organization, &broadcast.id), &pointer)?;
+        put_new(&mut transaction, broadcast, None)?;
         event.write(&mut transaction, team)?;
         let used_key = match key {
             Some(key) => Some(key.write(
@@ -168,6 +166,27 @@ impl Broadcasts {
         })?;
         if let Some(event) = event {
             event.write(&mut transaction, after.team_key())?;
+        }
+        let is_done = transaction.commit().await?.is_done();
+        Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
+    }
+
+    /// Begins a preparation, and schedules the next occurrence of the series in the same transaction.
+    pub async fn begin(
+        &self,
+        before: &Versioned<Broadcast>,
+        after: &Broadcast,
+        due: Option<Timestamp>,
+        next: Option<&Broadcast>,
+    ) -> Result<BroadcastWrite, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let row = BroadcastRow::of(after, before.version + 1, due);
+        transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
+            put.condition_expression("version = :version")
+                .expression_attribute_values(":version", number(before.version))
+        })?;
+        if let Some(next) = next {
+            put_new(&mut transaction, next, next.scheduled_at)?;
         }
         let is_done = transaction.commit().await?.is_done();
         Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
@@ -318,6 +337,47 @@ impl Broadcasts {
         updated.await.map(drop)
     }
 
+    /// Stores what the worker remembers between its slices. Nothing that users see changes.
+    pub async fn remember(
+        &self,
+        broadcast: &Broadcast,
+        watch: FailureWatch,
+        followed_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let watch = attribute(&watch)?;
+        let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
+            let update = update
+                .condition_expression("preparation = :preparation")
+                .expression_attribute_values(":preparation", number(broadcast.preparation))
+                .expression_attribute_values(":watch", watch);
+            match followed_at {
+                Some(at) => update
+                    .update_expression("SET watch = :watch, followedAt = :at")
+                    .expression_attribute_values(":at", number(at.millis())),
+                None => update.update_expression("SET watch = :watch"),
+            }
+        });
+        updated.await.map(drop)
+    }
+
+    /// Makes the sweep look at a broadcast that has no work to do any more, because its counts changed. Does
+    /// nothing if it looks at it anyway.
+    pub async fn look_again(
+        &self,
+        team: TeamKey<'_>,
+        broadcast: &BroadcastId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::broadcast(team, broadcast), |update| {
+            update
+                .update_expression("SET checkIn = :open, checkAt = :now")
+                .condition_expression(format!("{EXISTS} AND attribute_not_exists(checkIn)"))
+                .expression_attribute_values(":open", text(keys::OPEN_BROADCASTS))
+                .expression_attribute_values(":now", number(now.millis()))
+        });
+        updated.await.map(drop)
+    }
+
     /// Returns the broadcast of a stream record's image.
     pub(crate) fn of_image(image: serde_dynamo::Item) -> Result<Broadcast, StoreError> {
         let row: BroadcastRow = serde_dynamo::from_item(image)?;
@@ -349,6 +409,19 @@ impl Broadcasts {
         };
         found.items.unwrap_or_default().into_iter().map(|item| due(from_item(item)?)).collect()
     }
+}
+
+/// Adds a new broadcast and the item that finds its team.
+fn put_new(
+    transaction: &mut Transaction<'_>,
+    broadcast: &Broadcast,
+    due: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let (team, id) = (broadcast.team_key(), &broadcast.id);
+    transaction.put_new(keys::broadcast(team, id), &BroadcastRow::of(broadcast, 1, due))?;
+    let pointer = PointerRow { team: broadcast.team.clone() };
+    transaction.put_new(keys::broadcast_pointer(team.organization, id), &pointer)?;
+    Ok(())
 }
 
 impl BroadcastRow {

@@ -3,9 +3,11 @@
 pub(crate) mod broadcasts;
 pub(crate) mod recipients;
 pub(crate) mod release;
+pub(crate) mod replies;
 
 pub use self::{
     broadcasts::{BroadcastWrite, Broadcasts, DueBroadcast},
-    recipients::{NewRecipient, PreparedCounts, Recipients, StoredRecipient, reference},
+    recipients::{Counts, NewRecipient, PreparedCounts, Recipients, StoredRecipient, reference},
     release::{Refused, Release, Released},
+    replies::{BroadcastReplies, RecipientReply, ReplyOutcome},
 };

@@ -6,7 +6,7 @@
 //!
 //! A recipient that waits is in the sparse index `delivery-checks` at the time when it is looked at next.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use futures_util::future::try_join_all;
@@ -173,6 +173,22 @@ impl PreparedCounts {
     }
 }
 
+/// What is counted of the recipients of a broadcast.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub progress: Progress,
+    /// How many recipients gave each answer to the question. An answer that nobody gave may be missing.
+    pub answers: BTreeMap<Answer, u64>,
+}
+
+/// The beginning of the attributes that count answers.
+const ANSWER_COUNT: &str = "answer_";
+
+/// The attribute that counts an answer.
+pub(crate) fn answer_count(answer: Answer) -> String {
+    format!("{ANSWER_COUNT}{}", answer.name())
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DueRow {
@@ -252,8 +268,25 @@ impl Recipients {
         organization: &OrganizationId,
         of: &BroadcastRef,
     ) -> Result<Progress, StoreError> {
+        Ok(self.counts(organization, of).await?.progress)
+    }
+
+    /// Returns the progress and how many recipients gave each answer, read consistently: 8 read units.
+    pub async fn counts(
+        &self,
+        organization: &OrganizationId,
+        of: &BroadcastRef,
+    ) -> Result<Counts, StoreError> {
         let keys = (0..keys::RECIPIENT_SHARDS).map(|shard| keys::recipient_counts(organization, of, shard));
         let items = self.table.batch_get(keys.collect(), true).await?;
+        let mut answers = BTreeMap::new();
+        for (name, value) in items.iter().flatten() {
+            let answer = name.strip_prefix(ANSWER_COUNT).and_then(Answer::parse);
+            let count = value.as_n().ok().and_then(|count| count.parse::<u64>().ok());
+            if let Some((answer, count)) = answer.zip(count) {
+                *answers.entry(answer).or_default() += count;
+            }
+        }
         let mut rows: Vec<ProgressRow> = serde_dynamo::from_items(items)?;
         let mut sum = |state: RecipientState| {
             let counts = rows.iter_mut().map(|row| u64::try_from(*row.count(state)).unwrap_or_default());
@@ -262,7 +295,7 @@ impl Recipients {
         let counts = RecipientState::ALL.map(|state| (state, sum(state)));
         let replied = rows.iter().map(|row| u64::try_from(row.replied).unwrap_or_default()).sum();
         let count = |state| counts.iter().find(|(one, _)| *one == state).map_or(0, |(_, count)| *count);
-        Ok(Progress::from_counts(count, replied))
+        Ok(Counts { progress: Progress::from_counts(count, replied), answers })
     }
 
     /// Returns up to `limit` recipients that wait until `now` at most, those that wait longest first. `None`

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastStatus, RecipientState, SkipReason},
+    broadcast::{Asked, Broadcast, BroadcastStatus, RecipientState, SkipReason},
     conversation::Conversation,
     message::Message,
     opt_out::OptOutSubject,
     registration::RegistrationStatus,
+    time::Timestamp,
 };
 
 use crate::{
@@ -76,6 +77,13 @@ pub(crate) struct Conditions {
 }
 
 impl Release<'_> {
+    /// What the conversation keeps of the text.
+    pub(crate) fn asked(&self, at: Timestamp) -> Asked {
+        let Broadcast { reply_window_hours, question, .. } = self.broadcast;
+        let (of, window_hours) = (reference(self.broadcast), *reply_window_hours);
+        Asked { of, at, window_hours, question: question.is_some() }
+    }
+
     /// Adds the recipient and the conditions to the transaction that accepts its message.
     pub(crate) fn write(
         &self,

@@ -20,7 +20,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use serde::Deserialize;
 use shared_domain::{
+    broadcast::Asked,
     conversation::{Folder, InboundPosition, MessagePreview, inbound_position},
     ids::{ConversationId, MessageId},
     inbox::{Inbox, InboxKind},
@@ -75,6 +77,22 @@ pub enum Receipt {
     Erased,
 }
 
+/// What a conversation had before an inbound message: the text of a broadcast that the message may answer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BeforeInbound {
+    pub asked: Asked,
+    /// The newest outbound message.
+    #[serde(default)]
+    pub last_outbound: Option<MessageId>,
+}
+
+impl BeforeInbound {
+    fn of(conversation: &Item) -> Option<Self> {
+        conversation.contains_key("asked").then(|| from_item(conversation.clone()).ok()).flatten()
+    }
+}
+
 /// Stores inbound messages.
 #[derive(Debug, Clone)]
 pub struct Inbound {
@@ -90,27 +108,28 @@ impl Inbound {
 
     /// Stores a message and moves its conversation to the top of the inbox, unread.
     ///
-    /// After an error the message may not be stored, and the carrier must repeat the webhook.
+    /// Also returns the text of a broadcast that the message may answer. After an error the message may not
+    /// be stored, and the carrier must repeat the webhook.
     pub async fn receive(
         &self,
         inbox: &Inbox,
         text: &InboundText,
         now: Timestamp,
-    ) -> Result<Receipt, StoreError> {
+    ) -> Result<(Receipt, Option<BeforeInbound>), StoreError> {
         let conversation = ConversationId::of(&inbox.id, &text.from);
         let id = MessageId::of_inbound(&conversation, now, &text.carrier_id);
         match self.claim(inbox, text, &id, now).await? {
             None => {
                 let message = message(inbox, text, conversation, id.clone(), now);
                 self.put_message(inbox, &message).await?;
-                self.update_conversation(inbox, &message, Seen::NOTHING, true).await?;
-                Ok(Receipt::Stored(id))
+                let before = self.update_conversation(inbox, &message, Seen::NOTHING, true).await?;
+                Ok((Receipt::Stored(id), before))
             }
-            Some(ClaimRow { message: None, .. }) => Ok(Receipt::Erased),
+            Some(ClaimRow { message: None, .. }) => Ok((Receipt::Erased, None)),
             Some(ClaimRow { message: Some(id), at }) => {
                 let message = message(inbox, text, conversation, id.clone(), at);
-                self.resume(inbox, &message).await?;
-                Ok(Receipt::Duplicate(id))
+                let before = self.resume(inbox, &message).await?;
+                Ok((Receipt::Duplicate(id), before))
             }
         }
     }
@@ -164,7 +183,7 @@ impl Inbound {
     }
 
     /// Completes the steps that an earlier delivery missed. Usually there are none.
-    async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
+    async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<Option<BeforeInbound>, StoreError> {
         let message_key = keys::message(&inbox.organization, &message.conversation, &message.id);
         let conversation_key = keys::conversation(inbox.key().conversation(&message.conversation));
         let found = self.table.batch_get(vec![message_key, conversation_key.clone()], true).await?;
@@ -194,20 +213,20 @@ impl Inbound {
         message: &Message,
         mut seen: Seen,
         stored_now: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<BeforeInbound>, StoreError> {
         for _ in 0..CONVERSATION_ATTEMPTS {
             let update = match seen.left {
-                InboundPosition::AlreadyShown => return Ok(()),
-                InboundPosition::BehindInbound if !stored_now => return Ok(()),
+                InboundPosition::AlreadyShown => return Ok(seen.before),
+                InboundPosition::BehindInbound if !stored_now => return Ok(seen.before),
                 InboundPosition::BehindInbound => Self::mark_unread(inbox, message, &seen),
                 InboundPosition::Newest => Self::put_on_top(inbox, message)?,
                 InboundPosition::BehindOutbound => Self::put_below(inbox, message, &seen),
             };
             let current = match self.write(inbox, message, update).await? {
-                Conditional::Done(_) => return Ok(()),
+                Conditional::Done(before) => return Ok(BeforeInbound::of(&before)),
                 Conditional::Failed(Some(current)) => Some(current),
                 Conditional::Failed(None) => match self.begin(inbox, message).await? {
-                    Conditional::Done(_) => return Ok(()),
+                    Conditional::Done(_) => return Ok(None),
                     Conditional::Failed(begun_by_another) => begun_by_another,
                 },
             };
@@ -302,7 +321,7 @@ impl Inbound {
                 .condition_expression(update.condition)
                 .expression_attribute_names("#read", "read")
                 .set_expression_attribute_values(Some(update.values))
-                .return_values(ReturnValue::UpdatedOld)
+                .return_values(ReturnValue::AllOld)
         });
         let written = written.await?;
         if let Conditional::Done(before) = &written
@@ -352,6 +371,7 @@ struct Seen {
     left: InboundPosition,
     place: String,
     last_activity_at: Timestamp,
+    before: Option<BeforeInbound>,
 }
 
 impl Seen {
@@ -360,16 +380,18 @@ impl Seen {
         left: InboundPosition::Newest,
         place: String::new(),
         last_activity_at: Timestamp::from_millis(0),
+        before: None,
     };
 
     fn new(conversation: Option<Item>, message: &MessageId) -> Result<Self, StoreError> {
         let Some(item) = conversation else { return Ok(Self::NOTHING) };
+        let before = BeforeInbound::of(&item);
         let row: ConversationRow = from_item(item)?;
         let place = row.place.clone();
         let conversation = row.conversation()?;
         let newest = (&conversation.last_message, conversation.last_inbound.as_ref());
         let left = inbound_position(Some(newest), message);
-        Ok(Self { left, place, last_activity_at: conversation.last_activity_at })
+        Ok(Self { left, place, last_activity_at: conversation.last_activity_at, before })
     }
 }
 

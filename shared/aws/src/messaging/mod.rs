@@ -15,7 +15,7 @@ pub use self::{
     deliveries::Deliveries,
     delivery_checks::{DeliveryCheck, DeliveryChecks},
     failed_messages::{FAILED_PAGE, FailedMessages, FailedPage},
-    inbound::{CARRIER, Inbound, InboundText, Receipt},
+    inbound::{BeforeInbound, CARRIER, Inbound, InboundText, Receipt},
     media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
     messages::{Claim, Messages, Reported},
     outbox::{Outbox, OutboxEntry, SWEEP_AFTER, UnknownSend},

@@ -9,6 +9,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
+    broadcast::Asked,
     contact::Contact,
     conversation::{Conversation, Folder, MessagePreview},
     ids::{MessageId, OrganizationId, UserId},
@@ -111,7 +112,7 @@ impl Sends {
     pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
         let Acceptance { organization, message, .. } = acceptance;
         let mut transaction = Transaction::new(&self.table);
-        let conversation = Self::write_message(&mut transaction, &acceptance)?;
+        let conversation = Self::write_message(&mut transaction, &acceptance, None)?;
         let used_key = match acceptance.idempotency {
             Some(key) => {
                 Some(key.write(&mut transaction, organization, message.id.as_str(), message.created_at)?)
@@ -148,7 +149,8 @@ impl Sends {
         release: Release<'_>,
     ) -> Result<Released, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let conversation = Self::write_message(&mut transaction, &acceptance)?;
+        let asked = release.asked(acceptance.message.created_at);
+        let conversation = Self::write_message(&mut transaction, &acceptance, Some(&asked))?;
         let conditions = release.write(&mut transaction, acceptance.message)?;
         let mut refused = match transaction.commit().await? {
             Committed::Done => return Ok(Released::Queued),
@@ -167,12 +169,14 @@ impl Sends {
     }
 
     /// Adds the conversation, the message and its outbox entry, and returns the place of the conversation.
+    /// `asked` is kept on the conversation to recognize the reply to a broadcast.
     fn write_message(
         transaction: &mut Transaction<'_>,
         acceptance: &Acceptance<'_>,
+        asked: Option<&Asked>,
     ) -> Result<usize, StoreError> {
         let Acceptance { organization, message, .. } = *acceptance;
-        let conversation = Self::update_conversation(transaction, acceptance)?;
+        let conversation = Self::update_conversation(transaction, acceptance, asked)?;
         let key = keys::message(organization, &message.conversation, &message.id);
         transaction.put_new(key, &MessageRow::of(message))?;
         let key = keys::outbox(&message.conversation, &message.id);
@@ -184,6 +188,7 @@ impl Sends {
     fn update_conversation(
         transaction: &mut Transaction<'_>,
         acceptance: &Acceptance<'_>,
+        asked: Option<&Asked>,
     ) -> Result<usize, StoreError> {
         let Acceptance { organization, message, contact, guard, .. } = *acceptance;
         let inbox = InboxKey { organization, inbox: &message.inbox };
@@ -191,6 +196,7 @@ impl Sends {
             keys::place(Folder::after(Direction::Outbound), message.created_at, &message.conversation);
         let last = attribute(&MessagePreviewRow::of(&MessagePreview::of(message)))?;
         let contact_copy = attribute(&ContactCopyRow::of(contact))?;
+        let asked = asked.map(attribute).transpose()?;
         transaction.update(keys::conversation(inbox.conversation(&message.conversation)), |update| {
             let mut update = returning_item(update)
                 .expression_attribute_names("#read", "read")
@@ -206,10 +212,15 @@ impl Sends {
                 let partition = text(keys::assigned_in(inbox, &user.id));
                 update = update.expression_attribute_values(":assigned", partition);
             }
+            let mut of_broadcast = "";
+            if let Some(asked) = asked {
+                of_broadcast = ", asked = :asked";
+                update = update.expression_attribute_values(":asked", asked);
+            }
             let update = update.update_expression(format!(
                 "SET lastMessage = :last, lastOutbound = :message, place = :place, \
-                 #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact){assigned} \
-                 REMOVE deliveryFailed"
+                 #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact){assigned}\
+                 {of_broadcast} REMOVE deliveryFailed"
             ));
             guarded(update, guard, message.created_at)
         })

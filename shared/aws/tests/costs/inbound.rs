@@ -36,7 +36,7 @@ pub(super) async fn inbound_first_and_repeated(measured: &mut Measurements) {
         .await;
     let text = inbound_text(&number(1), "SM0123456789abcdef0123456789abcdef", TEXT);
     let receive = async |stores: &TestStores| {
-        stores.inbound.receive(&stores.inbox, &text, at_second(60)).await.unwrap()
+        stores.inbound.receive(&stores.inbox, &text, at_second(60)).await.unwrap().0
     };
     receive(&measured.stores).await;
     let again = measured.measure("inbound message, redelivered", receive).await;

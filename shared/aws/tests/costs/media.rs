@@ -20,7 +20,7 @@ pub(super) async fn files(measured: &mut Measurements) {
     let pending = file(MediaState::Pending { source: address.into() });
     let text = InboundText { media: vec![pending], ..inbound_text(&number(7), "MM1", "Look") };
     let received = measured.stores.inbound.receive(&measured.stores.inbox, &text, at_second(900)).await;
-    let Receipt::Stored(message) = received.unwrap() else { panic!("the message is a duplicate") };
+    let (Receipt::Stored(message), _) = received.unwrap() else { panic!("the message is a duplicate") };
     let organization = measured.stores.organization().clone();
     let waiting = PendingMedia { organization: organization.clone(), message, files: 1, at: at_second(900) };
     let files = |stores: &TestStores| stores.media_files.clone();

@@ -201,7 +201,7 @@ impl TestStores {
     pub(crate) async fn receive(&self, from: &PhoneNumber, text: &str, at: Timestamp) -> MessageId {
         let carrier_id = format!("SM{}{}", at.millis(), from.as_str());
         let text = inbound_text(from, &carrier_id, text);
-        match self.inbound.receive(&self.inbox, &text, at).await.unwrap() {
+        match self.inbound.receive(&self.inbox, &text, at).await.unwrap().0 {
             Receipt::Stored(id) => id,
             Receipt::Duplicate(id) => panic!("{id} was received before"),
             Receipt::Erased => panic!("the message was erased"),

@@ -2,14 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BroadcastStatus, Progress, WaitReason};
+use super::{
+    BroadcastStatus, FailureWatch, Occurrence, Progress, Recurrence, WaitReason, WrittenRecurrence,
+    recurrence::MAX_LATENESS,
+};
 use crate::{
     ids::{BroadcastId, ContactId, InboxId, OrganizationId, SegmentId, TeamId, TemplateId},
     keys::{InboxKey, TeamKey},
     phone::PhoneNumber,
+    question::{Question, WrittenQuestion},
     sending_hours::HoursMode,
     time::Timestamp,
     user::UserRef,
+    weekly_hours::time_zone,
 };
 
 /// Who is meant to get the text. A number that occurs several times gets one text.
@@ -42,6 +47,31 @@ pub struct EstimateRef {
     pub recipients: u64,
 }
 
+/// A series of broadcasts. Each occurrence is a broadcast of its own, which is scheduled when the one before
+/// starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the other names say it all")]
+pub struct Series {
+    #[serde(flatten)]
+    pub written: WrittenRecurrence,
+    /// The IANA name of the time zone in which all occurrences have the same local time.
+    pub zone: String,
+    /// When the first occurrence starts.
+    pub first: Timestamp,
+    /// The place of this occurrence, from 0.
+    pub index: u32,
+}
+
+impl Series {
+    fn recurrence(&self) -> Option<Recurrence> {
+        Recurrence::parse("/recurrence", &self.written, self.first, time_zone(&self.zone)?).ok()
+    }
+
+    fn occurrence(&self, at: Timestamp) -> Occurrence {
+        Occurrence { index: self.index, at }
+    }
+}
+
 /// A broadcast of a team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,9 +92,15 @@ pub struct Broadcast {
     pub template: Option<TemplateId>,
     pub hours: HoursMode,
     pub reply_window_hours: u16,
+    /// The question that it asks, which was checked when it was defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<WrittenQuestion>,
     /// When it starts. `None` if it starts when it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_at: Option<Timestamp>,
+    /// The series that it is an occurrence of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
     pub status: BroadcastStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
@@ -89,9 +125,44 @@ pub struct Broadcast {
     /// The progress when a worker last looked, for the event. The counts of the recipients are the truth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// Where the counting of failures began last.
+    #[serde(default)]
+    pub watch: FailureWatch,
+    /// When a worker last compared queued recipients with their messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed_at: Option<Timestamp>,
 }
 
 impl Broadcast {
+    /// The broadcast that follows this one in its series, as it is when it is scheduled. `None` without a
+    /// series, and after its last occurrence. Occurrences whose time has passed are left out.
+    pub fn next_occurrence(&self, id: BroadcastId, now: Timestamp) -> Option<Self> {
+        let series = self.series.as_ref()?;
+        let next = series.recurrence()?.next(Some(series.occurrence(self.scheduled_at?)), now)?;
+        Some(Self {
+            id,
+            scheduled_at: Some(next.at),
+            series: Some(Series { index: next.index, ..series.clone() }),
+            status: BroadcastStatus::Scheduled,
+            waiting: None,
+            reason: None,
+            created_at: now,
+            estimate: None,
+            started_at: None,
+            finished_at: None,
+            preparation: 0,
+            progress: None,
+            watch: FailureWatch::default(),
+            followed_at: None,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it is an occurrence whose time has passed by more than an hour. It is not sent.
+    pub fn is_missed(&self, now: Timestamp) -> bool {
+        self.series.is_some() && self.scheduled_at.is_some_and(|at| at + MAX_LATENESS < now)
+    }
+
     /// The key of the team.
     pub fn team_key(&self) -> TeamKey<'_> {
         TeamKey { organization: &self.organization, team: &self.team }
@@ -106,6 +177,11 @@ impl Broadcast {
     pub fn is_confirmed_with(&self, estimate: &str) -> bool {
         let is_last = self.estimate.as_ref().is_some_and(|last| last.id == estimate);
         is_last && self.confirmed_by.is_some()
+    }
+
+    /// The question that it asks.
+    pub fn question(&self) -> Option<Question> {
+        Question::parse("/question", self.question.as_ref()?).ok()
     }
 
     /// The user in whose name the texts are sent.

@@ -149,9 +149,6 @@ pub enum RecipientEvent {
     Skip { reason: SkipReason },
     /// The delivery state of its message changed.
     Report { message: MessageId, delivery: DeliveryState },
-    /// The carrier did not send its message before the sending hours ended (Twilio's 30036). The text was
-    /// certainly not sent, and is released again at `until` as another message.
-    Return { message: MessageId, until: Timestamp },
 }
 
 impl Recipient {
@@ -175,8 +172,7 @@ impl Recipient {
     }
 
     /// The recipient after an event, or `None` if the event changes nothing: it came late, came twice, or is
-    /// about another message. A recipient with a message never gets a second one, unless the first was
-    /// returned.
+    /// about another message. A recipient with a message never gets a second one.
     pub fn after(&self, event: RecipientEvent) -> Option<Self> {
         let waits = matches!(self, Self::Pending | Self::Held { .. });
         let next = match event {
@@ -188,11 +184,6 @@ impl Recipient {
             RecipientEvent::Report { message, delivery } => {
                 let known = self.delivery_of(&message)?;
                 (delivery.rank() > known.rank()).then_some(Self::Messaged { message, delivery })?
-            }
-            RecipientEvent::Return { message, until } => {
-                let known = self.delivery_of(&message)?;
-                let reason = WaitReason::QuietHours;
-                (known != DeliveryState::Delivered).then_some(Self::Held { reason, until })?
             }
             _ => return None,
         };
@@ -256,18 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_the_carrier_did_not_send_in_time_is_released_again() {
-        let until = Timestamp::from_millis(7);
-        let back = RecipientEvent::Return { message: message("1"), until };
-        let held = queued().after(back.clone()).unwrap();
-        assert_eq!(held, Recipient::Held { reason: WaitReason::QuietHours, until });
-        let again = held.after(RecipientEvent::Queue { message: message("2") }).unwrap();
-        assert_eq!(again.after(back.clone()), None, "the report is about the first message");
-        let delivered = queued().after(report(DeliveryState::Delivered)).unwrap();
-        assert_eq!(delivered.after(back), None);
-    }
-
-    #[test]
     fn names_in_stored_items_are_those_of_the_api() {
         for state in RecipientState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
@@ -289,9 +268,7 @@ mod tests {
             Just(RecipientEvent::Hold { reason: WaitReason::QuietHours, until }),
             Just(RecipientEvent::Skip { reason: SkipReason::OptedOut }),
             name.clone().prop_map(|message| RecipientEvent::Queue { message }),
-            (name.clone(), delivery)
-                .prop_map(|(message, delivery)| RecipientEvent::Report { message, delivery }),
-            name.prop_map(move |message| RecipientEvent::Return { message, until }),
+            (name, delivery).prop_map(|(message, delivery)| RecipientEvent::Report { message, delivery }),
         ]
     }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How late an occurrence may start. Later ones are missed, and skipped.
-const MAX_LATENESS: Duration = Duration::from_hours(1);
+pub(super) const MAX_LATENESS: Duration = Duration::from_hours(1);
 /// The maximum number of occurrences.
 const MAX_COUNT: u32 = 1_000;
 /// How many days are searched for the next occurrence. The longest distance is that of two months.
@@ -31,6 +31,22 @@ pub enum Frequency {
     Weekly,
     /// On one day of each month. A month without that day has it on its last day.
     Monthly,
+}
+
+impl Frequency {
+    /// The name in the API and in stored items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
+        }
+    }
+
+    /// Parses the name. Returns `None` for an unknown name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Daily, Self::Weekly, Self::Monthly].into_iter().find(|frequency| frequency.as_str() == name)
+    }
 }
 
 /// A recurrence as it is in the API and in stored items.

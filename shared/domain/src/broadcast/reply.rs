@@ -2,7 +2,25 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::BroadcastRef;
 use crate::{field::FieldError, time::Timestamp};
+
+/// The text of a broadcast that a conversation got last, as the conversation keeps it to recognize the reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the other names say it all")]
+pub struct Asked {
+    #[serde(flatten)]
+    pub of: BroadcastRef,
+    /// When the text was released.
+    pub at: Timestamp,
+    #[serde(rename = "h")]
+    pub window_hours: u16,
+    /// Whether the broadcast asks a question.
+    #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
+    pub question: bool,
+}
 
 /// The longest reply window, in hours: thirty days.
 const MAX_HOURS: u16 = 720;
@@ -43,11 +61,21 @@ impl ReplyWindow {
             .ok_or_else(|| FieldError::new(pointer, "a number of hours, 1 to 720"))
     }
 
+    /// The window of a stored broadcast, which was checked when it was defined.
+    pub fn of_hours(hours: u16) -> Self {
+        Self(Duration::from_hours(u64::from(hours.min(MAX_HOURS))))
+    }
+
+    /// Whether a message that arrived at this time can be a reply to a text that was released then.
+    pub fn contains(self, released_at: Timestamp, received_at: Timestamp) -> bool {
+        received_at >= released_at && released_at.duration_until(received_at) <= self.0
+    }
+
     /// Whether a message that arrived at this time is the recipient's reply to the broadcast: the first one,
     /// within the window, and not an answer to a newer message of a user.
     pub fn is_reply(self, facts: ReplyFacts, received_at: Timestamp) -> bool {
         let ReplyFacts { released_at, last_user_message_at, has_replied } = facts;
-        let is_within = received_at >= released_at && released_at.duration_until(received_at) <= self.0;
+        let is_within = self.contains(released_at, received_at);
         let is_newest = last_user_message_at.is_none_or(|at| at < released_at || at > received_at);
         is_within && is_newest && !has_replied
     }
@@ -86,6 +114,7 @@ mod tests {
     #[test]
     fn a_reply_window_has_1_to_720_hours() {
         assert_eq!(ReplyWindow::parse("", 72), Ok(ReplyWindow::default()));
+        assert_eq!(ReplyWindow::of_hours(72), ReplyWindow::default());
         assert!(ReplyWindow::parse("", 1).is_ok() && ReplyWindow::parse("", 720).is_ok());
         for bad in [0, 721] {
             let errors = ReplyWindow::parse("/replyWindowHours", bad).unwrap_err();

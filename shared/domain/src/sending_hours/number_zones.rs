@@ -21,6 +21,11 @@ const DATA: &str = include_str!("../../data/number-zones.txt");
 /// The length of the longest prefix.
 const MAX_PREFIX_LENGTH: usize = 8;
 
+/// The zone of a sender's own number, if nobody says another: the first of its zones, or New York.
+pub fn zone_of(number: &PhoneNumber) -> &'static str {
+    zones_of(number).first().map_or("America/New_York", |zone| zone.as_ref())
+}
+
 /// IANA names.
 pub type ZoneNames = [Cow<'static, str>];
 

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shared_aws::broadcast::StoredRecipient;
+use shared_aws::broadcast::{Counts, StoredRecipient};
 use shared_domain::{
-    broadcast::{Audience, Broadcast, Check, CostlyCharacter, Estimate, Progress, RecipientState, Waiting},
+    broadcast::{
+        Audience, Broadcast, Check, CostlyCharacter, Estimate, Frequency, Progress, RecipientState, Series,
+        Waiting, WrittenRecurrence,
+    },
+    field::FieldError,
+    question::{Answer, Question, WrittenQuestion},
     sending_hours::HoursMode,
+    time::Timestamp,
 };
 use utoipa::ToSchema;
 
@@ -14,7 +20,10 @@ use super::{
     UserName,
     message::SenderInbox,
     segment::ExcludedView,
-    values::{BroadcastStatus, CheckLevel, RecipientState as RecipientStateName, WaitReason},
+    values::{
+        BroadcastStatus, CheckLevel, QuestionKind, RecipientState as RecipientStateName, RecurrenceFrequency,
+        WaitReason,
+    },
 };
 use crate::input::{nullable, object, optional_object};
 
@@ -76,6 +85,105 @@ pub struct HoursView {
     pub mode: HoursModeName,
 }
 
+/// A question. The first reply of each recipient within the reply window is sorted into one of its answers.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuestionView {
+    /// `yes_no`: the answers are `yes` and `no`. `scale`: `1` to `5`. `choice`: `a` to `h`, one for each of
+    /// the choices. A reply that fits none of them is `other`.
+    #[schema(value_type = QuestionKind)]
+    pub kind: String,
+    /// 2 to 8 choices of 1 to 80 characters, in the order of their letters. Only for `choice`.
+    #[serde(default)]
+    pub choices: Vec<String>,
+    /// The text that an answer gets, by the name of the answer: 1 to 306 characters.
+    #[serde(default)]
+    pub follow_ups: BTreeMap<String, String>,
+}
+
+impl QuestionView {
+    fn of(question: &WrittenQuestion) -> Self {
+        let WrittenQuestion { kind, choices, follow_ups } = question.clone();
+        Self { kind, choices, follow_ups }
+    }
+
+    /// The question as it is stored, once it was checked.
+    pub fn written(self) -> WrittenQuestion {
+        let Self { kind, choices, follow_ups } = self;
+        WrittenQuestion { kind, choices, follow_ups }
+    }
+}
+
+/// How often a broadcast repeats, from `scheduledAt` on, at the same local time. Each occurrence is a
+/// broadcast of its own, which is scheduled when the one before starts. One that is more than an hour late is
+/// skipped.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecurrenceView {
+    #[schema(value_type = RecurrenceFrequency)]
+    pub frequency: String,
+    /// The days of `weekly`, `mon` to `sun`. Without days, the day of the first occurrence.
+    #[serde(default)]
+    pub days: Vec<String>,
+    /// The number of occurrences, those that were skipped included. 1 to 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// No occurrence is later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+    /// IANA name of the time zone. Without it, it is the one of the inbox's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+impl RecurrenceView {
+    pub fn of(series: &Series) -> Self {
+        let WrittenRecurrence { frequency, days, count, until } = &series.written;
+        Self {
+            frequency: frequency.as_str().to_owned(),
+            days: days.clone(),
+            count: *count,
+            until: until.map(|until| until.to_string()),
+            time_zone: Some(series.zone.clone()),
+        }
+    }
+
+    /// The recurrence in the form that is checked and stored. Errors at fields that have no such form.
+    pub fn written(self, pointer: &str) -> Result<WrittenRecurrence, FieldError> {
+        let frequency = Frequency::parse(&self.frequency);
+        let expected = "one of daily, weekly, monthly";
+        let frequency = frequency.ok_or_else(|| FieldError::new(format!("{pointer}/frequency"), expected))?;
+        let until = match &self.until {
+            Some(until) => {
+                let expected = "a time, such as 2026-11-22T10:00:00Z";
+                let until = Timestamp::parse(until);
+                Some(until.ok_or_else(|| FieldError::new(format!("{pointer}/until"), expected))?)
+            }
+            None => None,
+        };
+        Ok(WrittenRecurrence { frequency, days: self.days, count: self.count, until })
+    }
+}
+
+/// The number of recipients with an answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnswerCount {
+    /// Name of the answer. See the kind of the question.
+    pub answer: String,
+    pub count: u64,
+}
+
+/// Corrects the answer of a recipient.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerCorrection {
+    /// The number of a recipient who replied.
+    pub phone_number: String,
+    /// Name of an answer of the question.
+    pub answer: String,
+}
+
 /// A broadcast to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,8 +205,14 @@ pub struct NewBroadcast {
     /// Default `recipient`.
     #[serde(default, deserialize_with = "optional_object")]
     pub hours: Option<HoursView>,
-    /// Hours in which an inbound message counts as a reply: 1 to 720, default 72. Without effect yet.
+    /// Hours in which an inbound message counts as a reply: 1 to 720, default 72.
     pub reply_window_hours: Option<u16>,
+    /// Sorts replies into answers.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub question: Option<QuestionView>,
+    /// Repeats the broadcast. Only with `scheduledAt`.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub recurrence: Option<RecurrenceView>,
 }
 
 /// Changes to a broadcast. Absent fields keep their values.
@@ -119,8 +233,16 @@ pub struct BroadcastChange {
     pub scheduled_at: Option<Option<String>>,
     #[serde(default, deserialize_with = "optional_object")]
     pub hours: Option<HoursView>,
-    /// Hours in which an inbound message counts as a reply: 1 to 720. Without effect yet.
+    /// Hours in which an inbound message counts as a reply: 1 to 720.
     pub reply_window_hours: Option<u16>,
+    /// `null` removes the question.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<QuestionView>)]
+    pub question: Option<Option<QuestionView>>,
+    /// `null` ends the series with this occurrence.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<RecurrenceView>)]
+    pub recurrence: Option<Option<RecurrenceView>>,
 }
 
 /// The inbox that a broadcast is sent from.
@@ -164,7 +286,7 @@ pub struct ProgressView {
     pub failed: u64,
     /// They get no text.
     pub skipped: u64,
-    /// They replied. They are also counted in their state. Replies are not counted yet: always 0.
+    /// They replied. They are also counted in their state.
     pub replied: u64,
 }
 
@@ -204,11 +326,19 @@ pub struct BroadcastView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_id: Option<String>,
     pub hours: HoursView,
-    /// Hours in which an inbound message counts as a reply. Without effect yet.
+    /// Hours in which an inbound message counts as a reply.
     pub reply_window_hours: u16,
+    /// The question that it asks. `null` if it asks none.
+    #[schema(required)]
+    pub question: Option<QuestionView>,
+    /// How many recipients gave each answer. Empty without a question.
+    pub answers: Vec<AnswerCount>,
     /// When it starts. `null` if it starts when it is confirmed.
     #[schema(required, format = DateTime)]
     pub scheduled_at: Option<String>,
+    /// How it repeats. `null` if it does not.
+    #[schema(required)]
+    pub recurrence: Option<RecurrenceView>,
     #[schema(value_type = BroadcastStatus)]
     pub status: &'static str,
     /// What it waits for. `null` if it waits for nothing.
@@ -235,7 +365,12 @@ pub struct BroadcastView {
 }
 
 impl BroadcastView {
-    pub fn of(broadcast: &Broadcast, progress: &Progress) -> Self {
+    pub fn of(broadcast: &Broadcast, counts: &Counts) -> Self {
+        let question = broadcast.question();
+        let count = |answer: Answer| AnswerCount {
+            answer: answer.name().into_owned(),
+            count: counts.answers.get(&answer).copied().unwrap_or_default(),
+        };
         Self {
             broadcast_id: broadcast.id.to_string(),
             team_id: broadcast.team.to_string(),
@@ -246,11 +381,14 @@ impl BroadcastView {
             template_id: broadcast.template.as_ref().map(ToString::to_string),
             hours: HoursView { mode: broadcast.hours.into() },
             reply_window_hours: broadcast.reply_window_hours,
+            question: broadcast.question.as_ref().map(QuestionView::of),
+            answers: question.iter().flat_map(Question::answers).map(count).collect(),
             scheduled_at: broadcast.scheduled_at.map(|at| at.to_string()),
+            recurrence: broadcast.series.as_ref().map(RecurrenceView::of),
             status: broadcast.status.as_str(),
             waiting_for: broadcast.waiting.as_ref().map(WaitingView::of),
             reason: broadcast.reason.clone(),
-            progress: ProgressView::of(progress),
+            progress: ProgressView::of(&counts.progress),
             created_by: UserName::of(&broadcast.created_by),
             created_at: broadcast.created_at.to_string(),
             confirmed_by: broadcast.confirmed_by.as_ref().map(UserName::of),
@@ -425,10 +563,13 @@ pub struct BroadcastRecipientView {
     /// ID of the message. Absent before it is released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// When the recipient replied. Absent before. Replies are not counted yet: always absent.
+    /// When the recipient replied. Absent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub replied_at: Option<String>,
+    /// Name of the answer to the question. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 impl BroadcastRecipientView {
@@ -440,6 +581,7 @@ impl BroadcastRecipientView {
             reason: recipient.reason.clone(),
             message_id: recipient.message.as_ref().map(ToString::to_string),
             replied_at: recipient.replied_at.map(|at| at.to_string()),
+            answer: recipient.answer.clone(),
         }
     }
 }

@@ -152,6 +152,10 @@ pub struct MessageView {
     /// ID of the message that sends this failed message again. `null` if there is none.
     #[schema(required)]
     pub retried_by: Option<String>,
+    /// ID of the broadcast that the message belongs to: its text, or the reply to it. `null` if there is
+    /// none.
+    #[schema(required)]
+    pub broadcast_id: Option<String>,
     /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -198,6 +202,7 @@ impl MessageView {
             automatic: message.automatic,
             retry_of: message.retry_of.as_ref().map(ToString::to_string),
             retried_by: message.retried_by.as_ref().map(ToString::to_string),
+            broadcast_id: message.broadcast.as_ref().map(|of| of.broadcast.to_string()),
             created_at: message.created_at.to_string(),
         }
     }

@@ -329,6 +329,24 @@ pub enum RecipientState {
     Skipped,
 }
 
+/// Kind of a question.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum QuestionKind {
+    YesNo,
+    Scale,
+    Choice,
+}
+
+/// How often a broadcast repeats.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RecurrenceFrequency {
+    Daily,
+    Weekly,
+    Monthly,
+}
+
 /// Level of an item of the checklist. With a `stop`, the broadcast cannot be confirmed.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
