@@ -4452,7 +4452,10 @@ export interface components {
         Message: {
             /** @description Whether the message was sent automatically. */
             automatic: boolean;
-            /** @description ID of the broadcast that the message belongs to: its text, or the reply to it. `null` if there is none. */
+            /**
+             * @description ID of the broadcast that the message belongs to: its text, or the reply to it. `null` if there is
+             *     none.
+             */
             broadcastId: string | null;
             channel: components["schemas"]["Channel"];
             /** @description ID of the conversation. */
@@ -5342,8 +5345,9 @@ export interface components {
             queued: number;
         };
         /**
-         * @description How often a broadcast repeats, from `scheduledAt` on, at the same local time. Each occurrence is a broadcast
-         *     of its own, which is scheduled when the one before starts. One that is more than an hour late is skipped.
+         * @description How often a broadcast repeats, from `scheduledAt` on, at the same local time. Each occurrence is a
+         *     broadcast of its own, which is scheduled when the one before starts. One that is more than an hour late is
+         *     skipped.
          */
         Recurrence: {
             /**
