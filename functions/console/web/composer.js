@@ -74,13 +74,13 @@ export function Composer({ current }) {
         onInput=${(/** @type {Event} */ event) => current.setDraft(/** @type {HTMLTextAreaElement} */ (event.target).value)} />
       ${files.length > 0 && html`<ul class="files">${files.map((file) => html`
         <li>${file.name}<button type="button" class="icon" aria-label=${t.removeFile(file.name)}
-          onClick=${() => setFiles(files.filter((other) => other !== file))}>✕</button></li>`)}</ul>`}
+          onClick=${() => setFiles(files.filter((other) => other !== file))}>×</button></li>`)}</ul>`}
       <div class="tools">
         <label class=${mayWrite ? "tool" : "tool disabled"} title=${t.attach}><${Icon} name="attach" /><span class="hidden">${t.attach}</span>
           <input type="file" class="hidden" disabled=${!mayWrite} onChange=${attach} /></label>
         <${TemplatePicker} current=${current} isDisabled=${!mayWrite} onPick=${() => box.current?.focus()} />
         <span class="counter" role="status">${isUploading ? t.uploading : text.length >= COUNTED_FROM ? t.characters(text.length, REPLY_LIMIT) : ""}</span>
-        <button class="primary" disabled=${!maySend}>${t.send}<kbd aria-hidden="true">Ctrl ↵</kbd></button>
+        <button class="primary" disabled=${!maySend}>${t.send}<kbd aria-hidden="true">Ctrl Enter</kbd></button>
       </div>
     </form>`;
 }

@@ -115,7 +115,7 @@ function FilterBar({ account, filters }) {
 
 /** @param {{ text: string, onRemove: () => void }} properties */
 function Chip({ text, onRemove }) {
-  return html`<span class="chip">${text}<button type="button" aria-label=${t.removeFilter(text)} onClick=${onRemove}>✕</button></span>`;
+  return html`<span class="chip">${text}<button type="button" aria-label=${t.removeFilter(text)} onClick=${onRemove}>×</button></span>`;
 }
 
 /** @param {{ item: Conversation, href: string, isCurrent: boolean }} properties */
@@ -164,6 +164,6 @@ function SelectionBar({ account, folder }) {
         : html`<button type="button" onClick=${() => apply({ folder: "inbox" })}>${t.unarchiveSelected}</button>`}
       <button type="button" onClick=${() => apply({ read: true })}>${t.markSelectedRead}</button>
       <button type="button" onClick=${() => apply({ read: false })}>${t.markSelectedUnread}</button>
-      <button type="button" class="icon" aria-label=${t.clearSelection} onClick=${() => (selected.value = new Set())}>✕</button>
+      <button type="button" class="icon" aria-label=${t.clearSelection} onClick=${() => (selected.value = new Set())}>×</button>
     </div>`;
 }

@@ -34,7 +34,7 @@ export function Dialog({ title, role = "dialog", size = "small", onClose, childr
       aria-describedby=${role === "alertdialog" ? `${id}-body` : undefined}>
       <header>
         <h2 id=${id}>${title}</h2>
-        ${onClose && html`<button type="button" class="icon" aria-label=${texts.close} onClick=${onClose}>✕</button>`}
+        ${onClose && html`<button type="button" class="icon" aria-label=${texts.close} onClick=${onClose}>×</button>`}
       </header>
       <div id=${`${id}-body`} class="body">${children}</div>
     </dialog>`;

@@ -91,7 +91,7 @@ function AccountMenu() {
           <button type="button" onClick=${signOut}>${t.signOut}</button>
         </div>`}
       <span class="name">${user.name}</span>
-      <button type="button" class="icon" aria-label=${t.accountMenu} aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>⋯</button>
+      <button type="button" class="icon" aria-label=${t.accountMenu} aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>···</button>
     </div>`;
 }
 
@@ -100,7 +100,7 @@ export function Sidebar() {
   return html`
     <aside class=${isMenuOpen.value ? "sidebar open" : "sidebar"}>
       <button type="button" class="icon narrow" aria-label=${isMenuOpen.value ? t.closeMenu : t.menu} aria-expanded=${isMenuOpen.value}
-        onClick=${() => (isMenuOpen.value = !isMenuOpen.value)}>${isMenuOpen.value ? "✕" : "☰"}</button>
+        onClick=${() => (isMenuOpen.value = !isMenuOpen.value)}>${isMenuOpen.value ? "×" : html`<${Icon} name="menu" />`}</button>
       <div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>
       <button type="button" class="primary compose" onClick=${() => openDialog("compose")}>
         <${Icon} name="compose" /><span class="text">${t.compose}</span></button>

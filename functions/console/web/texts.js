@@ -578,7 +578,7 @@ export const texts = {
 
   keywordReplies: {
     title: "Keyword replies",
-    hint: "The inbox answers a text that is one of these words. STOP, START and HELP are always answered as the law wants.",
+    hint: "The inbox answers a text that is one of these words. STOP, START and HELP are reserved.",
     create: "New keyword reply",
     edit: "Edit keyword reply",
     keywords: "Keywords",

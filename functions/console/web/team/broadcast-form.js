@@ -77,7 +77,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const errorBelow = (pointer) => Object.entries(fields).find(([other]) => other.startsWith(pointer))?.[1];
   const froms = /** @type {[string, string][]} */ ([...(accounts.length === 1 ? [] : [["", t.chooseFrom]]), ...accounts.map((account) => [account.inboxId, `${account.name} · ${formatNumber(account.phoneNumber)}`])]);
   return html`
-    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "broadcasts")}>← ${t.all}</a></p>
+    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "broadcasts")}>‹ ${t.all}</a></p>
     <form class="form-width" onSubmit=${save} noValidate>
       <h2 class="item-title">${broadcast ? t.edit : t.create}</h2>
       <${FormError} text=${error} />
@@ -132,7 +132,7 @@ function ContactPicker({ teamId, contacts, onInput }) {
   return html`
     ${contacts.length > 0 && html`<ul class="chips">${contacts.map((contact) => html`
       <li class="chip" key=${contact.contactId}><span dir="auto">${contact.name}</span><button type="button" aria-label=${t.removeContact(contact.name)}
-        onClick=${() => onInput(contacts.filter((other) => other !== contact))}>✕</button></li>`)}</ul>`}
+        onClick=${() => onInput(contacts.filter((other) => other !== contact))}>×</button></li>`)}</ul>`}
     <${TextField} label=${t.contacts} type="search" value=${typed} onInput=${setTyped} more=${{ placeholder: texts.contacts.searchHint }} />
     ${offered.length > 0 && html`<ul class="suggestions" aria-label=${texts.compose.suggestions}>${offered.map((contact) => html`
       <li key=${contact.contactId}><button type="button" onClick=${() => add(contact)}><span dir="auto">${contactName(contact)}</span><small>${formatNumber(contact.mobileNumber)}</small></button></li>`)}</ul>`}`;

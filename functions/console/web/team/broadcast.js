@@ -41,7 +41,7 @@ export function BroadcastPage({ teamId, broadcastId, isEditing }) {
   });
   const isDraft = value.status === "draft";
   return html`
-    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "broadcasts")}>← ${t.all}</a></p>
+    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "broadcasts")}>‹ ${t.all}</a></p>
     <div class="bar item-bar">
       <h2 class="item-title" dir="auto">${value.name} <span class=${`badge small ${value.status}`}>${t.statuses[value.status]}</span></h2>
       ${IS_DRAFT.includes(value.status) && html`<a class="button" href=${teamPath(teamId, "broadcasts", broadcastId, "edit")}>${texts.team.edit}</a>`}
@@ -72,7 +72,7 @@ function ProgressPanel({ broadcast: { progress } }) {
   return html`
     <section class="panel" aria-label=${t.progress}>
       <${Meter} progress=${progress} />
-      <dl class="figures">${figures.map(([name, count, kind]) => html`<div class=${kind}><dt>${name}</dt><dd>${count.toLocaleString()}</dd></div>`)}</dl>
+      <dl class="figures">${figures.map(([name, count, kind]) => html`<div class=${count > 0 ? kind : ""}><dt>${name}</dt><dd>${count.toLocaleString()}</dd></div>`)}</dl>
     </section>`;
 }
 

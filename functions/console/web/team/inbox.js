@@ -31,7 +31,7 @@ export function InboxPage({ teamId, isAdmin, item, view }) {
     ...(isAdmin ? [{ name: t.settings, href: teamPath(teamId, "inboxes", id, "settings"), isCurrent: view === "settings" }] : []),
   ];
   return html`
-    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "inboxes")}>← ${t.all}</a></p>
+    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "inboxes")}>‹ ${t.all}</a></p>
     <h2 class="item-title" style=${{ "--color": value.color ?? "#888888" }}><span class="dot" aria-hidden="true" /> ${value.name ?? formatNumber(value.phoneNumber)}
       <small>${formatNumber(value.phoneNumber)}${value.retired ? ` · ${t.retired}` : ""}</small></h2>
     ${!value.member && html`<p class="banner">${t.notMember}</p>`}
@@ -114,7 +114,7 @@ function Members({ teamId, path, isAdmin }) {
   });
   return html`
     <ul class="people">${value.map((member) => html`
-      <li key=${member.userId}>${member.name}${isAdmin && html`<button type="button" class="icon" aria-label=${t.removeMember(member.name)} onClick=${() => remove(member)}>✕</button>`}</li>`)}</ul>
+      <li key=${member.userId}>${member.name}${isAdmin && html`<button type="button" class="icon" aria-label=${t.removeMember(member.name)} onClick=${() => remove(member)}>×</button>`}</li>`)}</ul>
     ${isAdmin && others.length > 0 && html`
       <div class="side-by-side">
         <select aria-label=${t.addMember} value=${chosen} onChange=${(/** @type {Event} */ event) => setChosen(/** @type {HTMLSelectElement} */ (event.target).value)}>

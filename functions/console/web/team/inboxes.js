@@ -8,7 +8,7 @@ import { teamPath } from "../router.js";
 import { texts } from "../texts.js";
 import { useState } from "../vendor/hooks.js";
 import { InboxWizardDialog } from "./inbox-wizard.js";
-import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
+import { Nothing, Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
 /** @import { Inbox, Team } from "../types.d.ts" */
 
@@ -19,7 +19,9 @@ export function InboxesPage({ teamId, isAdmin }) {
   const [isCreating, setCreating] = useState(false);
   const [notice, setNotice] = useState("");
   const { value, error, reload } = useLoaded(() => inboxesOf(teamId, isAdmin), `${teamId} ${isAdmin}`);
+  useLive(reload, /^(inbox|membership)\./);
   const team = useLoaded(() => /** @type {Promise<Team>} */ (request("GET", teamApi(teamId))), teamId);
+  useLive(team.reload, /^registration\./);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const create = isAdmin && html`<button type="button" class="primary" onClick=${() => setCreating(true)}>${t.create}</button>`;
   const isRegistered = team.value?.registrationStatus === "approved";

@@ -8,7 +8,7 @@ import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
 import { useState } from "../vendor/hooks.js";
-import { Pending, teamApi, useLoaded } from "./resource.js";
+import { Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
 /** @import { TeamMember } from "../types.d.ts" */
 
@@ -21,6 +21,7 @@ export function MembersPage({ teamId, isAdmin }) {
   const [isAdding, setAdding] = useState(false);
   const [removed, setRemoved] = useState(/** @type {TeamMember | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<TeamMember[]>} */ (listAll(path)), teamId);
+  useLive(reload, /^membership\./);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const user = me.value?.user;
   /** @param {TeamMember} member */

@@ -8,7 +8,7 @@ import { texts } from "../texts.js";
 import { Time, dateAndTime } from "../time.js";
 import { attempt } from "../toast.js";
 import { useState } from "../vendor/hooks.js";
-import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
+import { Nothing, Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
 /** @import { OptOutEntry, OptOutReview, Page } from "../types.d.ts" */
 
@@ -26,6 +26,7 @@ export function OptOutsPage({ teamId }) {
 function Reviews({ inboxId, name }) {
   const path = `v1/inboxes/${encodeURIComponent(inboxId)}/opt-out-reviews`;
   const { value, reload } = useLoaded(() => /** @type {Promise<OptOutReview[]>} */ (listAll(path, { limit: 100 })), inboxId);
+  useLive(reload, /^(message\.created|opt_out\.)/);
   const open = (value ?? []).filter((review) => !review.decided);
   if (open.length === 0) return null;
   /** @param {OptOutReview} review @param {"opted_out" | "dismissed"} decision */
@@ -57,6 +58,7 @@ function Ledger({ teamId }) {
   const period = { from: from && new Date(`${from}T00:00`).toISOString(), to: to && new Date(`${to}T23:59:59.999`).toISOString() };
   const query = { ...period, limit: 50 };
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Page<OptOutEntry>>} */ (request("GET", path, { query })), key);
+  useLive(reload, /^opt_out\./);
   const older = more?.key === key ? more : null;
   const entries = [...(value?.items ?? []), ...(older?.items ?? [])];
   const cursor = older ? older.nextCursor : value?.nextCursor;

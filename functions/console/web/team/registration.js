@@ -7,7 +7,7 @@ import { texts } from "../texts.js";
 import { dateAndTime } from "../time.js";
 import { showToast } from "../toast.js";
 import { useRef, useState } from "../vendor/hooks.js";
-import { Pending, teamApi, useLoaded } from "./resource.js";
+import { Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
 /** @import { Campaign, Registration } from "../types.d.ts" */
 
@@ -17,6 +17,7 @@ const t = texts.registration;
 export function RegistrationPage({ teamId, isAdmin }) {
   const path = `${teamApi(teamId)}/registration`;
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Registration>} */ (request("GET", path)), teamId);
+  useLive(reload, /^registration\./);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const isOpen = value.status === "rejected" || (!value.submitted && value.status !== "approved" && value.status !== "suspended");
   return html`

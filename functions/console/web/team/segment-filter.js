@@ -161,7 +161,7 @@ function ConditionRow({ row, index, error, members, broadcasts, onInput, onRemov
         <select aria-label=${label(t.operator)} value=${row.op} onChange=${(/** @type {Event} */ event) => onInput({ op: valueOf(event), value: valueOf(event) === "exists" ? "true" : "" })}>
           ${OPERATORS[kind].map((op) => html`<option value=${op}>${t.operators[op]}</option>`)}</select>`}
       <${ValueControl} row=${row} kind=${kind} label=${label(t.value)} error=${error} members=${members} onInput=${(/** @type {string} */ value) => onInput({ value })} />
-      <button type="button" class="icon" aria-label=${t.removeCondition(index + 1)} onClick=${onRemove}>✕</button>
+      <button type="button" class="icon" aria-label=${t.removeCondition(index + 1)} onClick=${onRemove}>×</button>
       ${error && html`<p class="error">${error}</p>`}
     </div>`;
 }

@@ -125,7 +125,7 @@ function Preview({ path, filter }) {
     return () => void ((isCurrent = false), clearTimeout(timer));
   }, [content]);
   return html`
-    <section class="preview" aria-label=${t.preview} role="status">
+    <section class="matches" aria-label=${t.preview} role="status">
       ${problem && html`<p class="error">${problem}</p>`}
       ${!problem && !preview && html`<p class="hint">${t.previewHint}</p>`}
       ${!problem && preview && html`

@@ -130,7 +130,7 @@ function Endpoint({ teamId, endpointId }) {
   });
   const isDisabled = value.status === "disabled";
   return html`
-    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "webhooks")}>← ${t.all}</a></p>
+    <p class="bar start"><a class="back-link" href=${teamPath(teamId, "webhooks")}>‹ ${t.all}</a></p>
     <div class="bar item-bar">
       <h2 class="item-title">${value.url} <${Status} endpoint=${value} /></h2>
       ${isDisabled
