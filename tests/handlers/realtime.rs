@@ -1,8 +1,23 @@
 //! `realtime`: handshakes with tickets, frames, the places of a user, and events that reach the members of
 //! now.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use aws_sdk_dynamodb::{
+    Client as Dynamo,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef},
+    },
+    error::BoxError,
+};
 use events::RealtimeUrl;
 use realtime::{App, handle};
 use serde_json::{Value, json};
@@ -11,6 +26,7 @@ use shared_aws::{
     event::{EventLog, PublishedEvent},
     messaging::{Inbound, Receipt},
     realtime::Sockets,
+    table::Table,
     team::{AuditEvent, Members, TeamMembers},
 };
 use shared_domain::{
@@ -25,6 +41,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     connections::FakeConnections,
+    engine::TABLE,
     gateway::{Event, status_and_json},
     lambda_event::sqs_record,
     queue::FakeQueue,
@@ -226,6 +243,63 @@ async fn events_of_a_batch_come_in_the_order_of_their_numbers() {
     fixture.deliver(bodies, now()).await;
     let sequences: Vec<_> = ada.frames().iter().map(|frame| frame["event"]["sequence"].clone()).collect();
     assert_eq!(sequences, [1, 2, 3]);
+}
+
+/// Counts the requests that run at the same time.
+#[derive(Debug, Clone, Default)]
+struct InFlight {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Intercept for InFlight {
+    fn name(&self) -> &'static str {
+        "in flight"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        _: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_of_a_batch_are_read_at_the_same_time() {
+    let mut fixture = Fixture::start().await;
+    let in_flight = InFlight::default();
+    let config = fixture.app.engine.aws.dynamodb_config().interceptor(in_flight.clone());
+    let table = Table::new(Dynamo::from_conf(config.build()), TABLE);
+    let queue = RealtimeQueue::new(
+        &Aws::loopback(fixture.queue.url.as_str()),
+        format!("{}/realtime", fixture.queue.url),
+    );
+    fixture.realtime = App::new(&table, queue, fixture.connections.pusher());
+    let ada = fixture.open("a", "ada").await;
+    let mut bodies = Vec::new();
+    for _ in 0..10 {
+        bodies.push(fixture.inbox_event().await);
+    }
+    in_flight.most.store(0, Ordering::SeqCst);
+    fixture.deliver(bodies, now()).await;
+    let sequences: Vec<_> = ada.frames().iter().map(|frame| frame["event"]["sequence"].clone()).collect();
+    assert_eq!(sequences, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert!(in_flight.most.load(Ordering::SeqCst) > 1, "one after the other");
 }
 
 #[tokio::test(flavor = "multi_thread")]

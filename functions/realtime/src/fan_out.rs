@@ -1,19 +1,21 @@
 //! Published events → frames to the connections of the members of now.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
     clients::{Greeting, SignOut},
     event::PublishedEvent,
     realtime::{PushOutcome, Socket},
+    table::StoreError,
 };
 use shared_domain::{
-    event::{EventScope, EventType},
+    event::EventType,
     ids::{OrganizationId, UserId},
     time::Timestamp,
 };
@@ -28,6 +30,8 @@ use crate::{App, audience::Audience};
 /// How often a greeting is tried until the handshake is complete, with a pause after each.
 const GREETING_ATTEMPTS: u32 = 20;
 const GREETING_PAUSE: Duration = Duration::from_millis(100);
+/// Reads of the table that a batch has at the same time. A batch has ten events.
+const MAX_CONCURRENT_READS: usize = 10;
 
 /// Delivers a batch of the queue: greetings of new connections, sign-outs, and published events. Reports the
 /// messages that did not reach all of their receivers. The others get a repeated frame then, which they
@@ -107,29 +111,11 @@ async fn push(
     if sockets.is_empty() {
         return Ok(());
     }
-    let mut audiences = HashMap::<EventScope, Audience>::new();
     let mut frames: Vec<(&Socket, Vec<Arc<str>>)> =
         sockets.iter().map(|socket| (socket, Vec::new())).collect();
-    for (_, published) in events {
-        let (Some(scope), Some(kind)) = (published.scope(), EventType::parse(&published.kind)) else {
-            continue;
-        };
-        if !audiences.contains_key(&scope) {
-            audiences.insert(scope.clone(), Audience::of(app, &scope).await?);
-        }
-        let audience = &audiences[&scope];
-        let sees = |socket: &Socket| {
-            if kind.is_for_managers() { audience.has_manager(socket, now) } else { audience.has(socket, now) }
-        };
-        if !sockets.iter().any(sees) {
-            continue;
-        }
-        let Some(event) = app.log.get(&scope, published.sequence).await? else { continue };
-        let frame = ServerFrame::event(EventView::from(event));
-        for (socket, frames) in &mut frames {
-            if sees(socket) {
-                frames.push(frame.clone());
-            }
+    for (frame, receivers) in frames_of(app, &sockets, events, now).await? {
+        for (_, frames) in frames.iter_mut().zip(&receivers).filter_map(|(one, sees)| sees.then_some(one)) {
+            frames.push(frame.clone());
         }
     }
     frames.retain(|(_, frames)| !frames.is_empty());
@@ -148,6 +134,44 @@ async fn push(
     } else {
         Err(format!("{} connections did not get all frames", failed.len()).into())
     }
+}
+
+/// Returns the frames of events in their order, each with whether a connection gets it, in the order of the
+/// connections. The reads of a batch run at the same time, so that a flood of changes, as from an import,
+/// takes hardly longer than one of them. An event that no connection gets is not read.
+async fn frames_of(
+    app: &App,
+    sockets: &[Socket],
+    events: &[(String, PublishedEvent)],
+    now: Timestamp,
+) -> Result<Vec<(Arc<str>, Vec<bool>)>, Error> {
+    let events: Vec<_> = events
+        .iter()
+        .filter_map(|(_, event)| Some((event.scope()?, EventType::parse(&event.kind)?, event.sequence)))
+        .collect();
+    let scopes: BTreeSet<_> = events.iter().map(|(scope, ..)| scope).collect();
+    // The futures of the SDK nest deeply, so they are boxed.
+    let audiences = scopes
+        .into_iter()
+        .map(|scope| Box::pin(async move { Ok::<_, StoreError>((scope, Audience::of(app, scope).await?)) }));
+    let audiences: HashMap<_, _> =
+        stream::iter(audiences).buffer_unordered(MAX_CONCURRENT_READS).try_collect().await?;
+    let seen = events.iter().filter_map(|(scope, kind, sequence)| {
+        let audience = &audiences[scope];
+        let sees = |socket| {
+            if kind.is_for_managers() { audience.has_manager(socket, now) } else { audience.has(socket, now) }
+        };
+        let receivers: Vec<bool> = sockets.iter().map(sees).collect();
+        receivers.contains(&true).then_some((scope, *sequence, receivers))
+    });
+    let reads = seen.map(|(scope, sequence, receivers)| {
+        Box::pin(async move {
+            let event = app.log.get(scope, sequence).await?;
+            Ok::<_, StoreError>(event.map(|event| (ServerFrame::event(EventView::from(event)), receivers)))
+        })
+    });
+    let frames: Vec<_> = stream::iter(reads).buffered(MAX_CONCURRENT_READS).try_collect().await?;
+    Ok(frames.into_iter().flatten().collect())
 }
 
 /// Closes the connections of users who left their last team, and of tokens that ended.
