@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod broadcasts;
+#[cfg(test)]
 mod broken_requests;
 #[cfg(test)]
 mod canaries;
