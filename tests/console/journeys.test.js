@@ -586,6 +586,37 @@ journeyOf("a scheduled broadcast is edited and canceled, and an audience of nobo
   await page.getByRole("heading", { name }).getByText("Canceled").waitFor();
 });
 
+journeyOf("a broadcast asks a question, and its answers are counted as they come", [admin], async (page) => {
+  const name = `Question ${randomInt(1, 1_000_000)}`;
+  const phone = newPhone();
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/new`);
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("From").selectOption(inbox.inboxId);
+  await page.getByLabel("Phone numbers").fill(phone);
+  await page.getByLabel("Text", { exact: true }).fill("Do you come on Friday? Reply STOP to opt out.");
+  await page.getByLabel("Sending hours").selectOption("always");
+  await page.getByLabel("Question").selectOption("yes_no");
+  await page.getByLabel("Repeat").selectOption("weekly");
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.getByText("Choose the time of the first text.").waitFor();
+  await page.getByLabel("Start").fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.locator("dd", { hasText: "Weekly" }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await page.getByLabel("Repeat").selectOption("");
+  await page.getByLabel("Start").fill("");
+  await page.getByRole("button", { name: "Save draft" }).click();
+  await page.locator("dd", { hasText: "When confirmed" }).waitFor();
+  assert.equal(await page.locator("dd", { hasText: "Weekly" }).count(), 0);
+  await page.getByRole("button", { name: "Estimate", exact: true }).click();
+  await page.getByRole("button", { name: "Send to 1 person" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
+  await page.getByRole("heading", { name }).getByText("Completed").waitFor({ timeout: 60_000 });
+  await sendInbound(phone, "Yes!");
+  await page.getByRole("region", { name: "Answers" }).getByRole("listitem").filter({ hasText: "Yes" }).getByText("1", { exact: true }).waitFor();
+  await page.getByRole("table").getByText(/^Yes/).waitFor();
+});
+
 journeyOf("contacts are put into a static segment and taken out", [ada], async (page) => {
   const id = randomInt(1, 1_000_000);
   const phone = newPhone();
@@ -913,7 +944,7 @@ journeyOf("memory stays flat over many events", [ada], async (page) => {
   /** @param {number} count */
   const bombard = async (count) => {
     for (let sent = 0; sent < count; sent++) {
-      socket?.send(JSON.stringify({ type: "event", event: { type: "message.updated", inboxId: inbox.inboxId, data: { text: "x".repeat(1_000) } } }));
+      socket?.send(JSON.stringify({ type: "event", event: { type: "message.updated", inboxId: inbox.inboxId, data: { direction: "outbound", text: "x".repeat(1_000) } } }));
       socket?.send(JSON.stringify({ type: "event", event: { type: "viewer.changed", conversationId: new URL(page.url()).pathname.split("/").at(-1), data: { viewers: [{ userId: `user-${sent % 7}`, name: "Somebody" }] } } }));
       await page.waitForTimeout(10);
     }

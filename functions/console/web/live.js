@@ -109,7 +109,7 @@ async function poll() {
     do {
       page = await request("GET", "v1/events", { query: { cursor: cursor ?? undefined } });
       cursor = page.nextCursor;
-      types.push(...page.items.map((/** @type {{ type: string }} */ event) => event.type));
+      types.push(...page.items.map(typeOf));
     } while (page.items.length > 0);
     // Something that could not be read before is read again.
     return await read(types.length || failures === 0 ? types : [null]);
@@ -143,6 +143,14 @@ export function readAt(time) {
     wakesAt = Infinity;
     if (session.value === "signedIn") readAll();
   }, at - serverNow() + 500);
+}
+
+/**
+ * The type of an event for readers. Some read only what people wrote, so that type is `message.created.inbound`.
+ * @param {{ type: string, data: any }} event
+ */
+function typeOf({ type, data }) {
+  return type === "message.created" && data.direction === "inbound" ? `${type}.inbound` : type;
 }
 
 /** @param {string} type of the event */
@@ -182,7 +190,7 @@ let attempts = 0;
 
 /** @param {{ type: string, conversationId?: string, data: any }} event */
 function noteEvent({ type, conversationId, data }) {
-  if (type !== "viewer.changed") return gather(type);
+  if (type !== "viewer.changed") return gather(typeOf({ type, data }));
   if (conversationId === viewed && viewed !== null) viewers.value = { conversationId: viewed, viewers: data.viewers };
 }
 

@@ -508,6 +508,19 @@ export const texts = {
     hoursModes: { recipient: "9 to 20 o'clock where the recipient is", team: "Your team's office hours", always: "At any hour" },
     /** @type {Record<string, string>} */
     hoursHints: { always: "Texts at night annoy people, and some states forbid them." },
+    question: "Question",
+    questionHint: "Replies are sorted into answers. Ask the question in the text.",
+    /** @type {Record<string, string>} */
+    questionKinds: { "": "None", yes_no: "Yes or no", scale: "1 to 5", choice: "Choices" },
+    choices: "Choices",
+    choicesHint: "One per line, two to eight. Recipients reply with the letter: a, b, c…",
+    answersTitle: "Answers",
+    /** @type {Record<string, string>} */
+    answers: { yes: "Yes", no: "No", other: "Other" },
+    repeat: "Repeat",
+    repeatNeedsStart: "Choose the time of the first text.",
+    /** @type {Record<string, string>} */
+    frequencies: { "": "Never", daily: "Daily", weekly: "Weekly", monthly: "Monthly" },
     saveDraft: "Save draft",
     pause: "Pause",
     resume: "Resume",

@@ -111,6 +111,11 @@ export interface Broadcast {
   confirmedBy: UserName | null; startedAt: string | null; finishedAt: string | null; progress: Progress; reason?: string | null;
   status: "draft" | "scheduled" | "preparing" | "running" | "paused" | "completed" | "canceled" | "failed";
   waitingFor: { reason: string; until: string | null } | null;
+  question?: Question | null; answers?: { answer: string; count: number }[]; recurrence?: Recurrence | null;
+}
+export interface Question { kind: "yes_no" | "scale" | "choice"; choices?: string[]; followUps?: Record<string, string> }
+export interface Recurrence {
+  frequency: "daily" | "weekly" | "monthly"; days?: string[]; count?: number | null; until?: string | null; timeZone?: string | null;
 }
 export interface Estimate {
   estimateId: string; recipients: number; excluded: Excluded[]; segments: { total: number; histogram: Record<string, number> };

@@ -23,6 +23,26 @@ function localTime(time) {
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/**
+ * Texts that answers get are not edited here, and stay.
+ * @param {string} kind
+ * @param {string} choices
+ * @param {Broadcast | null} broadcast
+ */
+function questionOf(kind, choices, broadcast) {
+  if (!kind) return null;
+  const followUps = broadcast?.question?.kind === kind ? broadcast.question.followUps : undefined;
+  const lines = choices.split("\n").map((choice) => choice.trim()).filter(Boolean);
+  return { kind, ...(kind === "choice" ? { choices: lines } : {}), ...(followUps ? { followUps } : {}) };
+}
+
+/** @param {string} frequency @param {Broadcast | null} broadcast */
+function recurrenceOf(frequency, broadcast) {
+  if (!frequency) return null;
+  const before = broadcast?.recurrence;
+  return before?.frequency === frequency ? before : { frequency };
+}
+
 /** @param {{ teamId: string, broadcast: Broadcast | null, onSaved?: () => unknown }} properties */
 export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const accounts = (me.value?.accounts ?? []).filter((account) => account.teamId === teamId && account.kind === "shared");
@@ -35,6 +55,9 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const [text, setText] = useState(broadcast?.text ?? "");
   const [scheduledAt, setScheduledAt] = useState(localTime(broadcast?.scheduledAt));
   const [hours, setHours] = useState(broadcast?.hours.mode ?? "recipient");
+  const [kind, setKind] = useState(/** @type {string} */ (broadcast?.question?.kind ?? ""));
+  const [choices, setChoices] = useState((broadcast?.question?.choices ?? []).join("\n"));
+  const [frequency, setFrequency] = useState(/** @type {string} */ (broadcast?.recurrence?.frequency ?? ""));
   const attempted = useRef({ key: newKey(), content: "" });
   const segments = useLoaded(() => /** @type {Promise<Segment[]>} */ (listAll(`${teamApi(teamId)}/segments`, { limit: 100 })), teamId);
   const templates = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(`${teamApi(teamId)}/templates`, { limit: 100 })), teamId);
@@ -53,6 +76,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
     event.preventDefault();
     const missing = {
       ...(name.trim() ? {} : { "/name": texts.required }), ...(inboxId ? {} : { "/from": t.chooseFrom }), ...(text.trim() ? {} : { "/text": texts.required }),
+      ...(frequency && !scheduledAt ? { "/scheduledAt": t.repeatNeedsStart } : {}),
     };
     if (Object.keys(missing).length) return setFields(missing);
     const template = templates.value?.find((one) => one.templateId === templateId);
@@ -61,8 +85,10 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
       audience: { segmentIds, contactIds: contacts.map((contact) => contact.contactId), phoneNumbers: numbers.split(/[\n,;]+/).map((number) => number.trim()).filter(Boolean) },
       // The text of a template that was edited is a text.
       ...(template && template.text === text ? { templateId } : { text }),
+      ...optional("question", questionOf(kind, choices, broadcast)), ...optional("recurrence", recurrenceOf(frequency, broadcast)),
       hours: { mode: hours }, scheduledAt: scheduledAt ? new Date(scheduledAt).toISOString() : null,
     };
+    /** @type {string} */
     const content = JSON.stringify(body);
     if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     await submit(async () => {
@@ -73,6 +99,10 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
       navigate(teamPath(teamId, "broadcasts", saved.broadcastId));
     });
   };
+  /** A draft that had a value and has none now loses it by `null`. @param {"question" | "recurrence"} field @param {unknown} value */
+  function optional(field, value) {
+    return value || broadcast?.[field] ? { [field]: value } : {};
+  }
   /** @param {string} pointer */
   const errorBelow = (pointer) => Object.entries(fields).find(([other]) => other.startsWith(pointer))?.[1];
   const froms = /** @type {[string, string][]} */ ([...(accounts.length === 1 ? [] : [["", t.chooseFrom]]), ...accounts.map((account) => [account.inboxId, `${account.name} · ${formatNumber(account.phoneNumber)}`])]);
@@ -97,9 +127,12 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
         <${SelectField} label=${t.template} value=${templateId} onInput=${chooseTemplate}
           options=${[["", t.noTemplate], ...(templates.value ?? []).map((template) => [template.templateId, template.name])]} />`}
       <${TextField} label=${t.text} rows=${5} value=${text} onInput=${setText} error=${fields["/text"]} hint=${t.textHint} more=${{ maxlength: TEXT_LIMIT, dir: "auto" }} />
+      <${SelectField} label=${t.question} value=${kind} options=${Object.entries(t.questionKinds)} onInput=${setKind} hint=${kind ? t.questionHint : ""} error=${fields["/question"]} />
+      ${kind === "choice" && html`<${TextField} label=${t.choices} rows=${3} value=${choices} onInput=${setChoices} hint=${t.choicesHint} error=${errorBelow("/question/")} more=${{ dir: "auto" }} />`}
       <div class="side-by-side">
         <${TextField} label=${t.scheduledAt} type="datetime-local" value=${scheduledAt} onInput=${setScheduledAt} error=${fields["/scheduledAt"]} hint=${t.scheduledHint} />
         <${SelectField} label=${t.hours} value=${hours} options=${Object.entries(t.hoursModes)} onInput=${setHours} error=${errorBelow("/hours")} hint=${t.hoursHints[hours]} />
+        <${SelectField} label=${t.repeat} value=${frequency} options=${Object.entries(t.frequencies)} onInput=${setFrequency} error=${errorBelow("/recurrence")} />
       </div>
       <div class="actions"><a class="button" href=${broadcast ? teamPath(teamId, "broadcasts", broadcast.broadcastId) : teamPath(teamId, "broadcasts")}>${texts.cancel}</a>
         <button class="primary" disabled=${isBusy}>${t.saveDraft}</button></div>

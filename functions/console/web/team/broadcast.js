@@ -18,6 +18,8 @@ import { Pending, teamApi, useLive, useLoaded } from "./resource.js";
 /** @import { Broadcast, BroadcastRecipient, Estimate, Page, Segment } from "../types.d.ts" */
 
 const t = texts.broadcasts;
+/** A reply is counted without an event of the broadcast. */
+const CHANGES = /^(broadcast\.|message\.created\.inbound)/;
 const IS_DRAFT = ["draft", "scheduled"];
 const CAN_STOP = ["scheduled", "preparing", "running", "paused"];
 
@@ -27,7 +29,7 @@ export function BroadcastPage({ teamId, broadcastId, isEditing }) {
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Broadcast>} */ (request("GET", path)), path);
   const [asked, setAsked] = useState(/** @type {"cancel" | "remove" | null} */ (null));
   const { isBusy, error: refusal, submit } = useSubmission();
-  useLive(reload, /^broadcast\./);
+  useLive(reload, CHANGES);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   if (isEditing && IS_DRAFT.includes(value.status)) return html`<${BroadcastForm} teamId=${teamId} broadcast=${value} onSaved=${reload} />`;
   /** @param {"pause" | "resume" | "cancel"} action */
@@ -54,6 +56,7 @@ export function BroadcastPage({ teamId, broadcastId, isEditing }) {
     ${value.reason && html`<p class="banner warning">${t.reasons[value.reason] ?? value.reason}</p>`}
     ${value.waitingFor && html`<p class="banner" role="status">${t.waiting(t.waits[value.waitingFor.reason] ?? value.waitingFor.reason, value.waitingFor.until && dateAndTime(value.waitingFor.until))}</p>`}
     ${value.progress.total > 0 && html`<${ProgressPanel} broadcast=${value} />`}
+    ${value.question && value.progress.replied > 0 && html`<${Answers} broadcast=${value} />`}
     <div class="columns">
       <${Facts} teamId=${teamId} broadcast=${value} />
       ${isDraft && html`<${EstimatePanel} path=${path} broadcast=${value} onConfirmed=${reload} />`}
@@ -76,6 +79,19 @@ function ProgressPanel({ broadcast: { progress } }) {
     </section>`;
 }
 
+/** How many recipients gave each answer. @param {{ broadcast: Broadcast }} properties */
+function Answers({ broadcast: { answers = [], question } }) {
+  const total = answers.reduce((sum, { count }) => sum + count, 0);
+  /** The letters a to h stand for the choices. @param {string} answer */
+  const name = (answer) => (question?.kind === "choice" && question.choices?.[answer.charCodeAt(0) - 97]) || t.answers[answer] || answer;
+  return html`
+    <section class="panel" aria-label=${t.answersTitle}>
+      <h2>${t.answersTitle}</h2>
+      <ul class="answers">${answers.map(({ answer, count }) => html`
+        <li key=${answer}><span dir="auto">${name(answer)}</span><span class="bar-of" aria-hidden="true"><span style=${{ width: `${total ? (count / total) * 100 : 0}%` }} /></span><strong>${count.toLocaleString()}</strong></li>`)}</ul>
+    </section>`;
+}
+
 /** @param {{ teamId: string, broadcast: Broadcast }} properties */
 function Facts({ teamId, broadcast }) {
   const { segmentIds, contactIds, phoneNumbers } = broadcast.audience;
@@ -89,6 +105,8 @@ function Facts({ teamId, broadcast }) {
     [t.audience, audience.join("\n") || texts.inboxes.none],
     [t.scheduledAt, broadcast.scheduledAt ? dateAndTime(broadcast.scheduledAt) : t.atOnce],
     [t.hours, t.hoursModes[broadcast.hours.mode] ?? broadcast.hours.mode],
+    ...(broadcast.question ? [[t.question, [t.questionKinds[broadcast.question.kind], ...(broadcast.question.choices ?? [])].join("\n")]] : []),
+    ...(broadcast.recurrence ? [[t.repeat, t.frequencies[broadcast.recurrence.frequency]]] : []),
     [t.createdBy, `${broadcast.createdBy.name}, ${dateAndTime(broadcast.createdAt)}`],
     ...(broadcast.confirmedBy ? [[t.confirmedBy, broadcast.confirmedBy.name]] : []),
     ...(broadcast.finishedAt ? [[t.finishedAt, dateAndTime(broadcast.finishedAt)]] : []),
@@ -158,7 +176,7 @@ function Recipients({ path, broadcast }) {
   const key = `${path} ${state}`;
   const query = { state: state || undefined, limit: 50 };
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Page<BroadcastRecipient>>} */ (request("GET", `${path}/recipients`, { query })), key);
-  useLive(reload, /^broadcast\./);
+  useLive(reload, CHANGES);
   const older = more?.key === key ? more : null;
   const recipients = [...(value?.items ?? []), ...(older?.items ?? [])];
   const cursor = older ? older.nextCursor : value?.nextCursor;
@@ -182,7 +200,7 @@ function Recipients({ path, broadcast }) {
           <tbody>${recipients.map((recipient) => html`
             <tr key=${recipient.phoneNumber}><td>${formatNumber(recipient.phoneNumber)}</td><td>${t.states[recipient.state]}</td>
               <td>${recipient.reason ? t.reasons[recipient.reason] ?? t.waits[recipient.reason] ?? recipient.reason : ""}</td>
-              <td>${recipient.answer ?? ""} ${recipient.repliedAt ? dateAndTime(recipient.repliedAt) : ""}</td></tr>`)}</tbody>
+              <td>${recipient.answer ? t.answers[recipient.answer] ?? recipient.answer : ""} ${recipient.repliedAt ? dateAndTime(recipient.repliedAt) : ""}</td></tr>`)}</tbody>
         </table>
         ${cursor && html`<p class="more"><button type="button" onClick=${loadMore}>${texts.loadMore}</button></p>`}`}
     </section>`;
