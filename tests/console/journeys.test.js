@@ -1036,6 +1036,16 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       await page.waitForTimeout(400);
       await check(section);
     }
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/new`);
+    await page.getByLabel("Question").selectOption("choice");
+    await check("broadcast form");
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/keyword-replies`);
+    await page.getByRole("button", { name: "New keyword reply" }).click();
+    await check("keyword reply");
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/segments`);
+    await page.getByRole("button", { name: "New segment" }).click();
+    await check("segment");
+    await page.keyboard.press("Escape");
     await page.getByRole("link", { name: "Shared Inboxes" }).click();
     await page.getByRole("button", { name: "New Shared Inbox" }).click();
     await page.getByLabel("API code").waitFor();
