@@ -7,8 +7,12 @@ use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
 use shared_app::broadcast::BroadcastSweep;
 use shared_aws::{
-    broadcast::Broadcasts, conversation::Conversations, messaging::Deliveries, opt_out::OptOuts,
-    team::TeamMembers,
+    broadcast::Broadcasts,
+    conversation::Conversations,
+    inbox::{OutOfOffice, Saved},
+    messaging::Deliveries,
+    opt_out::OptOuts,
+    team::{AuditEvent, TeamMembers},
 };
 use shared_domain::{
     broadcast::{RecipientState, SegmentPrice},
@@ -18,6 +22,7 @@ use shared_domain::{
     keys::TeamKey,
     membership::{Role, TeamRole},
     message::{DeliveryState, Report},
+    out_of_office::{Draft, Mode},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -569,4 +574,35 @@ async fn the_progress_of_a_broadcast_that_ended_goes_on() {
     let progress = stored.unwrap().unwrap().value.progress.unwrap();
     assert_eq!((progress.count(RecipientState::Delivered), progress.replied), (1, 1));
     assert_eq!(sweep.run(later + Duration::from_hours(2)).await.unwrap().queued, 0, "there is nothing to do");
+}
+
+/// ◆ product 8a: texts go out within the team's window, and the carrier may try until it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
+    let it = Broadcasting::start().await;
+    let draft = Draft {
+        mode: Mode::Auto,
+        message: "We are closed.".into(),
+        time_zone: "America/New_York".into(),
+        hours: [("fri".to_owned(), vec![("10:00".to_owned(), "11:00".to_owned())])].into(),
+        holidays: Vec::new(),
+    };
+    let (team, saved_at) = (it.test.inbox.team_key(), now());
+    let by = build::user("ada").id;
+    let event = AuditEvent { actor: &by, action: "inbox.update", target: "x", at: saved_at, entropy: 1 };
+    let saved = Saved { draft, saved_at };
+    OutOfOffice::new(it.test.table()).put(team, it.test.inbox.key(), &saved, &event).await.unwrap();
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "team" } }))).await;
+    it.confirm(&id).await;
+    let thursday = Timestamp::parse("2027-01-14T12:00:00-05:00").unwrap();
+    it.work(thursday).await;
+    let waiting = it.read(&id).await["waitingFor"].clone();
+    assert_eq!(waiting, json!({ "reason": "quiet_hours", "until": "2027-01-15T15:00:00.000Z" }));
+    let friday = Timestamp::parse("2027-01-15T10:30:00-05:00").unwrap();
+    BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url)).run(friday).await.unwrap();
+    it.work(friday).await;
+    let conversation = ConversationId::of(&it.test.inbox.id, &phone(143));
+    let message = it.test.history_of(&conversation).await.remove(0);
+    assert_eq!(message.send_until, Timestamp::parse("2027-01-15T11:00:00-05:00"));
 }

@@ -464,6 +464,18 @@ async fn a_message_is_not_sent_after_its_inbox_was_retired_or_the_registration_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_sent_after_the_sending_hours_of_its_recipient() {
+    let test = TestApp::start().await;
+    for (left, expected, accepted) in [(60, DeliveryState::Sent, 1), (0, DeliveryState::Failed, 1)] {
+        let until = now() + Duration::from_secs(left);
+        let id = test.accept_message_until("hello", now(), Some(until)).await;
+        assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
+        assert_eq!(state(&test, &id).await, expected, "{left} seconds");
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, accepted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_the_table_before_the_call_leaves_the_message_queued() {
     for requests in 0.. {
         let test = TestApp::start().await;

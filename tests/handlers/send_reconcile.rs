@@ -63,6 +63,7 @@ fn message_to_carrier(test: &TestApp, text: &str) -> SendMessage {
         media_urls: Vec::new(),
         status_callback: "http://127.0.0.1:9/".into(),
         messaging_service_sid: None,
+        validity: None,
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
 //! | not called: sending is paused, or the number's turn is later | `queued`; the queue delivers the message again later |
-//! | not called: after the message was accepted, the contact opted out, the inbox was retired, or the registration was suspended | `failed` |
+//! | not called: after the message was accepted, the contact opted out, the inbox was retired, the registration was suspended, or the sending hours of its recipient ended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
 //! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
@@ -40,6 +40,7 @@ use shared_domain::{
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
     segment::Segments,
+    sending_hours::validity,
     sending_pause::{PauseCause, SendingPause, SendingState},
     time::Timestamp,
 };
@@ -152,7 +153,12 @@ impl SendWorkflow {
                 if let Some(refusal) = refusal {
                     return self.fail(clock(), job, &message, refusal).await;
                 }
-                let answer = match self.request(clock(), job, &message, &callback) {
+                let now = clock();
+                let validity = message.send_until.map(|until| validity(until, now));
+                if validity == Some(None) {
+                    return self.fail(now, job, &message, refused_as_late()).await;
+                }
+                let answer = match self.request(now, job, &message, &callback, validity.flatten()) {
                     Ok(request) => self.carrier.send(&request).await,
                     Err(error) => SendOutcome::Refused(refused_without_media(&error)),
                 };
@@ -217,6 +223,7 @@ impl SendWorkflow {
         job: &SendJob,
         message: &Message,
         callback: &str,
+        validity: Option<Duration>,
     ) -> Result<SendMessage, BucketError> {
         let url = |media: &Media| match &media.state {
             MediaState::Linked { url } => Ok(url.clone()),
@@ -233,6 +240,7 @@ impl SendWorkflow {
             media_urls: message.media.iter().map(url).collect::<Result<_, _>>()?,
             status_callback: with_retries(callback),
             messaging_service_sid: message.messaging_service.clone(),
+            validity,
         })
     }
 
@@ -419,6 +427,10 @@ fn reason_against_inbox(found: &TeamInbox) -> Option<&'static str> {
 fn refused_without_media(error: &BucketError) -> Refusal {
     tracing::error!(event = "media_url_failed", %error, "media URL not created");
     refusal("The files of this message are not available. It was not sent.")
+}
+
+fn refused_as_late() -> Refusal {
+    refusal("The sending hours of the recipient ended before the message was sent. It was not sent.")
 }
 
 fn refused_by_opt_out() -> Refusal {

@@ -219,6 +219,8 @@ pub struct Message {
     pub retried_by: Option<MessageId>,
     /// The broadcast that it belongs to.
     pub broadcast: Option<BroadcastRef>,
+    /// When the sending hours of the recipient end. It is not sent after that.
+    pub send_until: Option<Timestamp>,
     pub delivery: Delivery,
 }
 
@@ -247,6 +249,7 @@ impl Message {
             retry_of: None,
             retried_by: None,
             broadcast: None,
+            send_until: None,
             delivery: Delivery::starting(DeliveryState::Queued, at),
         }
     }

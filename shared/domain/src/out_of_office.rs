@@ -140,6 +140,11 @@ impl Schedule {
         }
     }
 
+    /// The office hours with their days off. `None` if they do not decide, because the mode is not `auto`.
+    pub fn office_hours(&self) -> Option<&WeeklyHours> {
+        (self.mode == Mode::Auto).then_some(&self.hours)
+    }
+
     /// When the out-of-office message is sent.
     pub fn mode(&self) -> Mode {
         self.mode

@@ -111,16 +111,11 @@ pub struct Release {
     pub until: Option<Timestamp>,
 }
 
-impl Release {
-    /// For how long the carrier may try to send a text that is released at `now`, in whole seconds: until the
-    /// hours end. `None` if less than a second is left.
-    pub fn validity(&self, now: Timestamp) -> Option<Duration> {
-        let left = self.until.map_or(MAX_VALIDITY, |until| now.duration_until(until));
-        Some(left.as_secs())
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs)
-            .map(|left| left.min(MAX_VALIDITY))
-    }
+/// For how long the carrier may try to send a text at `now`, in whole seconds, if its hours end at `until`.
+/// `None` if less than a second is left.
+pub fn validity(until: Timestamp, now: Timestamp) -> Option<Duration> {
+    let left = Duration::from_secs(now.duration_until(until).as_secs()).min(MAX_VALIDITY);
+    (!left.is_zero()).then_some(left)
 }
 
 /// The hours in which a text may be released: it has to be within all of these.

@@ -212,8 +212,19 @@ impl TestApp {
 
     /// Accepts a message to the contact. It is then stored and waits in the outbox.
     pub async fn accept_message(&self, text: &str, at: Timestamp) -> MessageId {
+        self.accept_message_until(text, at, None).await
+    }
+
+    /// As [`TestApp::accept_message`], for a contact whose sending hours end.
+    pub async fn accept_message_until(
+        &self,
+        text: &str,
+        at: Timestamp,
+        send_until: Option<Timestamp>,
+    ) -> MessageId {
         let message = Message {
             text: text.into(),
+            send_until,
             ..build::message(&self.inbox, &self.contact, &self.user, at, shared_lambda::clock::entropy())
         };
         let acceptance = Acceptance {

@@ -142,6 +142,7 @@ pub fn message(
         retry_of: None,
         retried_by: None,
         broadcast: None,
+        send_until: None,
         delivery: Delivery::starting(DeliveryState::Queued, created_at),
     }
 }

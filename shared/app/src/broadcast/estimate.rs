@@ -31,7 +31,8 @@ impl BroadcastWorkflow {
         }
         let starts_at = broadcast.scheduled_at.map_or(now, |at| at.max(now));
         let capacity = Capacity { segments_per_second: from.segments_per_second(), segments_per_day: None };
-        let drain = tally.drain(broadcast.hours, None, capacity, starts_at);
+        let team_hours = self.team_hours(broadcast).await?;
+        let drain = tally.drain(broadcast.hours, team_hours.as_ref(), capacity, starts_at);
         let sender = SenderFacts {
             is_active: from.inbox.stage == Stage::Active,
             is_registered: from.inbox.kind.is_covered_by(from.team.registration),

@@ -24,13 +24,18 @@ use shared_aws::{
     broadcast::{Broadcasts, Recipients},
     contact::Contacts,
     conversation::Conversations,
-    inbox::Inboxes,
+    inbox::{Inboxes, OutOfOffice},
     messaging::{Messages, Sends},
     segment::Segments,
     sending::Paces,
     table::{StoreError, Table},
 };
-use shared_domain::{broadcast::SegmentPrice, ids::SegmentId};
+use shared_domain::{
+    broadcast::{Broadcast, SegmentPrice},
+    ids::SegmentId,
+    out_of_office::Schedule,
+    weekly_hours::WeeklyHours,
+};
 
 use crate::audience::AudienceWorkflow;
 
@@ -62,6 +67,7 @@ pub struct BroadcastWorkflow {
     messages: Messages,
     sends: Sends,
     paces: Paces,
+    out_of_office: OutOfOffice,
     price: Option<SegmentPrice>,
 }
 
@@ -79,7 +85,16 @@ impl BroadcastWorkflow {
             messages: Messages::new(table.clone()),
             sends: Sends::new(table.clone()),
             paces: Paces::new(table.clone()),
+            out_of_office: OutOfOffice::new(table.clone()),
             price,
         }
+    }
+
+    /// The hours of the team: the office hours of the inbox that the broadcast is sent from, if it has any.
+    /// Half a read unit.
+    async fn team_hours(&self, broadcast: &Broadcast) -> Result<Option<WeeklyHours>, StoreError> {
+        let saved = self.out_of_office.get(broadcast.inbox_key()).await?;
+        let schedule = saved.and_then(|saved| Schedule::parse(&saved.draft).ok());
+        Ok(schedule.and_then(|schedule| schedule.office_hours().cloned()))
     }
 }

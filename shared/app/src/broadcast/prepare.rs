@@ -81,6 +81,7 @@ impl BroadcastWorkflow {
         let own_number = own_number.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let text = PersonalText::of(broadcast, &own_number);
         let same = text.is_the_same_for_all();
+        let team_hours = self.team_hours(broadcast).await?;
         let mut counts = PreparedCounts::default();
         let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
         let mut audience = self.audience_of(broadcast, start);
@@ -94,7 +95,7 @@ impl BroadcastWorkflow {
                 let outcome = rendered.as_ref().map_err(|reason| *reason).and_then(|_| {
                     let place = person.place();
                     let first = *releases.entry(place.clone()).or_insert_with(|| {
-                        let hours = SendingHours::of(&place, broadcast.hours, None);
+                        let hours = SendingHours::of(&place, broadcast.hours, team_hours.as_ref());
                         hours.next_release(start).map(|release| release.at)
                     });
                     first.ok_or(SkipReason::Expired)

@@ -21,8 +21,9 @@ use shared_domain::{
     lock,
     message::Message,
     segment::Segments,
-    sending_hours::{RecipientPlace, SendingHours},
+    sending_hours::{HoursMode, RecipientPlace, SendingHours},
     time::Timestamp,
+    weekly_hours::WeeklyHours,
 };
 
 use super::BroadcastWorkflow;
@@ -61,6 +62,14 @@ pub enum Slice {
     Continue,
     /// There is more to do after this time.
     ContinueAfter(Duration),
+}
+
+/// What the releases of a slice have in common.
+struct ReleasingSlice<'a> {
+    broadcast: &'a Broadcast,
+    of: &'a BroadcastRef,
+    from: &'a TeamInbox,
+    team_hours: Option<WeeklyHours>,
 }
 
 /// What became of a recipient.
@@ -144,8 +153,10 @@ impl BroadcastWorkflow {
         if due.is_empty() {
             return self.wait_for_recipients(broadcast, &of, &progress, now).await;
         }
+        let team_hours = self.team_hours(broadcast).await?;
+        let slice = ReleasingSlice { broadcast, of: &of, from: &from, team_hours };
         for recipient in &due {
-            match self.release_one(clock(), broadcast, &of, &from, recipient).await? {
+            match self.release_one(clock(), &slice, recipient).await? {
                 Step::Queued | Step::Left => {}
                 Step::Stop(Some(reason)) => {
                     let waiting = Waiting { reason, until: None };
@@ -246,11 +257,10 @@ impl BroadcastWorkflow {
     async fn release_one(
         &self,
         now: Timestamp,
-        broadcast: &Broadcast,
-        of: &BroadcastRef,
-        from: &TeamInbox,
+        slice: &ReleasingSlice<'_>,
         recipient: &StoredRecipient,
     ) -> Result<Step, StoreError> {
+        let ReleasingSlice { broadcast, of, from, .. } = *slice;
         let organization = &broadcast.organization;
         let hold = async |reason, until| {
             self.recipients.hold(organization, of, recipient, reason, until).await.map(|_| Step::Left)
@@ -261,11 +271,11 @@ impl BroadcastWorkflow {
         if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
             return Ok(Step::Left); // the index is behind
         }
-        match self.hours_of(broadcast, recipient).await?.next_release(now) {
+        let send_until = match self.hours_of(slice, recipient).await?.next_release(now) {
             None => return skip(SkipReason::Expired).await,
             Some(release) if release.at > now => return hold(WaitReason::QuietHours, release.at).await,
-            Some(_) => {}
-        }
+            Some(release) => release.until,
+        };
         let sender = broadcast.sender();
         let conversation = ConversationId::of(&broadcast.inbox, &recipient.number);
         let key = broadcast.inbox_key().conversation(&conversation);
@@ -291,6 +301,7 @@ impl BroadcastWorkflow {
             id: MessageId::of_recipient(name, &broadcast.inbox, now),
             sender: Some(sender.clone()),
             broadcast: Some(of.clone()),
+            send_until,
             ..from.outbound(&recipient.number, text, now, 0)
         };
         let acceptance = Acceptance {
@@ -328,19 +339,20 @@ impl BroadcastWorkflow {
 
     async fn hours_of(
         &self,
-        broadcast: &Broadcast,
+        slice: &ReleasingSlice<'_>,
         recipient: &StoredRecipient,
     ) -> Result<SendingHours, StoreError> {
+        let broadcast = slice.broadcast;
         let place = match &recipient.contact {
-            Some(id) => {
+            Some(id) if broadcast.hours != HoursMode::Always => {
                 let entries =
                     self.contacts.get_entries(broadcast.team_key(), std::slice::from_ref(id)).await?;
                 let own = entries.first().and_then(|entry| custom_value(&entry.custom, "timeZone"));
                 RecipientPlace::of(&recipient.number, own)
             }
-            None => RecipientPlace::of(&recipient.number, None),
+            _ => RecipientPlace::of(&recipient.number, None),
         };
-        Ok(SendingHours::of(&place, broadcast.hours, None))
+        Ok(SendingHours::of(&place, broadcast.hours, slice.team_hours.as_ref()))
     }
 
     async fn complete(

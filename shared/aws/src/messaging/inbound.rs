@@ -434,6 +434,7 @@ fn message(
         retry_of: None,
         retried_by: None,
         broadcast: None,
+        send_until: None,
         delivery: Delivery::starting(DeliveryState::Received, at),
     }
 }

@@ -103,6 +103,8 @@ pub(crate) struct MessageRow {
     pub retried_by: Option<MessageId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<BroadcastRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_until: Option<Timestamp>,
     pub states: BTreeMap<DeliveryState, Report>,
 }
 
@@ -134,6 +136,7 @@ impl MessageRow {
             retry_of: message.retry_of.clone(),
             retried_by: message.retried_by.clone(),
             broadcast: message.broadcast.clone(),
+            send_until: message.send_until,
             states: history.map(|(state, report)| (state, report.clone())).collect(),
         }
     }
@@ -166,6 +169,7 @@ impl MessageRow {
             retry_of: self.retry_of,
             retried_by: self.retried_by,
             broadcast: self.broadcast,
+            send_until: self.send_until,
             delivery,
         })
     }

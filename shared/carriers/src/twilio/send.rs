@@ -1,6 +1,6 @@
 //! Sending a message. The result is a [`SendOutcome`].
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use reqwest::Method;
 
@@ -24,6 +24,8 @@ pub struct SendMessage {
     pub status_callback: String,
     /// The Messaging Service of the campaign.
     pub messaging_service_sid: Option<String>,
+    /// For how long Twilio may try to send it. `None`: ten hours, which is the maximum.
+    pub validity: Option<Duration>,
 }
 
 impl Client {
@@ -34,13 +36,14 @@ impl Client {
 
     async fn send_once(&self, message: &SendMessage) -> Result<SendOutcome, NoAnswer> {
         let url = self.account_url("Messages.json").await?;
-        let request = self.request(Method::POST, &url).form(&message.fields());
+        let validity = message.validity.map(|validity| validity.as_secs().to_string());
+        let request = self.request(Method::POST, &url).form(&message.fields(validity.as_deref()));
         Ok(SendOutcome::from(&request.exchange(MAX_ANSWER_BYTES).await?))
     }
 }
 
 impl SendMessage {
-    fn fields(&self) -> Vec<(&'static str, &str)> {
+    fn fields<'a>(&'a self, validity: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
         let mut fields = vec![("To", self.to.as_str()), ("From", &self.from)];
         fields.extend(self.messaging_service_sid.iter().map(|sid| ("MessagingServiceSid", sid.as_str())));
         if !self.body.is_empty() {
@@ -50,6 +53,7 @@ impl SendMessage {
         // With Smart Encoding, Twilio would send and list another text than the product shows.
         fields.push(("SmartEncoded", "false"));
         fields.push(("StatusCallback", &self.status_callback));
+        fields.extend(validity.map(|seconds| ("ValidityPeriod", seconds)));
         fields
     }
 }

@@ -24,6 +24,7 @@ fn message() -> SendMessage {
         media_urls: vec![],
         status_callback: "https://hooks.example.com/twilio/status".into(),
         messaging_service_sid: Some(format!("MG{}", "a".repeat(32))),
+        validity: None,
     }
 }
 
@@ -72,6 +73,14 @@ async fn the_request_is_as_recorded() {
     assert_eq!(text.headers["content-type"], "application/x-www-form-urlencoded");
     assert_eq!(text.body, fixture_text("send_request.form"));
     assert_eq!(media.body, fixture_text("send_request_mms.form"));
+}
+
+#[tokio::test]
+async fn the_time_for_which_twilio_may_try_is_in_whole_seconds() {
+    let server = Server::start([answer(201, fixture_text("send_response_201_queued.json"))]).await;
+    let validity = Some(Duration::from_millis(90_900));
+    client(&server.base_url).send(&SendMessage { validity, ..message() }).await;
+    assert!(server.requests()[0].body.ends_with("&ValidityPeriod=90"), "{}", server.requests()[0].body);
 }
 
 #[tokio::test]

@@ -263,13 +263,12 @@ fn hours_that_begin_in_a_skipped_hour_begin_at_the_clock_change() {
 #[test]
 fn the_carrier_may_try_until_the_hours_end() {
     let now = at("2026-11-23T19:59:00-05:00");
-    let release = hours(NEW_YORK).next_release(now).unwrap();
-    assert_eq!(release.validity(now), Some(Duration::from_secs(60)));
-    assert_eq!(release.validity(now + Duration::from_millis(58_500)), Some(Duration::from_secs(1)));
-    assert_eq!(release.validity(now + Duration::from_millis(59_500)), None);
+    let until = hours(NEW_YORK).next_release(now).unwrap().until.unwrap();
+    assert_eq!(validity(until, now), Some(Duration::from_secs(60)));
+    assert_eq!(validity(until, now + Duration::from_millis(58_500)), Some(Duration::from_secs(1)));
+    assert_eq!(validity(until, now + Duration::from_millis(59_500)), None);
     let morning = at("2026-11-23T09:00:00-05:00");
-    assert_eq!(release.validity(morning), Some(MAX_VALIDITY), "eleven hours are more than Twilio accepts");
-    assert_eq!(Release { at: now, until: None }.validity(now), Some(MAX_VALIDITY));
+    assert_eq!(validity(until, morning), Some(MAX_VALIDITY), "eleven hours are more than Twilio accepts");
 }
 
 /// Whether a text may go out, by the local time of each zone.

@@ -171,6 +171,7 @@ fn error_message(code: u32) -> Option<&'static str> {
         30007 => "Message filtered",
         30008 => "Unknown error",
         21610 => "Attempt to send to unsubscribed recipient",
+        30036 => "Validity Period Expired",
         30034 => "Message from an Unregistered Number",
         _ => return None,
     })

@@ -62,7 +62,9 @@ pub(crate) async fn fetch(
 
 fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Result<Value, Failure> {
     let now = Timestamp::now();
-    let mut message = SendRequest::parse(fields)?.accept(now);
+    let request = SendRequest::parse(fields)?;
+    let validity = request.validity();
+    let mut message = request.accept(now);
     let mut resources = carrier.resources();
     check_sender(&resources, &message)?;
     if fields.get("SmartEncoded") != Some("false") {
@@ -71,6 +73,7 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     let queued = queue(&mut resources, &message, now)?;
     let delivery = match fault {
         Some(Fault::Undelivered(code)) => Delivery::Undelivered(code),
+        _ if matches!(queued, Delivery::After(wait) if wait > validity) => Delivery::Fails(30036),
         _ => queued,
     };
     drop(resources);

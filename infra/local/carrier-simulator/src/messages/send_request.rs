@@ -3,6 +3,8 @@
 //! Source: `CreateMessage` of Twilio's OpenAPI description and the error dictionary. Unlike Twilio, a status
 //! callback can have a URL on this machine.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -12,6 +14,8 @@ use crate::messages::message::{Direction, Message, Status};
 use crate::sid;
 
 const MAX_BODY_LENGTH: usize = 1600;
+/// Seconds.
+const MAX_VALIDITY: u64 = 36_000;
 const MAX_MEDIA: usize = 10;
 const MAX_CALLBACK_LENGTH: usize = 4000;
 
@@ -23,11 +27,17 @@ pub(crate) struct SendRequest {
     body: String,
     media_urls: Vec<String>,
     status_callback: Option<String>,
+    validity: Duration,
 }
 
 impl SendRequest {
     /// Reads and checks the fields of the form.
     pub(crate) fn parse(fields: &Fields) -> Result<Self, Failure> {
+        let validity =
+            fields.get("ValidityPeriod").map_or(Some(MAX_VALIDITY), |seconds| seconds.parse().ok());
+        let validity = validity.filter(|seconds| (1..=MAX_VALIDITY).contains(seconds));
+        let invalid = || Failure::parameter("ValidityPeriod must be from 1 to 36000".to_owned());
+        let validity = Duration::from_secs(validity.ok_or_else(invalid)?);
         let request = Self {
             to: recipient(fields)?,
             from: fields.get("From").map(str::to_owned),
@@ -35,11 +45,17 @@ impl SendRequest {
             body: fields.get("Body").unwrap_or_default().to_owned(),
             media_urls: fields.all("MediaUrl").map(str::to_owned).collect(),
             status_callback: fields.get("StatusCallback").map(str::to_owned),
+            validity,
         };
         match request.error_code() {
             Some(code) => Err(Failure::of(code)),
             None => Ok(request),
         }
+    }
+
+    /// For how long it may wait in the sender's queue.
+    pub(crate) fn validity(&self) -> Duration {
+        self.validity
     }
 
     /// Creates the message. Its status is `accepted` with a messaging service, else `queued`.
