@@ -59,7 +59,7 @@ class Settings:
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,
                 "NumbersPerOrganization": 5_000,  # the journeys share an organization
-                "ImportSliceSeconds": 2,  # so that some thousand rows take several slices
+                "ImportSliceSeconds": 1,  # so that some thousand rows take several slices
                 "ImportRetrySeconds": 120,
                 "ImportUnitsPerSecond": 10_000,  # the emulator's partitions have no limit
                 "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",

@@ -289,7 +289,7 @@ async fn upload_and_start(team: &TestTeam, import_request: Value, file: Vec<u8>)
 async fn a_large_file_is_uploaded_and_read_in_the_background() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "Upload", "amelia").await;
-    let rows = 1_500_u64; // six chunks; `make simulations` and `make bench` import more
+    let rows = 3_000_u64; // several slices; `make simulations` and `make bench` import more
     let mut file = HEADER.as_bytes().to_vec();
     for row in 0..rows {
         let line = format!(

@@ -76,3 +76,14 @@ async fn a_ticket_opens_one_connection_and_a_user_has_ten() {
     of_another_user.send(&refresh.to_string()).await;
     assert_eq!(of_another_user.rest("").await.1, Some(json!(4001)), "a ticket of another user");
 }
+
+/// Product 10: the sockets of a user who signs out are closed.
+#[tokio::test]
+async fn the_sockets_of_a_user_who_signs_out_are_closed() {
+    let stack = Stack::open();
+    let olivia = stack.user("olivia"); // no other journey has her sockets
+    let session = stack.sign_in("olivia").await;
+    let mut socket = Socket::of(&olivia).await;
+    session.sign_out().await;
+    assert_eq!(socket.rest("").await.1, Some(json!(4001)));
+}

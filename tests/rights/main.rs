@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 30] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 28] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -34,13 +34,6 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 30] = [
     ),
     ("InboxReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("InboxReconcileFunction", "secretsmanager:GetSecretValue", "CarrierSecretName", "the same"),
-    ("ConsoleFunction", "sqs:SendMessage", "RealtimeQueue", "closes the WebSockets of a user who signs out"),
-    (
-        "ContactImportFunction",
-        "sqs:SendMessage",
-        "ImportQueue",
-        "continues an import; a fast machine imports the rows of the journey in one slice",
-    ),
     (
         "ContactImportFunction",
         "s3:ListBucket",

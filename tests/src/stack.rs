@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Carrier, Client, ConversationRef, Phone, canaries, conversation};
+use crate::{Carrier, Client, ConversationRef, Phone, Session, canaries, conversation};
 
 const USAGE: &str = "journeys need a local cloud: run `make journeys`, or set STACK_FILE to the path of \
      the stack.json of a running one";
@@ -82,6 +82,7 @@ struct User {
     organization_id: String,
     name: String,
     email: String,
+    password: String,
     token: String,
 }
 
@@ -112,6 +113,7 @@ impl Stack {
             canaries::record("user's token", &user.token);
             canaries::record("user's name", &user.name);
             canaries::record("user's e-mail", &user.email);
+            canaries::record("user's password", &user.password);
         }
         document.machines.iter().for_each(|machine| canaries::record("machine's token", &machine.token));
         document.inboxes.iter().for_each(|inbox| canaries::record("inbox's number", &inbox.phone_number));
@@ -121,6 +123,16 @@ impl Stack {
     pub fn user(&self, id: &str) -> Client {
         let user = self.find_user(id);
         Client { id: user.id.clone(), name: user.name.clone(), ..self.bearer(Some(user.token.clone())) }
+    }
+
+    /// Signs a user in to the console.
+    pub async fn sign_in(&self, id: &str) -> Session {
+        let user = self.find_user(id);
+        Session::sign_in(self, &user.email, &user.password).await
+    }
+
+    pub(crate) fn console_session(&self) -> (reqwest::Client, String) {
+        (self.http.clone(), format!("{}/console/session", self.document.api_url))
     }
 
     /// Gets an access token with a secret of a machine client. `None` if the secret is not valid.
