@@ -6,6 +6,7 @@
 #![allow(clippy::cast_precision_loss, reason = "sizes of files are far below the bound")]
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run should fail")]
 
+mod broadcast_ratio;
 mod decision;
 mod figure;
 mod import_ratio;
@@ -42,6 +43,9 @@ struct Options {
     /// Conversations of the large inbox.
     #[arg(long, default_value_t = 1_000_000)]
     conversations: usize,
+    /// Recipients of the broadcast.
+    #[arg(long, default_value_t = 100_000)]
+    recipients: usize,
     /// Measures only these figures.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Family>,
@@ -70,6 +74,8 @@ enum Family {
     Lists,
     /// The import of contacts.
     Import,
+    /// The preparation and the estimate of a broadcast, and the memory of its worker.
+    Broadcasts,
     /// Sizes of all release bootstraps.
     Sizes,
     /// Dollars of flows and of an idle month.
@@ -99,6 +105,10 @@ async fn main() {
             Family::Decision => figures.push(decision::measure().await),
             Family::Lists => figures.extend(list_ratio::measure(options.conversations).await),
             Family::Import => figures.push(import_ratio::measure().await),
+            Family::Broadcasts => {
+                let measured = broadcast_ratio::measure(options.recipients, &options.bootstraps);
+                figures.extend(Box::pin(measured).await);
+            }
             Family::Sizes => figures.extend(sizes::measure(&options.bootstraps)),
             Family::Costs => figures.extend(money::measure(&prices).await),
         }
