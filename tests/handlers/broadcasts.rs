@@ -24,6 +24,8 @@ use shared_domain::{
     message::{DeliveryState, Report},
     out_of_office::{Draft, Mode},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
     time::Timestamp,
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
@@ -35,7 +37,7 @@ use test_kit::{
     queue::broadcast_queue,
 };
 
-use crate::inbound_sms::keywords::{inbound, receive};
+use crate::inbound_sms::keywords::{Inbound, inbound, receive};
 
 const LIST: &str = "GET /v1/broadcasts";
 const CREATE: &str = "POST /v1/broadcasts";
@@ -350,12 +352,13 @@ async fn invalid_broadcasts_are_refused_with_all_their_fields() {
 async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
     let it = Broadcasting::start().await;
     let mut ids = Vec::new();
-    for second in 0..3 {
+    for second in 0..4 {
         let at = now() + Duration::from_secs(second);
         ids.push(it.draft_at(at, &["+12025550143"], "Closed today.").await);
     }
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+    let (mut found, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
     loop {
+        pages += 1;
         let query = format!("limit=2{cursor}");
         let (_, page) = it.call(&Event::new(LIST, &[]).user("org_1", "cyn").query(&query)).await;
         let items = page["items"].as_array().unwrap_or_else(|| panic!("{page}"));
@@ -366,7 +369,7 @@ async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
         }
     }
     ids.reverse();
-    assert_eq!(found, ids);
+    assert_eq!((found, pages), (ids.iter().map(|id| json!(id)).collect(), 2), "no page is empty");
     assert_eq!(it.of("ada", REMOVE, &ids[0], None).await.0, 204);
     assert_eq!(it.of("ada", READ, &ids[0], None).await.0, 404);
     it.confirm(&ids[1]).await;
@@ -605,4 +608,111 @@ async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
     let conversation = ConversationId::of(&it.test.inbox.id, &phone(143));
     let message = it.test.history_of(&conversation).await.remove(0);
     assert_eq!(message.send_until, Timestamp::parse("2027-01-15T11:00:00-05:00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_is_released_in_the_last_minute_of_the_hours() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "recipient" } }))).await;
+    it.confirm(&id).await;
+    let evening = Timestamp::parse("2027-01-15T19:59:00-05:00").unwrap();
+    it.work(evening).await;
+    it.work(evening).await;
+    let waiting = it.read(&id).await;
+    assert_eq!((&waiting["status"], &waiting["progress"]["held"]), (&json!("running"), &json!(1)));
+    assert_eq!(waiting["waitingFor"]["until"], "2027-01-16T14:00:00.000Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_is_not_confirmed_after_its_first_time() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Practice today").await;
+    let first = now() + Duration::from_secs(60);
+    let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
+    assert_eq!(it.of("ada", CHANGE, &id, Some(change)).await.0, 200);
+    let later = first + Duration::from_secs(1);
+    let event = |route| Event::new(route, &[("broadcastId", &id)]).user("org_1", "ada");
+    let (_, estimate) = it.call_at(later, &event(ESTIMATE)).await;
+    let body = json!({ "estimateId": estimate["estimateId"] });
+    let (status, refused) = it.call_at(later, &event(CONFIRM).json(&body)).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("estimate_stop")));
+    let stops = refused["checks"].as_array().unwrap().iter().filter(|check| check["level"] == "stop");
+    assert_eq!(stops.map(|check| &check["code"]).collect::<Vec<_>>(), ["schedule"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_occurrences_of_a_series_that_cannot_be_sent_do_not_pile_up() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Practice today").await;
+    let first = now() + Duration::from_secs(60);
+    let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
+    it.of("ada", CHANGE, &id, Some(change)).await;
+    it.confirm(&id).await;
+    let suspended = Team { registration: RegistrationStatus::Suspended, ..it.test.team.clone() };
+    it.test.add_team(it.test.organization(), &suspended).await;
+    it.work(first).await;
+    let skipped = it.read(&id).await;
+    assert_eq!(skipped["status"], "failed", "{skipped}");
+    assert!(skipped["reason"].as_str().unwrap().contains("could not send"), "{skipped}");
+    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
+    assert_eq!(list["items"][0]["status"], "scheduled", "the next one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_whose_text_failed_does_not_reply_to_it() {
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({})).await;
+    let message = it.test.history().await.remove(0);
+    let deliveries = Deliveries::new(it.test.table());
+    let report = Report::at(now());
+    deliveries
+        .report(it.test.organization(), &message.id, DeliveryState::Failed, &report, None)
+        .await
+        .unwrap();
+    it.reply(1, "Hello?").await;
+    assert_eq!(it.read(&id).await["progress"]["replied"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_without_words_is_sorted_by_a_user_and_a_yes_that_the_carrier_knows_is_an_answer() {
+    let question = json!({ "question": { "kind": "yes_no", "followUps": { "yes": "See you then!" } } });
+    let it = Broadcasting::start().await;
+    let id = it.ask(question.clone()).await;
+    it.reply(1, "\u{200b}").await;
+    assert_eq!(it.read(&id).await["progress"]["replied"], 1);
+    let body = json!({ "phoneNumber": it.test.contact.as_str(), "answer": "yes" });
+    let (status, corrected) = it.of("ada", CORRECT, &id, Some(body)).await;
+    assert_eq!((status, &corrected["answer"]), (200, &json!("yes")));
+    assert_eq!(it.read(&id).await["answers"][0], json!({ "answer": "yes", "count": 1 }));
+
+    let it = Broadcasting::start().await;
+    let id = it.ask(question).await;
+    let by_carrier = Inbound { more: &[("OptOutType", "START")], ..inbound(1, "YES") };
+    receive(&it.test, now() + Duration::from_secs(60), by_carrier).await;
+    assert_eq!(it.read(&id).await["answers"][0], json!({ "answer": "yes", "count": 1 }));
+    assert_eq!(it.texts().await, ["Will you come?", "YES"], "the carrier answered it already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_time_of_a_later_occurrence_keeps_the_series() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Practice today").await;
+    let first = now() + Duration::from_secs(60);
+    let series = json!({ "frequency": "daily", "count": 2, "timeZone": "America/New_York" });
+    it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": first.to_string(), "recurrence": series }))).await;
+    it.confirm(&id).await;
+    it.work(first).await;
+    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
+    let last = list["items"][0]["broadcastId"].as_str().unwrap().to_owned();
+    let moved = first + Duration::from_hours(30);
+    let (status, _) = it.of("ada", CHANGE, &last, Some(json!({ "scheduledAt": moved.to_string() }))).await;
+    assert_eq!(status, 200);
+    it.confirm(&last).await;
+    BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url)).run(moved).await.unwrap();
+    it.work(moved).await;
+    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 2, "it was the last one");
+    let (status, refused) = it.of("ada", CHANGE, &last, Some(json!({ "scheduledAt": null }))).await;
+    assert_eq!(status, 409, "{refused}");
 }

@@ -10,8 +10,7 @@ use lambda_http::http::request::Parts;
 use shared_app::broadcast::{AudienceError, Confirmation, StepOutcome};
 use shared_aws::{clients::BroadcastJob, table::Versioned};
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastStep, Estimate},
-    inbox::TeamInbox,
+    broadcast::{Broadcast, BroadcastStep},
     time::Timestamp,
 };
 use shared_http::{
@@ -44,7 +43,8 @@ pub(crate) async fn estimate(
 ) -> Result<Json<EstimateView>, Problem> {
     let before = &found.broadcast;
     before.value.status.after(BroadcastStep::Edit).map_err(not_allowed)?;
-    let estimate = evaluate(&app, &found, now, entropy).await?;
+    let estimated = app.workflow.estimate(&before.value, found.caller.may_broadcast(), now, entropy).await;
+    let estimate = estimated.map_err(|error| not_evaluated(error, &before.value))?;
     if app.workflow.store_estimate(before, &estimate).await? {
         Ok(Json(EstimateView::of(&estimate)))
     } else {
@@ -52,29 +52,16 @@ pub(crate) async fn estimate(
     }
 }
 
-async fn evaluate(
-    app: &App,
-    found: &BroadcastInPath,
-    now: Timestamp,
-    entropy: u64,
-) -> Result<Estimate, Problem> {
-    let broadcast = &found.broadcast.value;
-    let from = from(app, broadcast).await?;
-    let may_broadcast = found.caller.may_broadcast();
-    match app.workflow.estimate(broadcast, &from, may_broadcast, now, entropy).await {
-        Ok(estimate) => Ok(estimate),
-        Err(AudienceError::Store(error)) => Err(error.into()),
-        Err(AudienceError::SegmentRemoved(id)) => {
+fn not_evaluated(error: AudienceError, broadcast: &Broadcast) -> Problem {
+    match error {
+        AudienceError::Store(error) => error.into(),
+        AudienceError::SegmentRemoved(id) => {
             let place = broadcast.audience.segments.iter().position(|segment| *segment == id);
             let pointer = format!("/audience/segmentIds/{}", place.unwrap_or_default());
             let detail = "A segment of the audience was removed. Edit the broadcast.";
-            Err(Problem::unprocessable("segment_removed", &pointer, detail))
+            Problem::unprocessable("segment_removed", &pointer, detail)
         }
     }
-}
-
-async fn from(app: &App, broadcast: &Broadcast) -> Result<TeamInbox, Problem> {
-    app.inboxes.get_with_team(broadcast.inbox_key()).await?.ok_or_else(Problem::not_found)
 }
 
 /// Confirm a broadcast
@@ -96,13 +83,8 @@ pub(crate) async fn confirm(
     Json(body): Json<Confirm>,
 ) -> Result<(StatusCode, Json<BroadcastView>), Problem> {
     let before = &found.broadcast;
-    if before.value.is_confirmed_with(&body.estimate_id) {
-        return Ok((StatusCode::ACCEPTED, Json(app.view(&before.value).await?)));
-    }
-    before.value.status.after(BroadcastStep::Edit).map_err(not_allowed)?;
-    let current = evaluate(&app, &found, now, entropy).await?;
-    let confirmed = app.workflow.confirm(before, &body.estimate_id, &current, &by, now, entropy).await?;
-    match confirmed {
+    let confirmed = app.workflow.confirm(before, &body.estimate_id, &by, now, entropy).await;
+    match confirmed.map_err(|error| not_evaluated(error, &before.value))? {
         Confirmation::Confirmed(broadcast) => {
             proceed(&app, &broadcast).await;
             Ok((StatusCode::ACCEPTED, Json(app.view(&broadcast).await?)))
@@ -112,9 +94,9 @@ pub(crate) async fn confirm(
             "estimate_stale",
             "The audience changed since the estimate, or there is a later estimate. Make another one.",
         )),
-        Confirmation::Stop => {
+        Confirmation::Stop(estimate) => {
             let detail = "The checklist has a stop. See `checks`.";
-            let EstimateView { checks, .. } = EstimateView::of(&current);
+            let EstimateView { checks, .. } = EstimateView::of(&estimate);
             Err(Problem::new(409, "estimate_stop", detail).with_data(EstimateStop { checks }))
         }
         Confirmation::NotAllowed(refused) => Err(not_allowed(refused)),

@@ -122,20 +122,21 @@ pub(crate) async fn changed_by(
         (None, None) => {}
     }
     check_text(&after.text, app.limit.0, &mut errors);
-    let changes_series = change.recurrence.is_some() || change.scheduled_at.is_some();
     if let Some(at) = change.scheduled_at {
         let at = at.map(|at| scheduled(&at, now)).transpose();
         after.scheduled_at = errors.check(at).flatten();
     }
-    let given = match change.recurrence {
-        Some(given) => given,
-        None => before.series.as_ref().map(RecurrenceView::of),
-    };
-    if changes_series {
-        after.series = match given {
-            Some(given) => errors.check_all(series(app, &after, given).await?),
-            None => None,
-        };
+    match (change.recurrence, &before.series, after.scheduled_at) {
+        (Some(Some(given)), ..) => after.series = errors.check_all(series(app, &after, given).await?),
+        (Some(None), ..) => after.series = None,
+        // The first occurrence moves the whole series, a later one itself alone.
+        (None, Some(known), Some(first)) if known.index == 0 => {
+            after.series = Some(Series { first, ..known.clone() });
+        }
+        (None, Some(_), None) => {
+            errors.add("/scheduledAt", "a time, because the broadcast repeats");
+        }
+        (None, ..) => {}
     }
     if let Some(hours) = change.hours {
         after.hours = hours.mode.into();

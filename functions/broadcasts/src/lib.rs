@@ -163,11 +163,11 @@ async fn list(
     // IDs begin with the time, so those of all teams can be merged.
     let of_teams = teams.iter().map(|role| {
         let team = TeamKey { organization, team: &role.team };
-        app.broadcasts.older_than(team, page.after(), page.limit)
+        app.broadcasts.older_than(team, page.after(), page.limit + 1)
     });
     let mut found: Vec<Broadcast> = try_join_all(of_teams).await?.into_iter().flatten().collect();
     found.sort_by(|one, other| other.id.cmp(&one.id));
-    let is_last = found.len() < usize::from(page.limit);
+    let is_last = found.len() <= usize::from(page.limit);
     found.truncate(usize::from(page.limit));
     let views = try_join_all(found.iter().map(|broadcast| app.view(broadcast))).await?;
     let end = found.last().filter(|_| !is_last).map(|last| last.id.as_str());

@@ -91,13 +91,14 @@ pub(crate) async fn correct(
     let answer = answer.filter(|answer| question.is_some_and(|question| question.has(*answer)));
     let answer =
         answer.ok_or_else(|| Problem::from(FieldError::new("/answer", "an answer of the question")))?;
-    let expected = "the number of a recipient who answered";
+    let expected = "the number of a recipient who replied";
     let no_reply = || Problem::from(FieldError::new("/phoneNumber", expected));
     let number = PhoneNumber::parse(&body.phone_number).map_err(|_| no_reply())?;
     let (organization, of) = (&broadcast.organization, reference(broadcast));
     let recipient = app.recipients.get(organization, &of, &number).await?.ok_or_else(no_reply)?;
-    let before = recipient.answer().ok_or_else(no_reply)?;
-    if before != answer && !app.replies.correct(organization, &of, &number, before, answer).await? {
+    recipient.replied_at.ok_or_else(no_reply)?;
+    let before = recipient.answer();
+    if before != Some(answer) && !app.replies.correct(organization, &of, &number, before, answer).await? {
         return Err(changed());
     }
     let answer = Some(answer.name().into_owned());

@@ -13,7 +13,7 @@ use shared_aws::{
 };
 use shared_domain::{
     automatic::automatic,
-    broadcast::{ReplyFacts, ReplyWindow},
+    broadcast::{RecipientState, ReplyFacts, ReplyWindow},
     ids::{ConversationId, MessageId},
     inbox::TeamInbox,
     keyword_reply::{self, KeywordAction},
@@ -148,6 +148,9 @@ impl BroadcastReplyWorkflow {
 fn is_reply(recipient: &StoredRecipient, inbound: InboundKeyword<'_>, before: &BeforeInbound) -> bool {
     if let Some(replied_at) = recipient.replied_at {
         return replied_at == inbound.at;
+    }
+    if matches!(recipient.state, RecipientState::Failed | RecipientState::Skipped) {
+        return false; // the text was not sent
     }
     let released_at = recipient.released_at.unwrap_or(before.asked.at);
     let newer = before.last_outbound.as_ref().filter(|last| Some(*last) != recipient.message.as_ref());

@@ -123,6 +123,8 @@ impl InboundWorkflow {
             return Ok(());
         }
         let (from, text, message) = (&text.from, &text.text, &message);
+        // The carrier answered what it recognized.
+        let is_late = is_late || opt_out_type.is_some();
         let keyword = InboundKeyword { inbox, from, text, message, at, is_late, entropy };
         if let Some(before) = before
             && self.broadcast_replies.apply(keyword, &before).await?

@@ -66,10 +66,12 @@ pub(crate) struct Keywords {
 }
 
 /// Returns the keyword of a message. The keyword that the carrier recognized takes precedence, because the
-/// carrier's account can have other keywords.
+/// carrier's account can have other keywords. A "yes" opts in only who opted out, whatever the carrier says:
+/// it is also the answer to a question.
 pub(crate) fn keyword_of(text: &str, opt_out_type: Option<&OptOutType>) -> Option<Keyword> {
     match opt_out_type {
         Some(OptOutType::Stop) => Some(Keyword::Stop),
+        Some(OptOutType::Start) if opt_out::keyword(text) == Some(Keyword::Yes) => Some(Keyword::Yes),
         Some(OptOutType::Start) => Some(Keyword::Start),
         Some(OptOutType::Help) => Some(Keyword::Help),
         Some(OptOutType::Other(_)) | None => opt_out::keyword(text),

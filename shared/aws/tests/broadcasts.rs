@@ -26,15 +26,15 @@ use test_kit::build;
 use crate::support::{TestStores, ada, at_second, membership, number, outbound_message};
 
 /// A running broadcast of `ada` to the numbers 1 to `count`, of which the last gets no text.
-struct TestBroadcast {
-    stores: TestStores,
+pub(crate) struct TestBroadcast {
+    pub(crate) stores: TestStores,
     broadcasts: Broadcasts,
     recipients: Recipients,
-    broadcast: Broadcast,
+    pub(crate) broadcast: Broadcast,
 }
 
 impl TestBroadcast {
-    async fn start(count: usize) -> Self {
+    pub(crate) async fn start(count: usize) -> Self {
         let stores = TestStores::start().await;
         let (table, organization) = (stores.table(), stores.organization().clone());
         let team = Team { id: stores.inbox.team.clone(), ..build::team() };
@@ -71,12 +71,12 @@ impl TestBroadcast {
         Self { stores, broadcasts, recipients, broadcast }
     }
 
-    async fn recipient(&self, index: usize) -> StoredRecipient {
+    pub(crate) async fn recipient(&self, index: usize) -> StoredRecipient {
         let (organization, of) = (self.stores.organization(), reference(&self.broadcast));
         self.recipients.get(organization, &of, &number(index)).await.unwrap().unwrap()
     }
 
-    fn message(&self, to: &PhoneNumber) -> Message {
+    pub(crate) fn message(&self, to: &PhoneNumber) -> Message {
         let name = RecipientKey { broadcast: &self.broadcast.id, number: to };
         Message {
             id: MessageId::of_recipient(name, &self.broadcast.inbox, at_second(5)),
@@ -92,7 +92,7 @@ impl TestBroadcast {
         self.release_as(&recipient).await
     }
 
-    async fn release_as(&self, recipient: &StoredRecipient) -> Released {
+    pub(crate) async fn release_as(&self, recipient: &StoredRecipient) -> Released {
         let message = self.message(&recipient.number);
         let contact = Contact::provisional(&self.broadcast.team, &recipient.number);
         let acceptance = Acceptance {
@@ -103,7 +103,7 @@ impl TestBroadcast {
             idempotency: None,
         };
         let release = Release { broadcast: &self.broadcast, recipient };
-        Sends::new(self.stores.table()).release(acceptance, release).await.unwrap()
+        Sends::new(self.stores.metered_table()).release(acceptance, release).await.unwrap()
     }
 
     async fn progress(&self) -> Progress {

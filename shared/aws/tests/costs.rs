@@ -2,6 +2,7 @@
 //! ARCHITECTURE.md.
 //! `UPDATE_DOCS=1 cargo test --workspace --test contract -- costs` writes that table.
 
+mod broadcasts;
 mod contacts;
 mod events;
 mod inbound;
@@ -128,6 +129,12 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("store a webhook delivery", 1, 0.0, 1.0),
     ("attempt a webhook delivery", 3, 2.0, 1.0),
     ("look for webhook deliveries that wait", 4, 2.0, 0.0),
+    ("prepare 100 recipients", 4, 0.0, 200.0),
+    ("read the progress of a broadcast", 1, 8.0, 0.0),
+    ("release a text of a broadcast", 1, 0.0, 24.0),
+    ("a delivery report reaches the recipient", 2, 1.0, 4.0),
+    ("store the reply to a broadcast", 1, 0.0, 6.0),
+    ("store the reply to a broadcast, repeated", 1, 0.0, 6.0),
 ];
 
 /// An inbox with 60 contacts, and the operations measured so far.
@@ -198,6 +205,7 @@ async fn every_operation_costs_what_the_budget_says() {
     contacts::imports(&mut measured).await;
     events::events_of_an_inbox(&mut measured).await;
     webhooks::an_event_for_an_endpoint(&mut measured).await;
+    broadcasts::broadcasts(&mut measured).await;
     let budget = BUDGET
         .iter()
         .map(|&(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));

@@ -16,7 +16,6 @@ use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow, Confirmation, Ste
 use shared_aws::{
     broadcast::{BroadcastWrite, Broadcasts, Recipients, StoredRecipient, reference},
     conversation::Locks,
-    inbox::Inboxes,
     messaging::{Deliveries, Inbound, Messages},
     opt_out::OptOuts,
     table::{Table, Versioned},
@@ -116,11 +115,10 @@ impl Simulation {
         let created = Broadcasts::new(self.inbox.table()).create(&draft, &event, None).await.unwrap();
         assert_eq!(created, BroadcastWrite::Done);
         let workflow = BroadcastWorkflow::new(&self.inbox.table(), None);
-        let from = Inboxes::new(self.inbox.table()).get_with_team(draft.inbox_key()).await.unwrap().unwrap();
-        let estimate = workflow.estimate(&draft, &from, true, now, 1).await.unwrap();
+        let estimate = workflow.estimate(&draft, true, now, 1).await.unwrap();
         assert!(workflow.store_estimate(&self.found().await, &estimate).await.unwrap());
         let found = self.found().await;
-        let confirmed = workflow.confirm(&found, &estimate.id, &estimate, by, now, 2).await.unwrap();
+        let confirmed = workflow.confirm(&found, &estimate.id, by, now, 2).await.unwrap();
         assert!(matches!(confirmed, Confirmation::Confirmed(_)), "{confirmed:?}");
     }
 

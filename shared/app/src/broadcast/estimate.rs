@@ -1,8 +1,9 @@
 //! The estimate of a broadcast.
 
+use shared_aws::table::StoreError;
 use shared_domain::{
     broadcast::{Broadcast, Capacity, Estimate, SenderFacts, Tally, checks},
-    inbox::{Stage, TeamInbox},
+    inbox::Stage,
     time::Timestamp,
 };
 
@@ -13,11 +14,12 @@ impl BroadcastWorkflow {
     pub async fn estimate(
         &self,
         broadcast: &Broadcast,
-        from: &TeamInbox,
         may_broadcast: bool,
         now: Timestamp,
         entropy: u64,
     ) -> Result<Estimate, AudienceError> {
+        let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
+        let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let text = PersonalText::of(broadcast, &from.inbox.number);
         let mut tally = Tally::default();
         let mut audience = self.audience_of(broadcast, now);
@@ -37,6 +39,7 @@ impl BroadcastWorkflow {
             is_active: from.inbox.stage == Stage::Active,
             is_registered: from.inbox.kind.is_covered_by(from.team.registration),
             may_broadcast,
+            is_past: broadcast.series.is_some() && broadcast.scheduled_at.is_none_or(|at| at <= now),
             names_opt_out: broadcast.text.to_lowercase().contains("stop"),
         };
         let price = self.price.as_ref();

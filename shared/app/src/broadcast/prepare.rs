@@ -48,14 +48,16 @@ impl BroadcastWorkflow {
         worker: u64,
         before: Versioned<Broadcast>,
     ) -> Result<Option<Broadcast>, StoreError> {
-        if before.value.status == BroadcastStatus::Scheduled && before.value.is_missed(now) {
-            let reason = "Its time had passed by more than an hour, so this occurrence was skipped.";
+        if let Some(reason) = self.missed(&before.value, now).await? {
             let (status, reason) = (BroadcastStatus::Failed, Some(reason.to_owned()));
             let after = Broadcast { status, reason, finished_at: Some(now), ..before.value.clone() };
             let next = after.next_occurrence(Id::new(now, worker), now);
             let written = self.broadcasts.begin(&before, &after, None, next.as_ref()).await?;
+            if written != BroadcastWrite::Done {
+                return Ok(None);
+            }
             tracing::warn!(event = "broadcast_missed", broadcast = %after.id, "occurrence of a broadcast missed");
-            return Ok((written == BroadcastWrite::Done).then_some(after));
+            return Ok(Some(after));
         }
         let preparation = before.value.preparation + 1;
         let status = BroadcastStatus::Preparing;
@@ -66,6 +68,26 @@ impl BroadcastWorkflow {
         let due = Some(now + CHECK_AFTER);
         let written = self.broadcasts.begin(&before, &after, due, next.as_ref()).await?;
         Ok((written == BroadcastWrite::Done).then_some(after))
+    }
+
+    /// Why an occurrence of a series is skipped: a later one follows, and people should not get several texts
+    /// at once.
+    async fn missed(
+        &self,
+        broadcast: &Broadcast,
+        now: Timestamp,
+    ) -> Result<Option<&'static str>, StoreError> {
+        if broadcast.status != BroadcastStatus::Scheduled || broadcast.series.is_none() {
+            return Ok(None);
+        }
+        if broadcast.is_missed(now) {
+            return Ok(Some("Its time had passed by more than an hour, so this occurrence was skipped."));
+        }
+        let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
+        let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
+        let waiting = self.stopped(broadcast, &from, now).await?;
+        let is_stopped = waiting.is_some_and(|waiting| waiting.until.is_none());
+        Ok(is_stopped.then_some("The inbox could not send at its time, so this occurrence was skipped."))
     }
 
     /// Stores the recipients. `None` if another worker took the lease.

@@ -32,6 +32,8 @@ use super::BroadcastWorkflow;
 pub(super) const CHECK_AFTER: Duration = Duration::from_mins(2);
 /// How far ahead of the pace of their number texts are released.
 const AHEAD: Duration = Duration::from_secs(15);
+/// How long before the end of a recipient's hours the last text is sent. The carrier needs some time as well.
+const LAST_SEND: Duration = Duration::from_secs(60);
 /// How many texts one slice releases at most.
 const MAX_RELEASES: usize = 250;
 /// How many recipients of a canceled broadcast one slice leaves out at most.
@@ -142,7 +144,7 @@ impl BroadcastWorkflow {
         let now = clock();
         match broadcast.watch.look(&progress) {
             Ok(watch) if watch == broadcast.watch => {}
-            Ok(watch) => self.broadcasts.remember(broadcast, watch, broadcast.followed_at).await?,
+            Ok(watch) => self.broadcasts.set_watch(broadcast, watch).await?,
             Err(failures) => return self.pause(now, &found, progress, failures).await,
         }
         if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
@@ -170,7 +172,7 @@ impl BroadcastWorkflow {
     }
 
     /// What stops all texts of the number.
-    async fn stopped(
+    pub(super) async fn stopped(
         &self,
         broadcast: &Broadcast,
         from: &TeamInbox,
@@ -234,6 +236,7 @@ impl BroadcastWorkflow {
         if broadcast.followed_at.or(broadcast.started_at).is_none_or(|at| at + REPORT_DELAY >= now) {
             return Ok(());
         }
+        self.broadcasts.set_followed(broadcast, now).await?;
         let queued = Some(RecipientState::Queued);
         let mut after = None;
         loop {
@@ -249,7 +252,7 @@ impl BroadcastWorkflow {
             }
             after = page.next;
             if after.is_none() {
-                return self.broadcasts.remember(broadcast, broadcast.watch, Some(now)).await;
+                return Ok(());
             }
         }
     }
@@ -271,9 +274,17 @@ impl BroadcastWorkflow {
         if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
             return Ok(Step::Left); // the index is behind
         }
-        let send_until = match self.hours_of(slice, recipient).await?.next_release(now) {
+        let hours = self.hours_of(slice, recipient).await?;
+        let send_until = match hours.next_release(now) {
             None => return skip(SkipReason::Expired).await,
             Some(release) if release.at > now => return hold(WaitReason::QuietHours, release.at).await,
+            Some(release) if release.until.is_some_and(|until| until < now + AHEAD + LAST_SEND) => {
+                let after = release.until.and_then(|until| hours.next_release(until));
+                return match after {
+                    Some(next) => hold(WaitReason::QuietHours, next.at).await,
+                    None => skip(SkipReason::Expired).await,
+                };
+            }
             Some(release) => release.until,
         };
         let sender = broadcast.sender();
@@ -365,7 +376,7 @@ impl BroadcastWorkflow {
         let (finished_at, watched) = (Some(now), Some(progress));
         let after =
             Broadcast { status, waiting: None, finished_at, progress: watched, ..found.value.clone() };
-        let due = next_look(now, &progress, now);
+        let due = Some(now + CHECK_AFTER / 2); // replies may have come since the counts were read
         match self.broadcasts.write(&found, &after, due, None).await? {
             BroadcastWrite::Done => {
                 tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
@@ -382,7 +393,9 @@ impl BroadcastWorkflow {
         if progress.is_complete() {
             return self.complete(now, found, progress).await;
         }
-        self.follow_messages(&found.value, &of, now).await?;
+        if progress.count(RecipientState::Queued) > 0 {
+            self.follow_messages(&found.value, &of, now).await?;
+        }
         self.broadcasts.postpone(&found.value, found.value.waiting, Some(progress), now + STOP_DELAY).await?;
         Ok(Slice::Over)
     }
@@ -391,8 +404,11 @@ impl BroadcastWorkflow {
     async fn settle(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
         let broadcast = &found.value;
         let of = reference(broadcast);
-        self.follow_messages(broadcast, &of, now).await?;
-        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        let mut progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        if progress.count(RecipientState::Queued) > 0 {
+            self.follow_messages(broadcast, &of, now).await?;
+            progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        }
         let due = next_look(broadcast.finished_at.unwrap_or(now), &progress, now);
         let after = Broadcast { progress: Some(progress), ..broadcast.clone() };
         // If it changed at the same time, it stays due.

@@ -15,7 +15,7 @@ use shared_domain::{
     user::UserRef,
 };
 
-use super::BroadcastWorkflow;
+use super::{AudienceError, BroadcastWorkflow};
 
 /// How often a step is taken again because the broadcast changed at the same time.
 const ATTEMPTS: usize = 5;
@@ -26,8 +26,8 @@ pub enum Confirmation {
     Confirmed(Box<Broadcast>),
     /// The estimate is not the last one, or the audience changed since.
     Stale,
-    /// The checklist forbids it.
-    Stop,
+    /// The checklist of an estimate of now forbids it.
+    Stop(Box<Estimate>),
     NotAllowed(StepNotAllowed),
     /// The broadcast changed at the same time.
     Changed,
@@ -56,17 +56,23 @@ impl BroadcastWorkflow {
         Ok(self.broadcasts.write(before, &after, due, None).await? == BroadcastWrite::Done)
     }
 
-    /// Confirms a broadcast. `current` is an estimate of now, and `named` the one that the user saw.
+    /// Confirms a broadcast for a user who may broadcast. `named` is the estimate that the user saw. The
+    /// audience is evaluated again. Idempotent by the estimate.
     pub async fn confirm(
         &self,
         before: &Versioned<Broadcast>,
         named: &str,
-        current: &Estimate,
         by: &UserRef,
         now: Timestamp,
         entropy: u64,
-    ) -> Result<Confirmation, StoreError> {
+    ) -> Result<Confirmation, AudienceError> {
         let broadcast = &before.value;
+        if broadcast.is_confirmed_with(named) {
+            return Ok(Confirmation::Confirmed(Box::new(broadcast.clone())));
+        }
+        if let Err(refused) = broadcast.status.after(BroadcastStep::Edit) {
+            return Ok(Confirmation::NotAllowed(refused));
+        }
         let later = broadcast.scheduled_at.filter(|at| *at > now);
         let step = if later.is_some() { BroadcastStep::ConfirmLater } else { BroadcastStep::ConfirmNow };
         let status = match broadcast.status.after(step) {
@@ -75,8 +81,9 @@ impl BroadcastWorkflow {
         };
         let estimate = broadcast.estimate.as_ref().filter(|estimate| estimate.id == named);
         let Some(estimate) = estimate else { return Ok(Confirmation::Stale) };
+        let current = self.estimate(broadcast, true, now, entropy).await?;
         if !can_confirm(&current.checks) {
-            return Ok(Confirmation::Stop);
+            return Ok(Confirmation::Stop(Box::new(current)));
         }
         if is_stale(estimate.recipients, current.tally.recipients()) {
             return Ok(Confirmation::Stale);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    broadcast::{Audience, Broadcast, FailureWatch, Progress, Waiting},
+    broadcast::{Audience, Broadcast, BroadcastStatus, FailureWatch, Progress, Waiting},
     ids::{BroadcastId, OrganizationId, TeamId},
     keys::TeamKey,
     time::Timestamp,
@@ -337,31 +337,34 @@ impl Broadcasts {
         updated.await.map(drop)
     }
 
-    /// Stores what the worker remembers between its slices. Nothing that users see changes.
-    pub async fn remember(
-        &self,
-        broadcast: &Broadcast,
-        watch: FailureWatch,
-        followed_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        let watch = attribute(&watch)?;
+    /// Stores that failures are counted from here on, unless a user resumed the broadcast in the meantime.
+    pub async fn set_watch(&self, broadcast: &Broadcast, watch: FailureWatch) -> Result<(), StoreError> {
+        let (before, watch) = (attribute(&broadcast.watch)?, attribute(&watch)?);
         let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
-            let update = update
-                .condition_expression("preparation = :preparation")
-                .expression_attribute_values(":preparation", number(broadcast.preparation))
-                .expression_attribute_values(":watch", watch);
-            match followed_at {
-                Some(at) => update
-                    .update_expression("SET watch = :watch, followedAt = :at")
-                    .expression_attribute_values(":at", number(at.millis())),
-                None => update.update_expression("SET watch = :watch"),
-            }
+            update
+                .update_expression("SET watch = :watch")
+                .condition_expression("watch = :before AND #status = :status")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", text(broadcast.status.as_str()))
+                .expression_attribute_values(":before", before)
+                .expression_attribute_values(":watch", watch)
         });
         updated.await.map(drop)
     }
 
-    /// Makes the sweep look at a broadcast that has no work to do any more, because its counts changed. Does
-    /// nothing if it looks at it anyway.
+    /// Stores when a worker compared queued recipients with their messages. Nothing that users see changes.
+    pub async fn set_followed(&self, broadcast: &Broadcast, at: Timestamp) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
+            update
+                .update_expression("SET followedAt = :at")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":at", number(at.millis()))
+        });
+        updated.await.map(drop)
+    }
+
+    /// Makes the sweep look at a broadcast that ended, because its counts changed. A look that read the
+    /// counts before stores nothing then. Does nothing before the end, when a worker looks anyway.
     pub async fn look_again(
         &self,
         team: TeamKey<'_>,
@@ -370,8 +373,12 @@ impl Broadcasts {
     ) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::broadcast(team, broadcast), |update| {
             update
-                .update_expression("SET checkIn = :open, checkAt = :now")
-                .condition_expression(format!("{EXISTS} AND attribute_not_exists(checkIn)"))
+                .update_expression("SET checkIn = :open, checkAt = :now ADD version :one")
+                .condition_expression("#status IN (:completed, :canceled)")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":completed", text(BroadcastStatus::Completed.as_str()))
+                .expression_attribute_values(":canceled", text(BroadcastStatus::Canceled.as_str()))
+                .expression_attribute_values(":one", number(1))
                 .expression_attribute_values(":open", text(keys::OPEN_BROADCASTS))
                 .expression_attribute_values(":now", number(now.millis()))
         });

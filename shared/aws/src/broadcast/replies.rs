@@ -117,32 +117,41 @@ impl BroadcastReplies {
         })
     }
 
-    /// Corrects the answer of a recipient. `false` if it is another one than `from` by now.
+    /// Corrects the answer of a recipient who replied. `false` if it is another one than `from` by now.
     pub async fn correct(
         &self,
         organization: &OrganizationId,
         of: &BroadcastRef,
         phone: &PhoneNumber,
-        from: Answer,
+        from: Option<Answer>,
         to: Answer,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::recipient(organization, of, phone), |update| {
-            update
+            let update = update
                 .update_expression("SET answer = :to")
-                .condition_expression("answer = :from")
-                .expression_attribute_values(":from", text(from.name()))
-                .expression_attribute_values(":to", text(to.name()))
+                .expression_attribute_values(":to", text(to.name()));
+            match from {
+                Some(from) => update
+                    .condition_expression("answer = :from")
+                    .expression_attribute_values(":from", text(from.name())),
+                None => update
+                    .condition_expression("attribute_exists(repliedAt) AND attribute_not_exists(answer)"),
+            }
         })?;
         let counts = keys::recipient_counts(organization, of, keys::recipient_shard(phone));
         transaction.update(counts, |update| {
-            update
-                .update_expression("ADD #from :minus, #to :one")
+            let update = update
                 .condition_expression(EXISTS)
-                .expression_attribute_names("#from", answer_count(from))
                 .expression_attribute_names("#to", answer_count(to))
-                .expression_attribute_values(":minus", number(-1))
-                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":one", number(1));
+            match from {
+                Some(from) => update
+                    .update_expression("ADD #from :minus, #to :one")
+                    .expression_attribute_names("#from", answer_count(from))
+                    .expression_attribute_values(":minus", number(-1)),
+                None => update.update_expression("ADD #to :one"),
+            }
         })?;
         Ok(transaction.commit().await?.is_done())
     }

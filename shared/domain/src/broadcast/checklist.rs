@@ -53,6 +53,8 @@ pub struct SenderFacts {
     pub may_broadcast: bool,
     /// The text says how to opt out, or everyone had such a text before.
     pub names_opt_out: bool,
+    /// It is a series whose first time has passed.
+    pub is_past: bool,
 }
 
 /// The checklist of an estimate, in a fixed order. `starts_at` is when the broadcast is to start.
@@ -74,6 +76,12 @@ pub fn checks(tally: &Tally, sender: SenderFacts, drain: Option<&Drain>, starts_
         hours(tally, drain),
         duration(drain, starts_at),
         daily_cap(drain),
+        stops(
+            "schedule",
+            !sender.is_past,
+            "The broadcast starts at its time.",
+            "The time of the first occurrence has passed. Choose a time in the future.",
+        ),
     ]
 }
 
@@ -211,8 +219,13 @@ mod tests {
         sending_hours::{HoursMode, RecipientPlace},
     };
 
-    const SENDER: SenderFacts =
-        SenderFacts { is_active: true, is_registered: true, may_broadcast: true, names_opt_out: true };
+    const SENDER: SenderFacts = SenderFacts {
+        is_active: true,
+        is_registered: true,
+        may_broadcast: true,
+        names_opt_out: true,
+        is_past: false,
+    };
     const CAPACITY: Capacity = Capacity { segments_per_second: 10, segments_per_day: None };
 
     fn place(number: &str) -> RecipientPlace {
@@ -251,6 +264,7 @@ mod tests {
             (SenderFacts { is_active: false, ..SENDER }, "inbox"),
             (SenderFacts { is_registered: false, ..SENDER }, "registration"),
             (SenderFacts { may_broadcast: false, ..SENDER }, "permission"),
+            (SenderFacts { is_past: true, ..SENDER }, "schedule"),
         ] {
             let checks = checks(&tally, sender);
             assert_eq!((level(&checks, code), can_confirm(&checks)), (CheckLevel::Stop, false), "{code}");

@@ -138,7 +138,11 @@ impl Broadcast {
     /// series, and after its last occurrence. Occurrences whose time has passed are left out.
     pub fn next_occurrence(&self, id: BroadcastId, now: Timestamp) -> Option<Self> {
         let series = self.series.as_ref()?;
-        let next = series.recurrence()?.next(Some(series.occurrence(self.scheduled_at?)), now)?;
+        let recurrence = series.recurrence()?;
+        let mut next = recurrence.next(Some(series.occurrence(self.scheduled_at?)), now)?;
+        while next.at <= now {
+            next = recurrence.next(Some(next), now)?; // this one started late, maybe a moment ago
+        }
         Some(Self {
             id,
             scheduled_at: Some(next.at),

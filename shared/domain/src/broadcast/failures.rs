@@ -22,7 +22,8 @@ impl FailureWatch {
     pub fn from(progress: &Progress) -> Self {
         let count = |state| progress.count(state);
         let failures = count(RecipientState::Failed) + count(RecipientState::Undelivered);
-        Self { texts: failures + count(RecipientState::Delivered), failures }
+        let sent = count(RecipientState::Sent) + count(RecipientState::Delivered);
+        Self { texts: failures + sent, failures }
     }
 
     /// Looks at the progress. `Err` with the number of failures if the broadcast is paused: more than 10
@@ -48,7 +49,8 @@ mod tests {
 
     fn progress(delivered: u64, failed: u64) -> Progress {
         let count = |state| match state {
-            RecipientState::Delivered => delivered,
+            RecipientState::Delivered => delivered / 2,
+            RecipientState::Sent => delivered - delivered / 2,
             RecipientState::Failed => failed / 2,
             RecipientState::Undelivered => failed - failed / 2,
             _ => 7,

@@ -164,6 +164,10 @@ fn days(written: &WrittenRecurrence, pointer: &str, errors: &mut FieldErrors) ->
         errors.add(format!("{pointer}/days"), "days only for a weekly broadcast");
     }
     let mut days = Vec::new();
+    if written.days.len() > DAYS.len() {
+        errors.add(format!("{pointer}/days"), "at most 7 days");
+        return days;
+    }
     for (index, name) in written.days.iter().enumerate() {
         match DAYS.iter().find(|(known, _)| known == name) {
             Some((_, day)) if !days.contains(day) => days.push(*day),
