@@ -72,7 +72,7 @@ function isOverload(status) {
   return status === 0 || status === 429 || status >= 500;
 }
 
-/** Types of the events that are not read yet. `null` stands for whatever may have happened. @type {Set<string | null>} */
+/** Types of the events that are not read yet. `null` means that anything may have happened. @type {Set<string | null>} */
 let unread = new Set();
 
 /** @param {Iterable<string | null>} types */

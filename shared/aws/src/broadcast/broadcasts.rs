@@ -159,11 +159,7 @@ impl Broadcasts {
         event: Option<&AuditEvent<'_>>,
     ) -> Result<BroadcastWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let row = BroadcastRow::of(after, before.version + 1, due);
-        transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
-            put.condition_expression("version = :version")
-                .expression_attribute_values(":version", number(before.version))
-        })?;
+        put_changed(&mut transaction, before, after, due)?;
         if let Some(event) = event {
             event.write(&mut transaction, after.team_key())?;
         }
@@ -180,11 +176,7 @@ impl Broadcasts {
         next: Option<&Broadcast>,
     ) -> Result<BroadcastWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let row = BroadcastRow::of(after, before.version + 1, due);
-        transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
-            put.condition_expression("version = :version")
-                .expression_attribute_values(":version", number(before.version))
-        })?;
+        put_changed(&mut transaction, before, after, due)?;
         if let Some(next) = next {
             put_new(&mut transaction, next, next.scheduled_at)?;
         }
@@ -416,6 +408,21 @@ impl Broadcasts {
         };
         found.items.unwrap_or_default().into_iter().map(|item| due(from_item(item)?)).collect()
     }
+}
+
+/// Adds a broadcast under the condition that it was not changed since it was read.
+pub(crate) fn put_changed(
+    transaction: &mut Transaction<'_>,
+    before: &Versioned<Broadcast>,
+    after: &Broadcast,
+    due: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let row = BroadcastRow::of(after, before.version + 1, due);
+    transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
+        put.condition_expression("version = :version")
+            .expression_attribute_values(":version", number(before.version))
+    })?;
+    Ok(())
 }
 
 /// Adds a new broadcast and the item that finds its team.

@@ -23,7 +23,7 @@ use shared_domain::{
 };
 
 use crate::{
-    broadcast::broadcasts::{BroadcastRow, BroadcastWrite},
+    broadcast::broadcasts::{BroadcastWrite, put_changed},
     table::{
         error::StoreError,
         item::{by_key, from_item, item, number, text},
@@ -250,11 +250,7 @@ impl Recipients {
     ) -> Result<BroadcastWrite, StoreError> {
         let of = reference(after);
         let mut transaction = Transaction::new(&self.table);
-        let row = BroadcastRow::of(after, before.version + 1, due);
-        transaction.put_if(keys::broadcast(after.team_key(), &after.id), &row, |put| {
-            put.condition_expression("version = :version")
-                .expression_attribute_values(":version", number(before.version))
-        })?;
+        put_changed(&mut transaction, before, after, due)?;
         for (shard, counts) in (0..).zip(&counts.0) {
             transaction.put_new(keys::recipient_counts(&after.organization, &of, shard), counts)?;
         }
