@@ -1,6 +1,6 @@
 //! The costs of flows and of an idle month, as lines of the table.
 
-use product_bench::costs::{flows, idle, prices::Prices};
+use product_bench::costs::{flows, idle, million, prices::Prices};
 
 use crate::figure::Figure;
 
@@ -15,7 +15,15 @@ pub(crate) async fn measure(prices: &Prices) -> Vec<Figure> {
             total.table.read,
             flow.parts()
         );
-        figures.push(Figure::new(what, value, format!("≤ ${:.2}", flow.goal), dollars <= flow.goal));
+        figures.push(match flow.goal {
+            Some(goal) => Figure::new(what, value, format!("≤ ${goal:.2}"), dollars <= goal),
+            None => Figure::without_goal(what, value),
+        });
+        if !flow.live.is_empty() {
+            let what =
+                format!("its events, pushed to {} connections", prices.assumptions.connections_per_inbox);
+            figures.push(Figure::without_goal(what, format!("${:.2} more", flow.live_dollars(prices))));
+        }
     }
     let month = idle::month(prices).await;
     let mut parts: Vec<String> =
@@ -26,5 +34,14 @@ pub(crate) async fn measure(prices: &Prices) -> Vec<Figure> {
     figures.push(Figure::new("an idle month", value, format!("≤ ${goal:.2}"), dollars <= goal));
     let alarms = format!("${:.2} more", month.alarms.dollars);
     figures.push(Figure::without_goal(format!("the same, its {}", month.alarms.what), alarms));
+    let month = million::month(prices).await;
+    let parts = month.parts().map(|(what, dollars)| format!("{what} ${dollars:.2}"));
+    let (dollars, goal) = (month.dollars(), million::GOAL);
+    let what = format!(
+        "a month with a million messages and {} agents, everything but the carrier",
+        prices.assumptions.agents
+    );
+    let value = format!("${dollars:.2}: {}", parts.join(", "));
+    figures.push(Figure::new(what, value, format!("≤ ${goal:.2}"), dollars <= goal));
     figures
 }

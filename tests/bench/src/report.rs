@@ -21,8 +21,9 @@ loopback HTTP through the same SDK client.
   Node and Python run a minimal loop without Lambda's own runtimes. Only the bootstrap sets up TLS.
 - **No I/O** is the median of criterion's samples.
 - **Dollars** are the counted requests and units of the handlers, multiplied by the list prices in
-  [`infra/prices.yaml`](infra/prices.yaml). They do not include storage, traffic, log lines (about $0.50 for a million
-  invocations that log 1 kB each), encryption keys, and the carrier's fees, which are higher than everything else.
+  [`infra/prices.yaml`](infra/prices.yaml), which also lists the assumptions. The month with a million messages adds the
+  counted bytes of the log, storage, users and the idle stack. Nothing includes traffic to the internet (100 GB a month are
+  free) and the carrier's fees, which are higher than everything else.
 
 ## Limits
 

@@ -3,24 +3,39 @@
 
 #![allow(clippy::print_stdout, reason = "--nocapture shows the use of each unit")]
 
-use product_bench::costs::{Flow, flows, idle, prices::Prices};
+use product_bench::costs::{Flow, flows, idle, million, prices::Prices};
 use test_kit::docs::assert_block;
 
 /// Flow, requests of the HTTP API, invocations, requests of the queue, requests, read units and write units
-/// of the table, and dollars for a million.
-type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str);
+/// of the table, dollars for a million, and those of the events.
+type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str, &'static str);
 
 const FLOWS: &[Line] = &[
-    ("inbound message, unread conversation with assigned user", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12"),
-    ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87"),
-    ("inbound message, first of an unknown number", 1, 1.0, 0.0, 13, 7.0, 8.0, "7.30"),
-    ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35"),
-    ("reply, with two delivery reports", 3, 5.0, 3.0, 16, 9.5, 18.0, "18.92"),
-    ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
-    ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
-    ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
-    ("acquire, refused", 1, 1.0, 0.0, 4, 0.5, 3.0, "3.21"),
-    ("release a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
+    ("inbound message, unread conversation with assigned user", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12", "16.26"),
+    ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87", "16.04"),
+    ("inbound message, first of an unknown number", 1, 1.0, 0.0, 13, 7.0, 8.0, "7.30", "20.14"),
+    ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35", "0.20"),
+    ("reply, with two delivery reports", 3, 5.0, 3.0, 16, 9.5, 18.0, "18.92", "34.65"),
+    ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82", "7.69"),
+    ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08", "15.21"),
+    ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92", "0.20"),
+    ("acquire, refused", 1, 1.0, 0.0, 4, 0.5, 3.0, "3.21", "0.20"),
+    ("release a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82", "7.69"),
+    ("page of 50 conversations", 1, 1.0, 0.0, 2, 2.0, 0.0, "1.49", "0.00"),
+    ("page of a conversation", 1, 1.0, 0.0, 3, 2.0, 0.0, "1.50", "0.00"),
+];
+
+/// Parts of a month with a million messages.
+const MILLION: &[(&str, &str)] = &[
+    ("requests of the API, webhooks and workers", "21.71"),
+    ("events", "19.12"),
+    ("frames", "18.00"),
+    ("logs", "2.99"),
+    ("storage", "1.35"),
+    ("open connections", "0.05"),
+    ("users of Cognito", "0.30"),
+    ("an idle month", "3.30"),
+    ("alarms", "4.50"),
 ];
 
 /// The cost of an idle month, and of its alarms.
@@ -29,6 +44,7 @@ const MONTH: (&str, &str) = ("3.30", "4.50");
 fn line(flow: &Flow, prices: &Prices) -> Line {
     let total = flow.total();
     let dollars = format!("{:.2}", flow.dollars(prices)).leak();
+    let events = format!("{:.2}", flow.live_dollars(prices)).leak();
     let table = total.table;
     (
         flow.name,
@@ -39,6 +55,7 @@ fn line(flow: &Flow, prices: &Prices) -> Line {
         table.read,
         table.write,
         dollars,
+        events,
     )
 }
 
@@ -47,7 +64,7 @@ async fn every_flow_costs_what_is_written_here() {
     let prices = Prices::read();
     let flows = flows::all(&prices).await;
     for flow in &flows {
-        for step in &flow.steps {
+        for step in flow.steps.iter().chain(&flow.live) {
             println!("{}: {} {:?}", flow.name, step.function, step.count);
         }
         println!("{:?},\n  {}", line(flow, &prices), flow.parts());
@@ -58,9 +75,12 @@ async fn every_flow_costs_what_is_written_here() {
 }
 
 fn table(flows: &[Flow], prices: &Prices) -> String {
-    let head = "| One million of | Costs | Planned |\n|---|---|---|\n".to_owned();
+    let head = "| One million of | Costs | Planned | Its events |\n|---|---|---|---|\n".to_owned();
     flows.iter().fold(head, |table, flow| {
-        table + &format!("| {} | ${:.2} | ${:.2} |\n", flow.name, flow.dollars(prices), flow.goal)
+        let goal = flow.goal.map(|goal| format!("${goal:.2}")).unwrap_or_default();
+        let (dollars, events) = (flow.dollars(prices), flow.live_dollars(prices));
+        let events = if flow.live.is_empty() { String::new() } else { format!("${events:.2}") };
+        table + &format!("| {} | ${dollars:.2} | {goal} | {events} |\n", flow.name)
     })
 }
 
@@ -87,6 +107,37 @@ async fn an_idle_month_costs_what_is_written_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_month_with_a_million_messages_costs_what_is_written_here() {
+    let month = million::month(&Prices::read()).await;
+    let parts: Vec<_> = month.parts().map(|(what, dollars)| (what, format!("{dollars:.2}"))).into();
+    println!("{parts:?} {:.2}", month.dollars());
+    let rows = month
+        .parts()
+        .map(|(what, dollars)| {
+            format!(
+                "| {what} | ${dollars:.2} |
+"
+            )
+        })
+        .concat();
+    let total = month.dollars();
+    assert_block(
+        "ARCHITECTURE.md",
+        "million",
+        &format!(
+            "| | Costs |
+|---|---|
+{rows}| total | ${total:.2} |
+"
+        ),
+    );
+    assert_eq!(
+        parts,
+        MILLION.iter().map(|(what, dollars)| (*what, (*dollars).to_owned())).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_readme_gives_the_costs() {
     let prices = Prices::read();
     let flows = flows::all(&prices).await;
@@ -95,11 +146,13 @@ async fn the_readme_gives_the_costs() {
     let reply = dollars("reply, with two delivery reports");
     let month = idle::month(&prices).await;
     let (idle, alarms) = (month.dollars(), month.alarms.dollars);
+    let (agents, all) = (prices.assumptions.agents, million::month(&prices).await.dollars());
     let table = format!(
         "| | Cost in {} at list prices, without Twilio |\n|---|---|\n\
         | one month without traffic | ${idle:.2}, and ${alarms:.2} for the alarms |\n\
         | one million inbound messages | ${inbound:.2} |\n\
-        | one million replies with delivery reports | ${reply:.2} |\n",
+        | one million replies with delivery reports | ${reply:.2} |\n\
+        | one month with a million messages and {agents} agents, everything included | ${all:.2} |\n",
         prices.region
     );
     assert_block("README.md", "costs", &table);

@@ -15,11 +15,13 @@ use shared_domain::{
     opt_out::KeywordReplies,
     user::UserRef,
 };
-use shared_http::{caller::Claims, serve};
+use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
+use tokio::sync::Mutex;
+use tracing::instrument::WithSubscriber;
 
-use super::{Count, Flow, Step, fakes, prices::Prices};
+use super::{Count, Flow, Step, fakes, live::Live, log::Log, prices::Prices};
 use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, webhook_accounts};
 
 const SIGNING_SECRET: &str = "signing-secret";
@@ -34,26 +36,39 @@ const REQUEST: Count = Count {
     invocations: 1.0,
     queued: 0.0,
     polled: 0.0,
+    polled_standard: 0.0,
+    published: 0.0,
+    delivered: 0.0,
+    frames: 0.0,
     carrier: 0,
+    logged: 0.0,
     table: test_kit::meter::Bill { requests: 0, read: 0.0, write: 0.0 },
 };
 
 /// Returns all flows.
 pub async fn all(prices: &Prices) -> Vec<Flow> {
-    let app = Flows::start().await;
-    let mut flows = app.inbound().await;
-    flows.push(app.outbound(prices).await);
-    flows.extend(app.lock().await);
-    flows
+    let log = Log::default();
+    let measured = async {
+        let app = Flows::start(prices, &log).await;
+        let mut flows = app.inbound().await;
+        flows.push(app.outbound(prices).await);
+        flows.extend(app.lock().await);
+        flows.extend(app.pages().await);
+        flows
+    };
+    measured.with_subscriber(log.subscriber()).await
 }
 
 struct Flows {
     fixture: Fixture,
     meter: Meter,
+    log: Log,
     inbound: inbound_sms::App,
     lock: conversation_lock::App,
     delivery: delivery_status::App,
     messages: messages::App,
+    conversations: conversations::App,
+    live: Mutex<Live>,
 }
 
 fn callbacks() -> SignedCallbacks {
@@ -65,17 +80,21 @@ fn bucket() -> Bucket {
 }
 
 impl Flows {
-    async fn start() -> Self {
+    async fn start(prices: &Prices, log: &Log) -> Self {
         let (fixture, meter) = (Fixture::start().await, Meter::default());
         let table = fixture.table_with(meter.clone());
+        let (claims, cursors) = (Claims::standard(), Cursors::fixed(SIGNING_SECRET));
         let limits = messages::Limits { reply: 1500, compose: 306 };
         Self {
             inbound: inbound_sms::App::new(table.clone(), webhook_accounts(), KeywordReplies::Carrier),
             lock: conversation_lock::App::new(table.clone(), Claims::standard(), LockPolicy::default()),
             delivery: delivery_status::App::new(table.clone(), webhook_accounts(), callbacks()),
+            conversations: conversations::App::new(table.clone(), bucket(), claims, cursors),
+            live: Mutex::new(Live::start(&fixture, &table, log, prices).await),
             messages: messages::App::new(table, bucket(), Claims::standard(), limits),
             fixture,
             meter,
+            log: log.clone(),
         }
     }
 
@@ -83,10 +102,23 @@ impl Flows {
         &self.fixture.inbox.organization
     }
 
+    /// Returns the flow of steps whose changes are those since the last flow.
+    async fn flow(&self, name: &'static str, goal: Option<f64>, steps: Vec<Step>) -> Flow {
+        let live = self.live.lock().await.follow(&self.fixture.engine, &self.meter).await;
+        Flow { name, goal, steps, live }
+    }
+
+    /// Forgets what was done until now.
+    async fn skip(&self) {
+        self.live.lock().await.skip(&self.fixture.engine).await;
+        self.meter.take_charges();
+        self.log.take();
+    }
+
     /// Returns the step of a handler that answered one request.
     fn request(&self, function: &'static str, answer: &Response<Body>, status: u16) -> (Step, Value) {
         let body = expect_status(answer, status);
-        (Step::metered(function, &self.meter, REQUEST), body)
+        (Step::metered(function, &self.meter, Count { logged: self.log.take(), ..REQUEST }), body)
     }
 
     async fn text(&self, index: usize, nth: usize) -> Step {
@@ -107,7 +139,9 @@ impl Flows {
             ("inbound message, first of an unknown number", 3, 1),
             ("inbound message, redelivered", 1, 1),
         ] {
-            flows.push(Flow { name, goal: INBOUND, steps: vec![self.text(index, nth).await] });
+            self.skip().await;
+            let steps = vec![self.text(index, nth).await];
+            flows.push(self.flow(name, Some(INBOUND), steps).await);
         }
         flows
     }
@@ -123,21 +157,46 @@ impl Flows {
         let (fixture, ada, ben) = (&self.fixture, &self.fixture.ada, &self.fixture.ben);
         fixture.add_contact(4, true).await;
         fixture.receive_message(4).await;
+        self.skip().await;
+        let flow = async |name, step| self.flow(name, Some(LOCK), vec![step]).await;
         let (unread, held) = self.locked(fixture.acquire(4, ada), 200).await;
+        let unread = flow("acquire a lock, unread conversation", unread).await;
         self.locked(fixture.release(4, ada, token(&held)), 204).await;
+        self.skip().await;
         let (acquire, held) = self.locked(fixture.acquire(4, ada), 200).await;
+        let acquire = flow("acquire a lock", acquire).await;
         let (renew, _) = self.locked(fixture.renew(4, ada, token(&held)), 200).await;
+        let renew = flow("renew a lock", renew).await;
         self.locked(fixture.acquire(4, ben), 423).await; // the first one also creates the list of the user's locks
+        self.skip().await;
         let (refused, _) = self.locked(fixture.acquire(4, ben), 423).await;
+        let refused = flow("acquire, refused", refused).await;
         let (release, _) = self.locked(fixture.release(4, ada, token(&held)), 204).await;
-        let flow = |name, step| Flow { name, goal: LOCK, steps: vec![step] };
-        vec![
-            flow("acquire a lock", acquire),
-            flow("acquire a lock, unread conversation", unread),
-            flow("renew a lock", renew),
-            flow("acquire, refused", refused),
-            flow("release a lock", release),
-        ]
+        let release = flow("release a lock", release).await;
+        vec![acquire, unread, renew, refused, release]
+    }
+
+    /// Pages of 50 conversations, and of a conversation.
+    async fn pages(&self) -> Vec<Flow> {
+        for index in 100..150 {
+            self.fixture.add_contact(index, true).await;
+            self.fixture.receive_message(index).await;
+        }
+        let inbox = [("inboxId", self.fixture.inbox.id.as_str())];
+        let user = self.fixture.ada.id.as_str();
+        let list = Event::new("GET /v1/inboxes/{inboxId}/conversations", &inbox)
+            .user(self.organization().as_str(), user);
+        let route = "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
+        let history = self.fixture.conversation_request(route, 5, &self.fixture.ada);
+        let mut flows = Vec::new();
+        for (name, page) in [("page of 50 conversations", list), ("page of a conversation", history)] {
+            self.skip().await;
+            let router = conversations::router(self.conversations.clone());
+            let answer = serve::answer(&router, clock::now(), 0, page.request()).await;
+            let step = self.request("conversations", &answer, 200).0;
+            flows.push(Flow { name, goal: None, steps: vec![step], live: Vec::new() });
+        }
+        flows
     }
 
     async fn outbound(&self, prices: &Prices) -> Flow {
@@ -145,15 +204,21 @@ impl Flows {
         fixture.add_contact(5, true).await;
         let seen = fixture.receive_message(5).await;
         let (_, held) = self.locked(fixture.acquire(5, ada), 200).await;
+        self.skip().await;
         let (accepted, message) = self.reply(ada, &seen, token(&held)).await;
         let message = MessageId::parse(message["messageId"].as_str().unwrap()).unwrap();
-        let relayed = self.relay(&message, prices).await;
-        let sent = self.send(&message).await;
-        let mut steps = vec![accepted, relayed, sent];
-        for status in ["sent", "delivered"] {
-            steps.push(self.callback(&message, status).await);
+        let mut flow = self.flow("reply, with two delivery reports", Some(OUTBOUND), vec![accepted]).await;
+        for step in ["relay", "send", "sent", "delivered"] {
+            let step = match step {
+                "relay" => self.relay(&message, prices).await,
+                "send" => self.send(&message).await,
+                status => self.callback(&message, status).await,
+            };
+            let Flow { steps, live, .. } = self.flow("", None, vec![step]).await;
+            flow.steps.extend(steps);
+            flow.live.extend(live);
         }
-        Flow { name: "reply, with two delivery reports", goal: OUTBOUND, steps }
+        flow
     }
 
     async fn reply(&self, user: &UserRef, seen: &MessageId, token: u64) -> (Step, Value) {
@@ -191,8 +256,8 @@ impl Flows {
         let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
         outbox_relay::handle(&app, event).await.unwrap();
         let invocations = 1.0 / prices.assumptions.texts_per_relay;
-        let known =
-            Count { invocations, queued: f64::from(queue.requests()) * invocations, ..Count::default() };
+        let queued = f64::from(queue.requests()) * invocations;
+        let known = Count { invocations, queued, logged: self.log.take() * invocations, ..Count::default() };
         Step::metered("outbox-relay", &self.meter, known)
     }
 
@@ -213,7 +278,8 @@ impl Flows {
         let answer = outbound_send::handle(&app, clock::now, clock::entropy, event).await;
         assert!(answer.batch_item_failures.is_empty());
         // A batch is one message. The poller of the queue makes the requests to receive and delete it.
-        let known = Count { invocations: 1.0, polled: 2.0, carrier: 1, ..Count::default() };
+        let known =
+            Count { invocations: 1.0, polled: 2.0, carrier: 1, logged: self.log.take(), ..Count::default() };
         Step::metered("outbound-send", &self.meter, known)
     }
 

@@ -1,15 +1,19 @@
 //! The costs of flows: the counted requests of the handlers at the prices of `infra/prices.yaml`.
 //!
-//! Not counted: storage, traffic to the internet, log lines (about $0.50 for a million invocations that log
-//! 1 kB each), the keys of encryption at rest, and the carrier's fees, which exceed everything else.
+//! A flow's own cost has its requests alone. [`million`] adds what follows from them: events, frames, log
+//! lines, storage and what an idle stack costs. Not counted: traffic to the internet, which has 100 GB free,
+//! and the carrier's fees, which exceed everything else.
 
 mod fakes;
 pub mod flows;
 pub mod idle;
+mod live;
+mod log;
+pub mod million;
 pub mod prices;
 mod step;
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Add};
 
 pub use step::{Count, Part, Step};
 
@@ -20,15 +24,27 @@ use prices::Prices;
 pub struct Flow {
     pub name: &'static str,
     /// The planned cost of a million, in dollars.
-    pub goal: f64,
+    pub goal: Option<f64>,
     /// The invocations of functions.
     pub steps: Vec<Step>,
+    /// The invocations that write, push and deliver the events of its changes.
+    pub live: Vec<Step>,
 }
 
 impl Flow {
     /// Returns the sum of the steps.
     pub fn total(&self) -> Count {
         self.steps.iter().map(|step| step.count).sum()
+    }
+
+    /// Returns the cost of the events of a million, in dollars.
+    pub fn live_dollars(&self, prices: &Prices) -> f64 {
+        self.live.iter().map(|step| step.count.dollars_per_million(prices)).fold(0.0, f64::add)
+    }
+
+    /// Returns the cost of the log lines of a million and of its events, in dollars.
+    pub fn log_dollars(&self, prices: &Prices) -> f64 {
+        self.steps.iter().chain(&self.live).map(|step| step.count.log_dollars_per_million(prices)).sum()
     }
 
     /// Returns the cost of a million, in dollars.

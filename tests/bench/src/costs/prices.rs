@@ -16,6 +16,10 @@ pub struct Prices {
     pub per_million: PerMillion,
     /// In dollars.
     pub lambda_gigabyte_second: f64,
+    /// In dollars.
+    pub log_gigabyte: f64,
+    /// In dollars for a month.
+    pub table_gigabyte: f64,
     /// In dollars for each per month, used or not.
     pub per_month: PerMonth,
     /// Assumptions that cannot be counted.
@@ -32,6 +36,10 @@ pub struct PerMillion {
     pub invocations: f64,
     pub queue_requests: f64,
     pub fifo_queue_requests: f64,
+    pub topic_requests: f64,
+    pub topic_deliveries: f64,
+    pub frames: f64,
+    pub connection_minutes: f64,
 }
 
 /// In dollars for each per month, used or not.
@@ -40,6 +48,7 @@ pub struct PerMillion {
 pub struct PerMonth {
     pub secret: f64,
     pub alarm: f64,
+    pub user: f64,
 }
 
 /// Assumptions that cannot be counted.
@@ -50,6 +59,13 @@ pub struct Assumptions {
     pub queue_millis: u32,
     pub carrier_millis: u32,
     pub own_millis: u32,
+    pub frame_millis: u32,
+    pub frames_at_once: f64,
+    pub access_log_bytes: f64,
+    pub agents: u32,
+    pub connections_per_inbox: u32,
+    pub working_minutes: f64,
+    pub stored_kilobytes_per_message: f64,
     pub memory_megabytes: u32,
     pub texts_per_relay: f64,
     pub pollers_per_queue: f64,

@@ -17,8 +17,18 @@ pub struct Count {
     pub queued: f64,
     /// Requests of the poller: receives and deletes.
     pub polled: f64,
+    /// Receives and deletes of standard queues.
+    pub polled_standard: f64,
+    /// Requests to publish to the topic.
+    pub published: f64,
+    /// Messages that the topic delivers to queues.
+    pub delivered: f64,
+    /// Frames that are sent to sockets.
+    pub frames: f64,
     /// Messages sent to the carrier.
     pub carrier: u32,
+    /// Bytes of the functions' log lines.
+    pub logged: f64,
     /// Requests and units of the table.
     pub table: Bill,
 }
@@ -30,6 +40,11 @@ impl Sum for Count {
             invocations: sum.invocations + count.invocations,
             queued: sum.queued + count.queued,
             polled: sum.polled + count.polled,
+            polled_standard: sum.polled_standard + count.polled_standard,
+            published: sum.published + count.published,
+            delivered: sum.delivered + count.delivered,
+            frames: sum.frames + count.frames,
+            logged: sum.logged + count.logged,
             carrier: sum.carrier + count.carrier,
             table: Bill::new(
                 sum.table.requests + count.table.requests,
@@ -50,11 +65,12 @@ impl Count {
     fn billed_millis(&self, prices: &Prices) -> f64 {
         let assumed = &prices.assumptions;
         f64::from(self.table.requests * assumed.dynamodb_millis + self.carrier * assumed.carrier_millis)
-            + self.queued * f64::from(assumed.queue_millis)
+            + (self.queued + self.published) * f64::from(assumed.queue_millis)
+            + self.frames * f64::from(assumed.frame_millis) / assumed.frames_at_once
             + self.invocations * f64::from(assumed.own_millis)
     }
 
-    /// Returns the cost of a million, in dollars.
+    /// Returns the cost of a million without the log, in dollars.
     pub fn dollars_per_million(&self, prices: &Prices) -> f64 {
         let price = &prices.per_million;
         let seconds = self.billed_millis(prices) / 1000.0;
@@ -63,8 +79,19 @@ impl Count {
             + self.invocations * price.invocations
             + seconds * gigabytes * prices.lambda_gigabyte_second * 1e6
             + self.queue() * price.fifo_queue_requests
+            + self.polled_standard * price.queue_requests
+            + self.published * price.topic_requests
+            + self.delivered * price.topic_deliveries
+            + self.frames * price.frames
             + self.table.read * price.read_units
             + self.table.write * price.write_units
+    }
+
+    /// Returns the cost of the log of a million, in dollars: lines of the functions, and those of the
+    /// gateway.
+    pub fn log_dollars_per_million(&self, prices: &Prices) -> f64 {
+        let access = f64::from(self.gateway) * prices.assumptions.access_log_bytes;
+        (self.logged + access) * prices.log_gigabyte / 1e3 // a million lines of a kilobyte are a gigabyte
     }
 }
 
