@@ -64,6 +64,7 @@ journeys: ## Tests over HTTP against their own local cloud
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
 	cargo test --workspace --test canaries
+	cargo test --workspace --test metrics
 
 # Kills functions and rotates secrets, so it has a local cloud of its own. SIMULATION=full takes half an hour.
 .PHONY: outages

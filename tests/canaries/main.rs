@@ -6,8 +6,6 @@
 use std::{collections::BTreeSet, env, fs};
 
 use product_tests::canaries::{Canary, FILE, find};
-use serde_json::Value;
-use shared_lambda::metric::{METRICS, NAMESPACE};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -41,35 +39,6 @@ fn the_log_contains_no_personal_data_or_credentials_of_the_journeys() {
     assert!(canaries.len() >= 1_000 && log.lines().count() >= 1_000, "all journeys ran");
     let found = find(&canaries, &log);
     assert_eq!(found, Vec::new(), "in the log");
-}
-
-/// Metrics that no journey provokes. Other tests cover their events.
-const RARE_METRICS: [&str; 4] = ["DeadMessages", "MailRefused", "MailUnknown", "Panics"];
-
-#[test]
-fn the_log_contains_each_metric_of_the_catalog_and_no_other() {
-    let log = log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(&line[line.find('{')?..]).ok());
-    let mut seen = BTreeSet::new();
-    for line in lines.filter(|line| !line["_aws"].is_null()) {
-        for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
-            assert_eq!(directive["Namespace"], NAMESPACE);
-            let name = directive["Metrics"][0]["Name"].as_str().unwrap().to_owned();
-            assert!(line[&name].is_u64(), "{line}");
-            let sets = directive["Dimensions"].as_array().unwrap().iter();
-            for dimension in sets.flat_map(|set| set.as_array().unwrap()) {
-                let value = line[dimension.as_str().unwrap()].as_str().unwrap();
-                assert!(!value.is_empty() && !value.contains('_') || value.len() < 20, "{name} {value}");
-            }
-            seen.insert(name);
-        }
-    }
-    let catalog: BTreeSet<String> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
-    let unknown: Vec<_> = seen.difference(&catalog).collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
-    let missing: Vec<_> =
-        catalog.difference(&seen).filter(|name| !RARE_METRICS.contains(&name.as_str())).collect();
-    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// A canary in one line of the log is found among all other lines.

@@ -34,7 +34,7 @@ fn app(test: &TestApp, carrier: Client) -> App {
 }
 
 /// Sweeps at a time at which all messages so far are left to no webhook.
-async fn sweep(test: &TestApp) -> Swept {
+pub(crate) async fn sweep(test: &TestApp) -> Swept {
     sweep_with(test, test.carrier.client()).await
 }
 
@@ -49,7 +49,7 @@ fn found(found: usize) -> Swept {
 }
 
 /// A contact sends a message whose webhook is lost. Returns its sid.
-async fn lose_message(test: &TestApp, text: &str, more: &[(&str, &str)]) -> String {
+pub(crate) async fn lose_message(test: &TestApp, text: &str, more: &[(&str, &str)]) -> String {
     let usual = [("To", INBOX_NUMBER), ("From", CONTACT_NUMBER), ("Body", text)];
     let fields: Vec<_> = more.iter().copied().chain(usual).collect(); // the first of a name counts
     test.carrier.fault("lost-webhook", "1").await;
@@ -58,7 +58,7 @@ async fn lose_message(test: &TestApp, text: &str, more: &[(&str, &str)]) -> Stri
 }
 
 /// Starts with a number that a first run has added to the list and given its webhooks.
-async fn start() -> TestApp {
+pub(crate) async fn start() -> TestApp {
     let test = TestApp::start().await;
     assert_eq!(sweep(&test).await, Swept { restored: 1, ..found(0) });
     test

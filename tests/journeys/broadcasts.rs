@@ -17,6 +17,7 @@ async fn a_broadcast_reaches_a_segment_and_numbers_once_each() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Broadcast", "amelia").await);
     let inbox = team.create_inbox("Broadcast").await;
     team.register(&carrier).await;
+    let _no_fault = carrier.no_fault().await;
     let amelia = &team.admin;
     let (tagged, stopped, by_number) = (Phone::new(), Phone::new(), Phone::new());
     for (name, phone) in [("Noor", &tagged), ("Omar", &stopped)] {
@@ -84,6 +85,7 @@ async fn a_member_broadcasts_once_an_admin_allows_it() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Right", "amelia").await);
     let inbox = team.create_inbox("Right").await;
     team.register(&carrier).await;
+    let _no_fault = carrier.no_fault().await;
     team.add_member("ben").await;
     team.admin.put(&inbox.member("ben"), Value::Null).await.expect(200);
     let ben = stack.user("ben");
@@ -120,6 +122,7 @@ async fn replies_to_a_question_are_counted_sorted_and_answered() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Question", "amelia").await);
     let inbox = team.create_inbox("Question").await;
     team.register(&carrier).await;
+    let _no_fault = carrier.no_fault().await;
     let (amelia, phone) = (&team.admin, Phone::new());
     let soon = jiff::Timestamp::now() + Duration::from_secs(15);
     let broadcast = json!({

@@ -92,8 +92,10 @@ impl DeliveryWorkflow {
             Reported::NoMessage => return Ok(Recorded::NoMessage),
             Reported::Known(_) => {}
             Reported::Added(_) => {
+                let delivered = id.made_at().filter(|_| state == DeliveryState::Delivered);
+                let seconds = delivered.map(|accepted| accepted.duration_until(now).as_secs());
                 let state = state.as_str();
-                tracing::info!(event = "delivery_reported", message_id = %id, state, "delivery state recorded");
+                tracing::info!(event = "delivery_reported", message_id = %id, carrier_id, state, seconds, "delivery state recorded");
             }
         }
         Ok(Recorded::Done)

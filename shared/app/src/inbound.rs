@@ -151,7 +151,7 @@ impl InboundWorkflow {
             Receipt::Duplicate(message) => (message, true),
             Receipt::Erased => return Ok((None, None)),
         };
-        tracing::info!(event = "message_received", inbox = %inbox.id, message_id = %message, repeated, "message stored");
+        tracing::info!(event = "message_received", inbox = %inbox.id, message_id = %message, carrier_id = text.carrier_id, repeated, "message stored");
         Ok((Some(message), before))
     }
 

@@ -257,7 +257,8 @@ impl SendWorkflow {
             SendOutcome::Accepted { sid, .. } => {
                 let report = Report::at(now);
                 self.report(job, DeliveryState::Sent, &report, Some(&sid)).await?;
-                tracing::info!(event = "message_sent", message_id = %job.message, carrier_id = sid, "message sent");
+                let millis = u64::try_from(message.created_at.duration_until(now).as_millis()).ok();
+                tracing::info!(event = "message_sent", message_id = %job.message, carrier_id = sid, millis, "message sent");
                 if state.lost_answers > 0 {
                     self.pauses.reset_lost_answers(&job.organization).await?;
                 }

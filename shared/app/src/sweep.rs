@@ -240,11 +240,12 @@ impl SweepWorkflow {
                 continue;
             }
             let carrier_id = text.text.carrier_id.clone();
+            let seconds = text.at.duration_until(now).as_secs();
             match self.take_in(&inbox, text, last, now, entropy).await {
                 Ok(()) if is_complete => {}
                 Ok(()) => {
                     found += 1;
-                    tracing::warn!(event = "lost_message_found", inbox = %inbox.id, carrier_id, "lost message stored");
+                    tracing::warn!(event = "lost_message_found", inbox = %inbox.id, carrier_id, seconds, "lost message stored");
                 }
                 Err(error) => {
                     failed = true;

@@ -26,6 +26,8 @@ pub struct ApiUrl(pub Arc<str>);
 #[derive(Debug)]
 pub struct RequestInfo {
     id: String,
+    /// `webhook` if the carrier sent it, and else `api`. A dimension of the metric of failed requests.
+    kind: &'static str,
     api_url: Option<ApiUrl>,
 }
 
@@ -35,7 +37,8 @@ impl RequestInfo {
         let id = from_gateway
             .or_else(|| request.lambda_context_ref().map(|context| context.request_id.clone()))
             .unwrap_or_default();
-        Self { id, api_url: request.extensions().get().cloned() }
+        let kind = if request.uri().path().starts_with("/webhooks/") { "webhook" } else { "api" };
+        Self { id, kind, api_url: request.extensions().get().cloned() }
     }
 }
 
@@ -62,6 +65,7 @@ fn problem_response(request: &RequestInfo, problem: &Problem) -> Response<Body> 
             tracing::error!(
                 event = "request_failed",
                 request_id,
+                kind = request.kind,
                 code = problem.code,
                 cause,
                 "request failed"

@@ -53,6 +53,8 @@ pub enum Amount {
     Count(&'static str),
     /// Seconds in a field. Lines without the field add nothing.
     Seconds(&'static str),
+    /// Milliseconds in a field. Lines without the field add nothing.
+    Millis(&'static str),
 }
 
 impl Amount {
@@ -61,6 +63,7 @@ impl Amount {
         match self {
             Self::One | Self::Count(_) => "Count",
             Self::Seconds(_) => "Seconds",
+            Self::Millis(_) => "Milliseconds",
         }
     }
 }
@@ -91,6 +94,18 @@ pub const METRICS: &[Metric] = &[
         "lost_message_found",
         "Inbound messages whose webhook was lost. The sweep found them at the carrier.",
     ),
+    count(
+        "InboundLag",
+        "lost_message_found",
+        "Time from the carrier's date of an inbound message whose webhook was lost until it was stored. Webhooks \
+         have no date.",
+    )
+    .of(Amount::Seconds("seconds")),
+    count(
+        "MessagesNotRecovered",
+        "lost_message_failed",
+        "Inbound messages that the sweep found and could not store. It tries again.",
+    ),
     count("MessagesMalformed", "message_malformed", "Inbound webhooks that could not be stored."),
     count("UnknownNumbers", "unknown_number", "Messages and calls to a number without an inbox."),
     count("WebhooksRefused", "webhook_refused", "Webhooks with a missing or wrong signature or login."),
@@ -103,16 +118,29 @@ pub const METRICS: &[Metric] = &[
     count("FirstResponse", "conversation_answered", "Time from the newest inbound message to the reply.")
         .of(Amount::Seconds("seconds")),
     count("MessagesSent", "message_sent", "Messages that the carrier accepted."),
+    count("SendDelay", "message_sent", "Time from the acceptance of an outbound message until the carrier had it.")
+        .of(Amount::Millis("millis")),
     count("MessagesFailed", "message_failed", "Messages that the carrier refused."),
     count(
         "SendsUnknown",
         "send_unknown",
         "Sends without an answer. The carrier is asked whether it has the message.",
     ),
+    count(
+        "CarrierAccountFaults",
+        "carrier_account_fault",
+        "Messages that the carrier account may not send: the country or the number is not enabled for it.",
+    ),
     count("SendingPaused", "sending_paused", "Pauses because the carrier refuses the account or is down.")
         .by("Cause", "cause"),
     count("Deliveries", "delivery_reported", "Delivery states from callbacks of the carrier.")
         .by("State", "state"),
+    count(
+        "DeliveryTime",
+        "delivery_reported",
+        "Time from the acceptance of an outbound message until the report that it was delivered.",
+    )
+    .of(Amount::Seconds("seconds")),
     count("DeliveriesRecovered", "delivery_found", "Delivery states whose callback was lost."),
     count("LocksAcquired", "lock_acquired", "Locks that users acquired."),
     count(
@@ -135,13 +163,35 @@ pub const METRICS: &[Metric] = &[
     ),
     count("KeywordReplies", "keyword_reply", "Keyword replies."),
     count("OutOfOfficeReplies", "out_of_office_reply", "Out-of-office messages."),
+    count("BroadcastsStarted", "broadcast_started", "Broadcasts and repetitions that began to send."),
+    count("BroadcastTexts", "broadcast_texts_released", "Texts of broadcasts that were accepted.")
+        .of(Amount::Count("texts")),
+    count("BroadcastReplies", "broadcast_reply", "Replies to broadcasts."),
+    count("BroadcastsPaused", "broadcast_paused", "Broadcasts that paused themselves, because texts failed."),
+    count("BroadcastsCompleted", "broadcast_completed", "Broadcasts without open recipients."),
+    count("BroadcastsFailed", "broadcast_failed", "Broadcasts that could not be prepared."),
+    count("BroadcastsMissed", "broadcast_missed", "Repetitions of a broadcast that were skipped."),
+    count(
+        "WebhookAttempts",
+        "webhook_attempted",
+        "Attempts to deliver an event to an outgoing webhook, by the state of the delivery after it.",
+    )
+    .by("State", "state"),
+    count(
+        "WebhookEndpointsDisabled",
+        "webhook_endpoint_disabled",
+        "Outgoing webhooks that were disabled because their receiver failed.",
+    )
+    .by("Reason", "reason"),
     count("RowsImported", "import_completed", "Rows of completed contact imports.").of(Amount::Count("rows")),
     count("RowsRefused", "import_completed", "Rows that completed contact imports refused.")
         .of(Amount::Count("refused")),
     count("RegistrationEventsUnknown", "registration_event_unknown", "Registration events without a team."),
+    count("CampaignsDeleted", "campaign_deleted", "Campaigns that were deleted at the carrier."),
     count("MailRefused", "mail_refused", "E-mails that SES refused permanently."),
     count("MailUnknown", "mail_unknown", "E-mails that may not have been sent."),
-    count("RequestsFailed", "request_failed", "API requests and webhooks answered with a 5xx status."),
+    count("RequestsFailed", "request_failed", "API requests and carrier webhooks answered with a 5xx status.")
+        .by("Kind", "kind"),
     count(
         "DeadMessages",
         "queue_message_dead",
@@ -235,7 +285,7 @@ impl Line {
     fn amount(&self, amount: Amount) -> Option<u64> {
         match amount {
             Amount::One => Some(1),
-            Amount::Count(field) | Amount::Seconds(field) => {
+            Amount::Count(field) | Amount::Seconds(field) | Amount::Millis(field) => {
                 self.numbers.iter().find(|(name, _)| *name == field).map(|(_, number)| *number)
             }
         }

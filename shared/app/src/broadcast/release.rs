@@ -157,18 +157,39 @@ impl BroadcastWorkflow {
         }
         let team_hours = self.team_hours(broadcast).await?;
         let slice = ReleasingSlice { broadcast, of: &of, from: &from, team_hours };
-        for recipient in &due {
-            match self.release_one(clock(), &slice, recipient).await? {
-                Step::Queued | Step::Left => {}
-                Step::Stop(Some(reason)) => {
-                    let waiting = Waiting { reason, until: None };
-                    return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
-                }
-                Step::Stop(None) => return Ok(Slice::Continue),
+        let (texts, end) = self.release_each(clock, &slice, &due).await;
+        if texts > 0 {
+            tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts, "texts of a broadcast released");
+        }
+        match end? {
+            Step::Queued | Step::Left => {}
+            Step::Stop(Some(reason)) => {
+                let waiting = Waiting { reason, until: None };
+                return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
             }
+            Step::Stop(None) => return Ok(Slice::Continue),
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         Ok(Slice::ContinueAfter(Duration::from_secs(1)))
+    }
+
+    /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
+    /// Returns how many texts were accepted, and the last step.
+    async fn release_each(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        slice: &ReleasingSlice<'_>,
+        recipients: &[StoredRecipient],
+    ) -> (u64, Result<Step, StoreError>) {
+        let mut texts = 0;
+        for recipient in recipients {
+            match self.release_one(clock(), slice, recipient).await {
+                Ok(Step::Queued) => texts += 1,
+                Ok(Step::Left) => {}
+                end => return (texts, end),
+            }
+        }
+        (texts, Ok(Step::Left))
     }
 
     /// What stops all texts of the number.
