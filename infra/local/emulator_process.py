@@ -1,12 +1,13 @@
 """The process of the emulator: ministack, with changes to its internal functions.
 
-Four let the local stack be deployed, observed and used:
+Five let the local stack be deployed, observed and used:
 
 - Each line that a function writes is appended to PRODUCT_LOG at once. ministack shows the lines only in
   CloudWatch Logs, and only after the invocation.
 - Each permission that a role uses is written to RIGHTS_LOG once, as a line of JSON. A test compares them with
   the permissions that the template grants.
 - A stack can have saved queries of CloudWatch Logs, which are not stored.
+- Log streams have the name of their function, as those of functions that share a log group.
 - An allowed CORS origin can have any port (`http://localhost:*`), as in S3.
 
 The others make it as strict as AWS:
@@ -43,7 +44,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import apigateway, cognito, dynamodb, eventbridge, lambda_svc, scheduler
+from ministack.services import apigateway, cloudwatch_logs, cognito, dynamodb, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import provisioners
 
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
@@ -66,6 +67,23 @@ class CopiedStream:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def with_functions_in_stream_names(emit):
+    """The log writer of functions. AWS names a stream of a shared log group `<date>/<function>[<version>]<instance>`."""
+    lock = threading.Lock()
+
+    def emit_and_rename(function, *more, **options):
+        config = function.get("config") or function
+        group = (config.get("LoggingConfig") or {}).get("LogGroup")
+        with lock:
+            emit(function, *more, **options)
+            if group in cloudwatch_logs._log_groups:
+                name, stream = cloudwatch_logs._log_groups[group]["streams"].popitem()
+                name = name.replace("/[", f"/{config['FunctionName']}[")
+                cloudwatch_logs._log_groups[group]["streams"][name] = stream
+
+    return emit_and_rename
 
 
 def with_rights_log(evaluate):
@@ -286,6 +304,7 @@ def with_table_faults(handle):
 if __name__ == "__main__":
     pump_output = ProvidedWorker._pump_output
     ProvidedWorker._pump_output = lambda worker, stream, lines: pump_output(worker, CopiedStream(stream), lines)
+    lambda_svc._emit_lambda_logs = with_functions_in_stream_names(lambda_svc._emit_lambda_logs)
     dynamodb._tokenize = functools.lru_cache(dynamodb._tokenize)
     dynamodb._condition_syntax_error = functools.lru_cache(dynamodb._condition_syntax_error)
     dynamodb.handle_request = with_table_faults(dynamodb.handle_request)

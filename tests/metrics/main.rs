@@ -87,7 +87,8 @@ fn every_line_has_the_metrics_of_its_event_in_the_catalog_and_no_others() {
     }
 }
 
-/// A dimension with one value for each customer would be one metric for each, and a bill that grows with them.
+/// A dimension with one value for each customer would be one metric for each, and a bill that grows with
+/// them.
 #[test]
 fn dimension_values_are_words_of_the_code() {
     let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -57,8 +57,23 @@ impl App {
 pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
     let items = items(event);
     let (all, drained) = (items.len(), app.outbox.drain(&items).await);
-    tracing::info!(event = "outbox_relayed", items = all, failed = drained.failed, "outbox items relayed");
+    let messages = message_ids(&items);
+    tracing::info!(
+        event = "outbox_relayed",
+        items = all,
+        failed = drained.failed,
+        messages,
+        "outbox items relayed"
+    );
     if drained.failed == 0 { Ok(()) } else { Err(NotRelayed { failed: drained.failed, all }) }
+}
+
+/// The IDs of the messages that items are about, with spaces between them. The trace of a message finds the
+/// line by its ID.
+fn message_ids(items: &OutboxItems) -> String {
+    let sent = items.messages.iter().map(|entry| entry.message.as_str());
+    let with_media = items.media.iter().map(|pending| pending.message.as_str());
+    sent.chain(with_media).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the outbox items that the records inserted. An unreadable record stays unreadable, so it is logged

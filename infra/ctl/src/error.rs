@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{BucketError, DirectoryError, QueueError, SecretError, StackError},
+    clients::{BucketError, DirectoryError, LogError, QueueError, SecretError, StackError},
     table::StoreError,
 };
 use shared_domain::field::FieldError;
@@ -25,7 +25,7 @@ pub enum Error {
     #[error(transparent)]
     Stack(#[from] StackError),
     #[error(
-        "The credentials do not have the permission to change the {0} of the stack. Use those of an operator."
+        "The credentials do not have the permission to use the {0} of the stack. Use those of an operator."
     )]
     Forbidden(&'static str),
     #[error("The {0}.")]
@@ -36,6 +36,8 @@ pub enum Error {
     Queue { queue: &'static str, error: QueueError },
     #[error("The bucket of the stack cannot be used: {0}. Run the command again.")]
     Bucket(BucketError),
+    #[error("The logs of the stack cannot be read: {0}. Run the command again.")]
+    Logs(LogError),
     #[error("The user pool of the stack cannot be used: {0}. Run the command again.")]
     Pool(DirectoryError),
 }
@@ -65,6 +67,7 @@ impl Error {
             Self::Table(_) => "table",
             Self::Queue { .. } => "dead_letters",
             Self::Bucket(_) => "bucket",
+            Self::Logs(_) => "logs",
             Self::Pool(_) => "user_pool",
         };
         json!({ "findings": [{ "code": code, "level": "error", "detail": self.to_string() }] })

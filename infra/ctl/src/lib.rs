@@ -18,6 +18,7 @@ pub mod registration;
 pub mod secret;
 pub mod sending;
 pub mod token;
+pub mod trace;
 pub mod user;
 
 pub use self::{error::Error, operator::Operator};

@@ -15,10 +15,11 @@ use inboxctl::{
     secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
     token::{self, TokenRequest},
+    trace::{self, TraceRequest},
     user::{self, NewUser, UserRemoval},
 };
 use serde_json::{Value, json};
-use shared_aws::clients::{Bucket, Stack};
+use shared_aws::clients::{Bucket, LogReader, Stack};
 use shared_lambda::clock;
 
 /// Sets up and operates a shared-inbox stack. Prints one JSON document
@@ -69,6 +70,8 @@ enum Command {
         #[arg(long)]
         mend: bool,
     },
+    /// Prints what happened to one message, without its text and numbers
+    Trace(TraceRequest),
     /// Prints a token of a user. For a local cloud only
     Token(TokenRequest),
 }
@@ -216,6 +219,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         }
         Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
         Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
+        Command::Trace(request) => {
+            let logs = LogReader::of_stack(&aws, &arguments.stack);
+            json!(trace::trace(&operator, &logs, request).await?)
+        }
         Command::Token(request) => json!(token::create(&operator, request).await?),
     })
 }

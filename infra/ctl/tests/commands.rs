@@ -186,7 +186,7 @@ async fn a_missing_permission_is_one_sentence() {
     let error = organization::create(&stack.operator(1), &clinic()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "The credentials do not have the permission to change the user pool of the stack. Use those of an operator."
+        "The credentials do not have the permission to use the user pool of the stack. Use those of an operator."
     );
     assert_eq!(error.document()["findings"][0]["code"], "credentials");
 }

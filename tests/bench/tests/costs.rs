@@ -30,16 +30,16 @@ const MILLION: &[(&str, &str)] = &[
     ("requests of the API, webhooks and workers", "21.71"),
     ("events", "19.12"),
     ("frames", "18.00"),
-    ("logs", "2.99"),
+    ("logs", "3.10"),
     ("storage", "1.35"),
     ("open connections", "0.05"),
     ("users of Cognito", "0.30"),
     ("an idle month", "3.30"),
-    ("alarms", "4.50"),
+    ("alarms", "4.80"),
 ];
 
 /// The cost of an idle month, and of its alarms.
-const MONTH: (&str, &str) = ("3.30", "4.50");
+const MONTH: (&str, &str) = ("3.30", "4.80");
 
 fn line(flow: &Flow, prices: &Prices) -> Line {
     let total = flow.total();

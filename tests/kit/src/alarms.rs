@@ -1,8 +1,8 @@
 //! The alarms of `template.yaml`, and an evaluator that follows the rules of `CloudWatch`: what an alarm does
 //! can be tested with metrics that functions wrote into their log.
 //!
-//! The rules are those of [evaluating an alarm] and of [missing data]. An alarm is evaluated each minute, over
-//! windows that end at that minute. It looks at more periods than it evaluates, and fills in missing
+//! The rules are those of [evaluating an alarm] and of [missing data]. An alarm is evaluated each minute,
+//! over windows that end at that minute. It looks at more periods than it evaluates, and fills in missing
 //! data only if there are too few real values.
 //!
 //! [evaluating an alarm]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html

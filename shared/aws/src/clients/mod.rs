@@ -1,10 +1,12 @@
-//! AWS services other than the table: S3, SQS, SES, Secrets Manager, Cognito and CloudFormation.
+//! AWS services other than the table: S3, SQS, SES, Secrets Manager, Cognito, `CloudWatch` Logs and
+//! CloudFormation.
 
 pub(crate) mod batches;
 pub(crate) mod bucket;
 pub(crate) mod cached_secret;
 pub(crate) mod client;
-pub(crate) mod cognito;
+pub(crate) mod json_api;
+pub(crate) mod logs;
 pub(crate) mod mail;
 pub(crate) mod mail_identity;
 pub(crate) mod queue;
@@ -18,6 +20,7 @@ pub use self::{
     bucket::{Bucket, BucketError, Disposition, Head},
     cached_secret::CachedSecret,
     client::Aws,
+    logs::{LogError, LogLine, LogReader},
     mail::{Mail, Mailer, Sent},
     mail_identity::is_verified_sender,
     queue::{

@@ -13,7 +13,7 @@ use shared_domain::{
 
 use crate::clients::{
     client::Aws,
-    cognito::{CallError, Cognito},
+    json_api::{CallError, JsonApi},
 };
 
 const ORGANIZATION: &str = "custom:organization_id";
@@ -98,7 +98,7 @@ impl std::fmt::Debug for MachineCredentials {
 /// The users and app clients of a stack's pool. E-mail addresses are the names that users sign in with.
 #[derive(Clone)]
 pub struct UserDirectory {
-    cognito: Cognito,
+    cognito: JsonApi,
     pool: String,
 }
 
@@ -167,7 +167,7 @@ struct AuthResult {
 
 impl UserDirectory {
     pub fn new(aws: &Aws, pool: impl Into<String>) -> Self {
-        Self { cognito: Cognito::new(aws), pool: pool.into() }
+        Self { cognito: JsonApi::cognito(aws), pool: pool.into() }
     }
 
     /// Finds a user by e-mail address.

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use crate::clients::{
     client::Aws,
-    cognito::{CallError, Cognito},
+    json_api::{CallError, JsonApi},
 };
 
 /// The user pool. Cheap to clone.
 #[derive(Clone)]
 pub struct UserPool {
-    cognito: Cognito,
+    cognito: JsonApi,
     client_id: String,
 }
 
@@ -96,7 +96,7 @@ struct AuthResponse {
 impl UserPool {
     /// Creates a client that acts as the app client `client_id`, which must not have a secret.
     pub fn new(aws: &Aws, client_id: &str) -> Self {
-        Self { cognito: Cognito::new(aws), client_id: client_id.to_owned() }
+        Self { cognito: JsonApi::cognito(aws), client_id: client_id.to_owned() }
     }
 
     /// Signs in with a password.

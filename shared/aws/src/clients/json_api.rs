@@ -1,4 +1,5 @@
-//! Calls of Cognito's JSON API. Functions make few of them, and the SDK's client of Cognito is large.
+//! Calls of the JSON APIs of Cognito and `CloudWatch` Logs. Few are made, and the SDK's clients of both are
+//! large.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,14 +21,13 @@ use crate::clients::client::{Aws, connector, read_body};
 
 /// Cognito sends an invitation within its response time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-/// Three tokens are about 4 KB.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
-const SERVICE: &str = "AWSCognitoIdentityProviderService";
+/// Three tokens of Cognito are about 4 KB. A page of log lines has up to 1 MB.
+const MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CallError {
-    /// An error of Cognito.
+    /// An error of the service.
     Refused { code: String, message: String },
     /// No complete response, or a server error. The same call can succeed later.
     Unavailable(String),
@@ -35,21 +35,33 @@ pub(crate) enum CallError {
     Unexpected(String),
 }
 
-/// Cognito in the region of the stack.
+/// A service in the region of the stack.
 #[derive(Clone)]
-pub(crate) struct Cognito {
+pub(crate) struct JsonApi {
     http: SharedHttpConnector,
     pub(crate) url: String,
     credentials: Credentials,
     region: String,
+    /// The service in the header `x-amz-target`.
+    target: &'static str,
+    /// The service in signatures and host names.
+    name: &'static str,
 }
 
-impl Cognito {
-    pub(crate) fn new(aws: &Aws) -> Self {
+impl JsonApi {
+    pub(crate) fn cognito(aws: &Aws) -> Self {
+        Self::new(aws, "AWSCognitoIdentityProviderService", "cognito-idp")
+    }
+
+    pub(crate) fn logs(aws: &Aws) -> Self {
+        Self::new(aws, "Logs_20140328", "logs")
+    }
+
+    fn new(aws: &Aws, target: &'static str, name: &'static str) -> Self {
         let region = aws.region.to_string();
-        let regional = || format!("https://cognito-idp.{region}.amazonaws.com/");
+        let regional = || format!("https://{name}.{region}.amazonaws.com/");
         let url = aws.endpoint.clone().unwrap_or_else(regional);
-        Self { http: connector(), url, credentials: aws.credentials.clone(), region }
+        Self { http: connector(), url, credentials: aws.credentials.clone(), region, target, name }
     }
 
     /// Makes a call of a public client, which is not signed.
@@ -73,7 +85,7 @@ impl Cognito {
         body: &Value,
         sign_at: Option<Timestamp>,
     ) -> Result<HttpRequest, CallError> {
-        let target = format!("{SERVICE}.{action}");
+        let target = format!("{}.{action}", self.target);
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
         let body = body.to_string();
         let mut signature = Vec::new();
@@ -82,7 +94,7 @@ impl Cognito {
             let params = v4::SigningParams::builder()
                 .identity(&identity)
                 .region(&self.region)
-                .name("cognito-idp")
+                .name(self.name)
                 .time(system_time(now))
                 .settings(SigningSettings::default())
                 .build()
