@@ -408,15 +408,67 @@ journeyOf("the owner creates a team, and its first inbox starts the registration
   await page.getByText("The carriers are reviewing it").waitFor();
 });
 
-journeyOf("of two admins who edit an inbox at the same time, the later one gets an error", [admin], async (page) => {
+/**
+ * Holds the requests of some pages until all of them have sent one, and then lets them go at the same time.
+ * @param {Page[]} pages
+ * @param {string} method
+ * @param {RegExp} url
+ */
+async function collide(pages, method, url) {
+  /** @type {() => void} */
+  let release = () => {};
+  const all = new Promise((resolve) => (release = () => resolve(undefined)));
+  let waiting = 0;
+  for (const page of pages) {
+    await page.route(url, async (route) => {
+      if (route.request().method() !== method) return route.continue();
+      if (++waiting === pages.length) release();
+      await all;
+      await route.continue();
+    });
+  }
+}
+
+journeyOf("of two admins who save an inbox at the same time, the later one is told", [admin, admin], async (first, second) => {
   const path = `/v1/inboxes/${inbox.inboxId}`;
-  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/settings`);
-  await page.getByLabel("Voice forwarding number").fill("+12025550177");
-  await api(admin, "PATCH", path, { color: "#0a7d4f" });
-  await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("alert").filter({ hasText: "at the same time" }).waitFor();
-  assert.equal((await api(admin, "GET", path)).voiceForwardingNumber, null);
-  await api(admin, "PATCH", path, { color: "#2f6fa7" });
+  const before = await api(admin, "GET", path);
+  const pages = [first, second];
+  for (const [index, page] of pages.entries()) {
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/settings`);
+    await page.getByLabel("Voice forwarding number").fill(`+1202555017${index}`);
+  }
+  await collide(pages, "PATCH", /\/v1\/inboxes\/[^/]+$/);
+  const answers = Promise.all(pages.map((page) => page.waitForResponse((response) => response.request().method() === "PATCH")));
+  await Promise.all(pages.map((page) => page.getByRole("button", { name: "Save" }).click()));
+  const statuses = (await answers).map((answer) => answer.status());
+  assert.deepEqual([...statuses].sort(), [200, 412]);
+  const [winner, later] = statuses[0] === 200 ? pages : [second, first];
+  await winner.getByRole("status").filter({ hasText: "Saved" }).waitFor();
+  await later.getByRole("alert").filter({ hasText: "at the same time" }).waitFor();
+  const stored = (await api(admin, "GET", path)).voiceForwardingNumber;
+  assert.equal(stored, `+1202555017${pages.indexOf(winner)}`);
+  await later.waitForFunction((number) => [...document.querySelectorAll("input")].some((input) => input.value === number), stored);
+  await api(admin, "PATCH", path, { voiceForwardingNumber: before.voiceForwardingNumber });
+});
+
+journeyOf("of two admins who save Out of Office at the same time, the later one is told and keeps the text", [admin, admin], async (first, second) => {
+  const pages = [first, second];
+  for (const [index, page] of pages.entries()) {
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}`);
+    await page.getByLabel("Message").fill(`Closed, says admin ${index}.`);
+  }
+  await collide(pages, "PUT", /\/out-of-office$/);
+  const answers = Promise.all(pages.map((page) => page.waitForResponse((response) => response.request().method() === "PUT")));
+  await Promise.all(pages.map((page) => page.getByRole("button", { name: "Save" }).click()));
+  const statuses = (await answers).map((answer) => answer.status());
+  assert.deepEqual([...statuses].sort(), [200, 412]);
+  const later = pages[statuses.indexOf(412)];
+  await later.getByRole("alert").filter({ hasText: "Somebody else changed Out of Office" }).waitFor();
+  const text = `Closed, says admin ${pages.indexOf(later)}.`;
+  assert.equal(await later.getByLabel("Message").inputValue(), text);
+  await later.getByRole("button", { name: "Save" }).click();
+  await later.getByRole("status").filter({ hasText: "Saved" }).waitFor();
+  assert.equal((await api(admin, "GET", `/v1/inboxes/${inbox.inboxId}/out-of-office`)).message, text);
 });
 
 // ◆ Out of Office.

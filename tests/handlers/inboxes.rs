@@ -1,7 +1,8 @@
 //! `inboxes`: creation, validation, rights, members and retirement of inboxes. The submodules test the
-//! wizard, personal inboxes, adopted numbers, the rate, and interrupted creations.
+//! wizard, personal inboxes, adopted numbers, the rate, edits at the same time, and interrupted creations.
 
 mod adopted;
+mod edits;
 mod interruptions;
 mod limit;
 mod personal;

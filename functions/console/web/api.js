@@ -42,6 +42,7 @@ export function newKey() {
  * @property {Blob} [file] sent as CSV instead of a body
  * @property {Record<string, string | number | boolean | undefined>} [query] empty values are left out
  * @property {string} [key] the idempotency key
+ * @property {string} [tag] of the version that is changed: another one is refused
  */
 
 /**
@@ -53,7 +54,28 @@ export function newKey() {
  * @param {Options} [options]
  * @returns {Promise<T>}
  */
-export async function request(method, path, { body, file, query = {}, key } = {}) {
+export async function request(method, path, options = {}) {
+  return (await send(method, path, options)).answer;
+}
+
+/**
+ * Reads something with the tag of its version, to change it.
+ *
+ * @template [T=any]
+ * @param {string} path
+ * @returns {Promise<{ value: T, tag: string | undefined }>}
+ */
+export async function readTagged(path) {
+  const { answer, response } = await send("GET", path, {});
+  return { value: answer, tag: response.headers.get("etag") ?? undefined };
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} options
+ */
+async function send(method, path, { body, file, query = {}, key, tag }) {
   const url = new URL(path, API);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined && value !== "") url.searchParams.set(name, String(value));
@@ -63,16 +85,17 @@ export async function request(method, path, { body, file, query = {}, key } = {}
   if (body !== undefined) headers["content-type"] = "application/json";
   if (file) headers["content-type"] = "text/csv";
   if (key) headers["idempotency-key"] = key;
+  if (tag) headers["if-match"] = tag;
   const content = file ?? (body === undefined ? undefined : JSON.stringify(body));
 
   let response = await exchange(url, method, headers, content);
   if (response.status === 401 && (await renewSession())) {
     response = await exchange(url, method, headers, content);
   }
-  if (response.status === 204) return /** @type {T} */ (undefined);
+  if (response.status === 204) return { answer: undefined, response };
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(response.status, answer);
-  return answer;
+  return { answer, response };
 }
 
 /**

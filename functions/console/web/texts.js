@@ -324,6 +324,7 @@ export const texts = {
     modes: [["off", "Off"], ["on", "On: until you switch it off"], ["auto", "Automatic: outside office hours"]],
     message: "Message",
     messageHint: "Sent at most once to each contact while the office is closed.",
+    changedMeanwhile: "Somebody else changed Out of Office after you opened it. Save again to replace their changes, or reload the page to see them.",
     timeZone: "Time zone",
     hours: "Office hours",
     hoursHint: "Such as 09:00-12:00, 13:00-17:00. Leave a day empty if the office is closed.",

@@ -11,6 +11,7 @@ use shared_domain::{
 };
 use shared_http::{
     access::{InboxAccess, InboxAdmin, TeamAccess},
+    etag::{IfMatch, edit_conflict},
     json::Json,
     problem::Problem,
     request::{Entropy, Now, Query},
@@ -61,9 +62,10 @@ pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
 
 /// Edit an inbox
 ///
-/// For admins of its team and the organization's owner. Absent fields keep their values.
+/// For admins of its team and the organization's owner. Absent fields keep their values. With `If-Match`, the
+/// change is refused with `412` if the inbox is not the one that you read.
 #[utoipa::path(patch, path = "/v1/inboxes/{inboxId}", tag = "inboxes", operation_id = "updateInbox",
-    params(("inboxId" = String, Path)),
+    params(("inboxId" = String, Path), ("If-Match" = Option<String>, Header, description = "`ETag` of `getInbox`")),
     request_body = InboxChange,
     responses((status = 200, body = InboxView)),
     extensions(("x-errors" = json!(["admin_required", "api_code_taken", "inbox_retired", "invalid_fields"]))))]
@@ -72,17 +74,20 @@ pub(crate) async fn update(
     InboxAdmin(InboxAccess { inbox, member, caller, .. }): InboxAdmin,
     Now(now): Now,
     Entropy(entropy): Entropy,
+    if_match: IfMatch,
     Json(change): Json<InboxChange>,
 ) -> Result<Json<InboxView>, Problem> {
     if inbox.stage == Stage::Retired {
         return Err(Problem::new(409, "inbox_retired", "This inbox is retired and cannot be changed."));
     }
+    if_match.check(&InboxView::of(&inbox, &caller.team, member))?;
     let after = changed_by(&app, &inbox, &caller.team, &change).await?;
     let (actor, target) = (&caller.user.id, inbox.id.as_str());
     let event = AuditEvent { actor, action: "inbox.edit", target, at: now, entropy };
     match app.inboxes.edit(&inbox, &after, &event).await? {
         Edited::Done => Ok(Json(InboxView::of(&after, &caller.team, member))),
         Edited::ApiCodeTaken => Err(api_code_taken()),
+        Edited::Changed if if_match.is_set() => Err(edit_conflict()),
         Edited::Changed => Err(changed()),
     }
 }

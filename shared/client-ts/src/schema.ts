@@ -338,7 +338,8 @@ export interface paths {
         head?: never;
         /**
          * Edit an inbox
-         * @description For admins of its team and the organization's owner. Absent fields keep their values.
+         * @description For admins of its team and the organization's owner. Absent fields keep their values. With `If-Match`, the
+         *     change is refused with `412` if the inbox is not the one that you read.
          */
         patch: operations["updateInbox"];
         trace?: never;
@@ -673,7 +674,8 @@ export interface paths {
         /**
          * Replace Out of Office
          * @description For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts
-         *     when it is saved.
+         *     when it is saved. With `If-Match`, the change is refused with `412` if the settings are not those that you
+         *     read.
          */
         put: operations["replaceOutOfOffice"];
         post?: never;
@@ -3124,6 +3126,34 @@ export interface components {
          * @enum {string}
          */
         DisabledReasonName: "by_user" | "no_success" | "gone";
+        /**
+         * @description Edit conflict.
+         * @example {
+         *       "code": "edit_conflict",
+         *       "detail": "This was changed after you read it. Read it again, and repeat your change.",
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 412,
+         *       "title": "Edit conflict",
+         *       "type": "https://api.example.com/docs/errors#edit_conflict"
+         *     }
+         */
+        EditConflictProblem: {
+            /** @constant */
+            code: "edit_conflict";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 412;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /**
          * @description Email taken.
          * @example {
@@ -8896,7 +8926,10 @@ export interface operations {
     updateInbox: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `ETag` of `getInbox` */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description ID of the inbox */
                 inboxId: string;
@@ -8977,6 +9010,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ApiCodeTakenProblem"] | components["schemas"]["InboxRetiredProblem"];
+                };
+            };
+            /** @description It was changed after you read it: `edit_conflict` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EditConflictProblem"];
                 };
             };
             /** @description The body is too large: `too_large` */
@@ -11179,7 +11221,10 @@ export interface operations {
     replaceOutOfOffice: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `ETag` of `getOutOfOffice` */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description ID of the inbox */
                 inboxId: string;
@@ -11283,6 +11328,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description It was changed after you read it: `edit_conflict` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EditConflictProblem"];
                 };
             };
             /** @description The body is too large: `too_large` */

@@ -1,7 +1,7 @@
 /** One shared inbox: its settings, its members, and Out of Office. */
 
 import { loadMe } from "../accounts.js";
-import { listAll, request } from "../api.js";
+import { listAll, Problem, readTagged, request } from "../api.js";
 import { formatNumber } from "../contact.js";
 import { Dialog } from "../dialog.js";
 import { Field, FormError, TextField, useSubmission } from "../form.js";
@@ -22,8 +22,9 @@ const t = texts.inboxes;
 export function InboxPage({ teamId, isAdmin, item, view }) {
   const id = item ?? "";
   const path = `v1/inboxes/${encodeURIComponent(id)}`;
-  const { value, error, reload } = useLoaded(() => /** @type {Promise<Inbox>} */ (request("GET", path)), path);
-  if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
+  const { value: read, error, reload } = useLoaded(() => /** @type {ReturnType<typeof readTagged<Inbox>>} */ (readTagged(path)), path);
+  if (!read) return html`<${Pending} error=${error} onRetry=${reload} />`;
+  const { value, tag } = read;
   const views = [
     { name: texts.outOfOffice.title, href: teamPath(teamId, "inboxes", id), isCurrent: !view },
     { name: t.members, href: teamPath(teamId, "inboxes", id, "members"), isCurrent: view === "members" },
@@ -42,13 +43,13 @@ export function InboxPage({ teamId, isAdmin, item, view }) {
       ${view === "members" && html`<${Members} teamId=${teamId} path=${`${path}/members`} isAdmin=${isAdmin && !value.retired} />`}
       ${view === "keyword-replies" && isAdmin && html`<${KeywordReplies} path=${`${path}/keyword-replies`} />`}
       ${view === "settings" && isAdmin && html`
-        <${SettingsForm} path=${path} inbox=${value} onSaved=${reload} />
+        <${SettingsForm} path=${path} inbox=${value} tag=${tag} onSaved=${reload} />
         ${!value.retired && html`<${Retire} teamId=${teamId} path=${path} />`}`}
     </section>`;
 }
 
-/** @param {{ path: string, inbox: Inbox, onSaved: () => unknown }} properties */
-function SettingsForm({ path, inbox, onSaved }) {
+/** @param {{ path: string, inbox: Inbox, tag: string | undefined, onSaved: () => unknown }} properties */
+function SettingsForm({ path, inbox, tag, onSaved }) {
   const [name, setName] = useState(inbox.name ?? "");
   const [apiCode, setApiCode] = useState(inbox.apiCode);
   const [color, setColor] = useState(inbox.color ?? "#888888");
@@ -71,12 +72,13 @@ function SettingsForm({ path, inbox, onSaved }) {
       ...(forwarding === (inbox.voiceForwardingNumber ?? "") ? {} : { voiceForwardingNumber: forwarding.trim() || null }),
     };
     const isSaved = await submit(async () => {
-      const current = await request("GET", path);
-      if (JSON.stringify(current) !== JSON.stringify(inbox)) {
+      try {
+        await request("PATCH", path, { body, tag });
+      } catch (problem) {
+        if (!(problem instanceof Problem && problem.code === "edit_conflict")) throw problem;
         onSaved();
         throw new Error(t.changedMeanwhile);
       }
-      await request("PATCH", path, { body });
     });
     if (!isSaved) return;
     showToast(texts.saved);

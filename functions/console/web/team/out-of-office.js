@@ -1,11 +1,11 @@
 /** When an inbox answers automatically, and with which text. */
 
-import { request } from "../api.js";
+import { Problem, readTagged, request } from "../api.js";
 import { FormError, SelectField, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useState } from "../vendor/hooks.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { Pending, useLoaded } from "./resource.js";
 
 /** @import { OutOfOffice } from "../types.d.ts" */
@@ -31,7 +31,9 @@ function parseRanges(text) {
 
 /** @param {{ path: string }} properties */
 export function OutOfOfficeForm({ path }) {
-  const { value, error: failure, reload } = useLoaded(() => /** @type {Promise<OutOfOffice>} */ (request("GET", path)), path);
+  const { value: read, error: failure, reload } = useLoaded(() => /** @type {ReturnType<typeof readTagged<OutOfOffice>>} */ (readTagged(path)), path);
+  /** The version that the next save replaces. @type {{ current: string | undefined }} */
+  const tag = useRef(undefined);
   const [mode, setMode] = useState("off");
   const [message, setMessage] = useState("");
   const [timeZone, setTimeZone] = useState("");
@@ -39,14 +41,16 @@ export function OutOfOfficeForm({ path }) {
   const [holidays, setHolidays] = useState("");
   const { isBusy, error, fields, setFields, submit } = useSubmission();
   useEffect(() => {
-    if (!value) return;
+    if (!read) return;
+    const { value } = read;
+    tag.current = read.tag;
     setMode(value.mode);
     setMessage(value.message);
     setTimeZone(value.timeZone || Intl.DateTimeFormat().resolvedOptions().timeZone);
     setHours(Object.fromEntries(t.days.map(([day]) => [day, formatRanges(value.hours[day])])));
     setHolidays(value.holidays.join("\n"));
-  }, [value]);
-  if (!value) return html`<${Pending} error=${failure} onRetry=${reload} />`;
+  }, [read]);
+  if (!read) return html`<${Pending} error=${failure} onRetry=${reload} />`;
   /** @param {Event} event */
   const save = async (event) => {
     event.preventDefault();
@@ -58,7 +62,18 @@ export function OutOfOfficeForm({ path }) {
       hours: Object.fromEntries(parsed.filter(([, ranges]) => ranges?.length)),
       holidays: holidays.split(/\s+/).filter(Boolean),
     };
-    if (await submit(() => request("PUT", path, { body }))) showToast(texts.saved);
+    const isSaved = await submit(async () => {
+      try {
+        await request("PUT", path, { body, tag: tag.current });
+      } catch (problem) {
+        if (!(problem instanceof Problem && problem.code === "edit_conflict")) throw problem;
+        tag.current = (await readTagged(path)).tag; // what the user wrote stays, and can be saved over it
+        throw new Error(t.changedMeanwhile);
+      }
+    });
+    if (!isSaved) return;
+    showToast(texts.saved);
+    await reload();
   };
   const holidayError = Object.entries(fields).find(([pointer]) => pointer.startsWith("/holidays"))?.[1];
   return html`

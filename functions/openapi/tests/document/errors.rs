@@ -154,6 +154,7 @@ fn general(path: &str, operation: &Value) -> impl Iterator<Item = &'static str> 
         ("not_found", has(&|parameter| parameter["in"] == "path")),
         ("too_large", body),
         ("idempotency_key_reused", has(&is_named("Idempotency-Key"))),
+        ("edit_conflict", has(&is_named("If-Match"))),
         ("internal", signed_in || webhook),
         ("unavailable", signed_in || webhook),
     ]
@@ -162,7 +163,7 @@ fn general(path: &str, operation: &Value) -> impl Iterator<Item = &'static str> 
 }
 
 fn response(status: &str, codes: &[&str], known: &BTreeMap<&str, &Code>) -> Value {
-    let mut description = String::from(failure(status));
+    let mut description = String::from(failure(status, codes));
     for (place, code) in codes.iter().enumerate() {
         write!(description, "{} `{code}`", if place == 0 { ":" } else { "," }).unwrap();
     }
@@ -207,13 +208,14 @@ fn success(status: &str) -> &'static str {
     }
 }
 
-fn failure(status: &str) -> &'static str {
+fn failure(status: &str, codes: &[&str]) -> &'static str {
     match status {
         "400" => "A field or parameter is missing, unknown, or has the wrong type",
         "403" => "You do not have permission",
         "404" => "It does not exist, or you do not have access to it",
         "409" => "The current state does not allow it",
         "410" => "It is no longer available",
+        "412" if codes.contains(&"edit_conflict") => "It was changed after you read it",
         "412" => "You do not hold the lock",
         "413" => "The body is too large",
         "415" => "The content type is not supported",

@@ -126,7 +126,7 @@ impl Inboxes {
     }
 
     /// Changes the name, color, API code, forwarding number and rate. `before` is the inbox as the caller
-    /// read it.
+    /// read it: if any of these differ by now, nothing is changed.
     pub async fn edit(
         &self,
         before: &Inbox,
@@ -137,11 +137,31 @@ impl Inboxes {
         let mut transaction = Transaction::new(&self.table);
         let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
         let rate = after.segments_per_second.map(number);
+        let known_forwarding = before.voice_forwarding.as_ref().map(attribute).transpose()?;
+        let known_rate = before.segments_per_second.map(number);
         transaction.update(keys::inbox(before.key()), |update| {
             let optional =
                 [("voiceForwarding", ":forwarding", forwarding), ("segmentsPerSecond", ":rate", rate)];
+            let known = [
+                ("voiceForwarding", ":knownForwarding", known_forwarding),
+                ("segmentsPerSecond", ":knownRate", known_rate),
+            ];
+            let mut condition =
+                "apiCode = :before AND stage = :active AND #name = :knownName AND #color = :knownColor"
+                    .to_owned();
+            let mut update = update;
+            for (name, place, value) in known {
+                if let Some(value) = value {
+                    condition = format!("{condition} AND {name} = {place}");
+                    update = update.expression_attribute_values(place, value);
+                } else {
+                    condition = format!("{condition} AND attribute_not_exists({name})");
+                }
+            }
             let mut update = update
-                .condition_expression("apiCode = :before AND stage = :active")
+                .condition_expression(condition)
+                .expression_attribute_values(":knownName", text(&before.name))
+                .expression_attribute_values(":knownColor", text(&before.color))
                 .expression_attribute_names("#name", "name")
                 .expression_attribute_names("#color", "color")
                 .expression_attribute_values(":before", text(&before.api_code))

@@ -9,5 +9,5 @@ pub(crate) mod rows;
 pub use self::{
     inboxes::{Edited, Inboxes},
     new_inboxes::{Bought, Completed, NewInboxes, Purchase, Reserved},
-    out_of_office::{OutOfOffice, Saved},
+    out_of_office::{OutOfOffice, Saved, Stored},
 };

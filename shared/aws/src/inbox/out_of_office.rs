@@ -22,7 +22,12 @@ use crate::{
         sends::{MAY_BE_TEXTED, NOT_BLOCKED},
     },
     table::{
-        error::StoreError, item::number, keys, query::KeyRange, requests::Table, transaction::Transaction,
+        error::StoreError,
+        item::{number, text},
+        keys,
+        query::KeyRange,
+        requests::Table,
+        transaction::Transaction,
     },
     team::audit::AuditEvent,
 };
@@ -39,6 +44,23 @@ pub struct Saved {
     pub draft: Draft,
     /// `on` takes effect from this time.
     pub saved_at: Timestamp,
+}
+
+/// The settings with the mark of the write that saved them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    draft: Draft,
+    saved_at: Timestamp,
+    /// Absent in rows of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+}
+
+impl Stored {
+    pub fn saved(&self) -> Saved {
+        Saved { draft: self.draft.clone(), saved_at: self.saved_at }
+    }
 }
 
 /// The claim of an automatic reply. One without a message remembers that there was nothing to send.
@@ -112,7 +134,37 @@ impl OutOfOffice {
         self.table.get(keys::out_of_office(inbox), false).await
     }
 
-    /// Replaces the settings of an inbox of this team.
+    /// Returns the settings of an inbox, to replace them. Costs a read unit.
+    pub async fn stored(&self, inbox: InboxKey<'_>) -> Result<Option<Stored>, StoreError> {
+        self.table.get(keys::out_of_office(inbox), true).await
+    }
+
+    /// Replaces the settings of an inbox of this team, unless they are not `before` any more. Returns whether
+    /// it did.
+    pub async fn replace(
+        &self,
+        team: TeamKey<'_>,
+        inbox: InboxKey<'_>,
+        before: Option<&Stored>,
+        saved: &Saved,
+        event: &AuditEvent<'_>,
+    ) -> Result<bool, StoreError> {
+        let revision = format!("{}-{:016x}", event.at.millis(), event.entropy);
+        let row = Stored { draft: saved.draft.clone(), saved_at: saved.saved_at, revision: Some(revision) };
+        let mut transaction = Transaction::new(&self.table);
+        let known = before.map(|before| before.revision.as_deref());
+        transaction.put_if(keys::out_of_office(inbox), &row, |put| match known {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(None) => put.condition_expression("attribute_exists(pk) AND attribute_not_exists(revision)"),
+            Some(Some(revision)) => put
+                .condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", text(revision)),
+        })?;
+        event.write(&mut transaction, team)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Writes the settings of an inbox of this team, for tests.
     pub async fn put(
         &self,
         team: TeamKey<'_>,
