@@ -96,6 +96,14 @@ console-test: export LOCK_IDLE_RELEASE_SECONDS ?= 4
 console-test: console-types ## Journeys through the console in a browser (ONLY=)
 	$(call headline,Console in a browser)
 	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py journeys $(if $(ONLY),'$(ONLY)')
+	$(if $(ONLY),,@$(MAKE) --no-print-directory console-issuer-test)
+
+.PHONY: console-issuer-test
+console-issuer-test: $(TOOLS)/.ready ## Journeys of the console's sign-in with another identity provider
+	$(call headline,Console with another identity provider)
+	SEED=none JWT_AUDIENCE=texting JWT_CLIENT_ID=console \
+	  JWT_ISSUER=http://localhost:$$(cd infra/local && python3 -c 'import ports; print(ports.free_port())') \
+	  $(CLOUD) exec -- $(BIN)/python3 tests/console/check.py issuer
 
 .PHONY: console-screenshots
 console-screenshots: $(TOOLS)/.ready ## Screenshots of the console, in .local/screenshots

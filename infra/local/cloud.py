@@ -17,6 +17,9 @@ Settings (environment variables, with their defaults):
     TWILIO_AUTH_TOKEN           token of the account (random)
     CORS_ORIGINS                origins of browser front ends, separated by commas (any origin on localhost and
                                 127.0.0.1)
+    JWT_ISSUER                  another identity provider than the emulator's user pool; needs SEED=none
+    JWT_AUDIENCE                audience of its tokens
+    JWT_CLIENT_ID               its client for the console
     LOCK_LEASE_SECONDS          lease of a conversation lock (60)
     LOCK_IDLE_PROMPT_SECONDS    time without activity before the user is asked (180)
     LOCK_IDLE_RELEASE_SECONDS   time without an answer before the lock is released (60)

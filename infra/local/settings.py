@@ -38,6 +38,7 @@ class Settings:
         """Reads the environment. A cloud for tests gets free ports and its own folder."""
         lease = _whole("LOCK_LEASE_SECONDS", 60)
         port = free_port() if for_tests else _whole("PORT", 4566)
+        seed = _one_of("SEED", ["demo", "none"])
         return Settings(
             port=port,
             carrier_port=None if for_tests else _whole("CARRIER_PORT", port + 1),
@@ -47,7 +48,7 @@ class Settings:
             account_sid=os.environ.get("TWILIO_ACCOUNT_SID") or f"AC{secrets.token_hex(16)}",
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or secrets.token_hex(16),
             segments_per_second=_whole("SEGMENTS_PER_SECOND", 40),
-            seed=_one_of("SEED", ["demo", "none"]),
+            seed=seed,
             parameters={
                 "LockLeaseSeconds": lease,
                 "LockRenewSeconds": max(1, lease // 3),
@@ -70,6 +71,7 @@ class Settings:
                 "TokenHours": 24,
                 "MediaRetrySeconds": 30,
                 "CorsOrigins": os.environ.get("CORS_ORIGINS") or LOCAL_ORIGINS,
+                **_issuer(seed),
             },
         )
 
@@ -77,6 +79,19 @@ class Settings:
         """Fails if the port is in use, before a build of several minutes."""
         if is_taken(self.port):
             raise CloudError(f"port {self.port} is in use; stop the program that uses it, or choose a port with PORT=…")
+
+
+def _issuer(seed: str) -> dict[str, str]:
+    """The parameters of another identity provider than a user pool of the emulator."""
+    names = {"JwtIssuer": "JWT_ISSUER", "JwtAudience": "JWT_AUDIENCE", "JwtWebClientId": "JWT_CLIENT_ID"}
+    values = {parameter: os.environ.get(variable) or "" for parameter, variable in names.items()}
+    if not values["JwtIssuer"]:
+        return {}
+    if not values["JwtAudience"]:
+        raise CloudError("JWT_ISSUER needs JWT_AUDIENCE")
+    if seed == "demo":
+        raise CloudError("the demo users cannot sign in with another issuer; set SEED=none too")
+    return values
 
 
 def _one_of(name: str, values: list[str]) -> str:

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import chromiumPackage from "@sparticuz/chromium";
 import { chromium } from "playwright-core";
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 /** The local cloud that runs, or the one of `make run`. */
 const STACK = process.env.STACK_FILE ?? join(ROOT, ".local/stack.json");
 
@@ -81,7 +81,8 @@ async function serveSources(page) {
   const base = new URL(stack.consoleUrl).pathname;
   const deployed = await fetch(`${stack.consoleUrl}start`);
   const policy = deployed.headers.get("content-security-policy") ?? "";
-  const html = readFileSync(join(web, "index.html"), "utf8").replaceAll("{{assets}}", `${base}assets/source`).replace("{{modules}}", "");
+  const html = readFileSync(join(web, "index.html"), "utf8").replaceAll("{{assets}}", `${base}assets/source`).replace("{{modules}}", "")
+    .replace("{{sign-in}}", /name="sign-in" content="(\w+)"/.exec(await deployed.text())?.[1] ?? "");
   await page.route(/\/console\//, (route) => {
     const path = new URL(route.request().url()).pathname.slice(base.length);
     if (path.startsWith("session/")) return route.continue();

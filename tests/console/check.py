@@ -5,6 +5,7 @@ Runs on the Node.js of .local/tools, so it is called by `make console-types` and
 
     check.py types                  types of the modules and of the tests; vendored files against their packages
     check.py journeys [PATTERN]     the journeys, or those whose name matches; needs STACK_FILE
+    check.py issuer                 the journeys with another identity provider; needs STACK_FILE and JWT_ISSUER
     check.py screenshots FOLDER     a screenshot of each view; needs STACK_FILE
 """
 
@@ -52,6 +53,8 @@ def main(command: str, *arguments: str) -> None:
     elif command == "journeys":
         pattern = [f"--test-name-pattern={arguments[0]}"] if arguments else []
         PACKAGES.run("node", "--test", "--test-reporter=spec", *pattern, "journeys.test.js")
+    elif command == "issuer":
+        PACKAGES.run("node", "--test", "--test-reporter=spec", "issuer.test.js")
     elif command == "screenshots":
         PACKAGES.run("node", "screenshots.js", *arguments)
     else:

@@ -110,7 +110,7 @@ test("a wrong password is an alert, and a session outlives a reload until it is 
   await page.getByRole("navigation", { name: "Accounts" }).waitFor();
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the session");
   await page.getByRole("button", { name: "Account menu" }).click();
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   await page.reload();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
@@ -156,6 +156,51 @@ test("a first password, a forgotten password and a code of an authenticator app 
   assert.deepEqual(bodies.code, { email: ada.email, session: "session-2", code: "654321" });
   assert.deepEqual(errors, []);
   await context.close();
+});
+
+journeyOf("signing out releases the lock", [ada, ben], async (first, second) => {
+  await openNewConversation(first, "Before I go");
+  await first.locator("#reply:not(:disabled)").waitFor();
+  await openInbox(second);
+  await conversationNamed(second, "Before I go").click();
+  await second.getByRole("status").filter({ hasText: `${ada.name} is responding` }).first().waitFor();
+  await first.getByRole("button", { name: "Account menu" }).click();
+  await first.getByRole("button", { name: "Sign out", exact: true }).click();
+  await first.getByRole("button", { name: "Sign in" }).waitFor();
+  await second.getByRole("button", { name: "Respond" }).click();
+  await second.locator("#reply:not(:disabled)").waitFor();
+});
+
+test("signing out on all devices ends the sessions of both windows, and releases what they have open", { timeout: 120_000 }, async () => {
+  const windows = await Promise.all([0, 1, 2].map(() => openWindow(browser)));
+  const [here, elsewhere, other] = windows.map(({ page }) => page);
+  await Promise.all([signIn(here, ben), signIn(elsewhere, ben), signIn(other, ada)]);
+  await openNewConversation(elsewhere, "On the other device");
+  await elsewhere.locator("#reply:not(:disabled)").waitFor();
+  await openInbox(other);
+  await conversationNamed(other, "On the other device").click();
+  await other.getByRole("status").filter({ hasText: `${ben.name} is responding` }).first().waitFor();
+  await here.getByRole("button", { name: "Account menu" }).click();
+  await here.getByRole("button", { name: "Sign out on all devices" }).click();
+  for (const page of [here, elsewhere]) {
+    await page.getByRole("button", { name: "Sign in" }).waitFor();
+    await page.reload();
+    await page.getByRole("button", { name: "Sign in" }).waitFor();
+  }
+  await other.getByRole("button", { name: "Respond" }).click();
+  await other.locator("#reply:not(:disabled)").waitFor();
+  assert.deepEqual(windows.flatMap(({ errors }) => errors), []);
+  await Promise.all(windows.map(({ context }) => context.close()));
+});
+
+journeyOf("a sign-out on all devices that fails says so, and the user stays signed in", [ben], async (page) => {
+  await page.route(/\/session\/sign-out-everywhere$/, (route) => route.fulfill({
+    status: 503, contentType: "application/problem+json", json: { code: "unavailable", detail: "Sign-in is not available at the moment. Try again." },
+  }));
+  await page.getByRole("button", { name: "Account menu" }).click();
+  await page.getByRole("button", { name: "Sign out on all devices" }).click();
+  await page.getByRole("status").filter({ hasText: "not available at the moment" }).waitFor();
+  await page.getByRole("navigation", { name: "Accounts" }).waitFor();
 });
 
 // ◆ Opening a conversation locks it. Others see who is responding, and cannot write.
@@ -607,6 +652,35 @@ journeyOf("a member builds a segment, broadcasts to it, and watches the progress
   await page.getByLabel("State").selectOption("");
   await page.getByRole("button", { name: "Download CSV" }).click();
   assert.equal(readFileSync(await (await saved).path(), "utf8").trim().split("\n").length, 3, "a header and two recipients");
+});
+
+journeyOf("a broadcast is paused, resumed and stopped while it runs", [admin], async (page) => {
+  const path = `/v1/inboxes/${inbox.inboxId}`;
+  await api(admin, "PATCH", path, { segmentsPerSecond: 1 });
+  try {
+    const name = `Slow ${randomInt(1, 1_000_000)}`;
+    const phoneNumbers = Array.from({ length: 60 }, newPhone);
+    const draft = await api(admin, "POST", "/v1/broadcasts", { name, from: { inboxId: inbox.inboxId }, audience: { phoneNumbers }, text: "One by one. Reply STOP to opt out.", hours: { mode: "always" } });
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/${draft.broadcastId}`);
+    await page.getByRole("button", { name: "Estimate", exact: true }).click();
+    await page.getByRole("button", { name: "Send to 60 people" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
+    const title = page.getByRole("heading", { name });
+    await title.getByText("Running").waitFor({ timeout: 60_000 });
+    await page.getByRole("button", { name: "Pause" }).click();
+    await title.getByText("Paused").waitFor();
+    await page.reload();
+    await title.getByText("Paused").waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await title.getByText("Running").waitFor();
+    await page.getByRole("button", { name: "Cancel broadcast" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Cancel broadcast" }).click();
+    await title.getByText("Canceled").waitFor();
+    await page.getByLabel("State").selectOption("skipped");
+    await page.getByRole("table").getByText("canceled").first().waitFor();
+  } finally {
+    await api(admin, "PATCH", path, { segmentsPerSecond: null });
+  }
 });
 
 journeyOf("a scheduled broadcast is edited and canceled, and an audience of nobody cannot be confirmed", [admin], async (page) => {
@@ -1105,3 +1179,48 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     assert.deepEqual(findings, []);
   }, { colorScheme });
 }
+    const draft = await api(admin, "POST", "/v1/broadcasts", { name: `Accessible ${colorScheme}`, from: { inboxId: inbox.inboxId }, audience: { phoneNumbers: [newPhone(), newPhone()] }, text: "Hello. Reply STOP to opt out.", hours: { mode: "always" } });
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/${draft.broadcastId}`);
+    await page.getByRole("button", { name: "Estimate", exact: true }).click();
+    await page.getByRole("list", { name: "Checklist" }).waitFor();
+    await check("estimate of a broadcast");
+    await page.getByRole("button", { name: "Send to 2 people" }).click();
+    await check("confirmation of a broadcast");
+    await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
+    await page.getByRole("heading", { name: draft.name }).getByText("Completed").waitFor({ timeout: 60_000 });
+    await check("broadcast");
+    const endpoint = await api(admin, "POST", "/v1/webhook-endpoints", { url: "http://127.0.0.1:9/hooks", types: ["message.created"] });
+    await api(admin, "POST", `/v1/webhook-endpoints/${endpoint.endpointId}/test`);
+    await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/webhooks/${endpoint.endpointId}`);
+    await page.getByRole("table").waitFor();
+    await check("webhook endpoint");
+    await api(admin, "DELETE", `/v1/webhook-endpoints/${endpoint.endpointId}`);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Account menu" }).click();
+    await check("account menu");
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await page.getByLabel("E-mail").waitFor();
+    await check("sign-in");
+    await page.getByLabel("E-mail").fill("nobody@clinic.example");
+    await page.getByLabel("Password").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    await check("refused sign-in");
+    await page.getByRole("button", { name: "Forgot password?" }).click();
+    await check("forgotten password");
+    /** @type {Record<string, unknown>} */
+    const answers = { "sign-in": { challenge: "new_password", session: "1" }, "new-password": { challenge: "code", session: "2" }, "forgot-password": undefined };
+    for (const [route, json] of Object.entries(answers)) {
+      await page.route(new RegExp(`/session/${route}$`), (call) => call.fulfill(json ? { json } : { status: 204 }));
+    }
+    await page.getByRole("button", { name: "Send code" }).click();
+    await page.getByLabel("Code from the e-mail").waitFor();
+    await check("new password by code");
+    await page.getByRole("button", { name: "Back to sign-in" }).click();
+    await page.getByLabel("Password").fill("Temporary-1");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByLabel("New password").fill("Longer-than-12");
+    await check("first password");
+    await page.getByRole("button", { name: "Save password" }).click();
+    await page.getByRole("heading", { name: "Enter your code" }).waitFor();
+    await check("code");

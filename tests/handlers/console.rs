@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use console::{App, SignOuts, handle};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use console::{App, Issuer, IssuerSettings, Provider, SignOuts, handle};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use shared_aws::clients::{Aws, Bucket, RealtimeQueue, SignOut};
 use shared_domain::time::Timestamp;
 use shared_http::caller::Claims;
 use test_kit::{
     gateway::{Event, status_and_json},
+    issuer::FakeIssuer,
     queue::FakeQueue,
     user_pool::{FakeUser, FakeUserPool},
 };
@@ -40,7 +43,7 @@ async fn app_with(sign_outs: Option<SignOuts>) -> App {
         ("bob@example.com".to_owned(), FakeUser { token: TOKEN_OF_BOB.into(), ..user("right", false) }),
     ]);
     App::new(
-        Some(FakeUserPool::start(users).await.client()),
+        Some(Provider::Pool(FakeUserPool::start(users).await.client())),
         sign_outs,
         &bucket(),
         PUBLIC_URL,
@@ -214,6 +217,25 @@ async fn a_sign_out_ends_the_connections_of_the_user_of_the_session() {
 }
 
 #[tokio::test]
+async fn a_sign_out_everywhere_ends_the_sessions_of_all_devices_and_their_connections() {
+    let queue = FakeQueue::start().await;
+    let client = RealtimeQueue::new(&Aws::loopback(queue.url.as_str()), format!("{}/realtime", queue.url));
+    let app = app_with(Some(SignOuts { queue: client, claims: Claims::standard() })).await;
+    let cookie = format!("refresh=refresh-{TOKEN_OF_BOB}");
+    let signed_out = post(&app, "sign-out-everywhere", &json!({}), Some(&cookie)).await;
+    assert_eq!(signed_out.status().as_u16(), 204);
+    assert!(header(&signed_out, "set-cookie").starts_with("refresh=; Max-Age=0;"));
+    let sent: Vec<_> = queue.drain().iter().map(|body| SignOut::parse(body).unwrap()).collect();
+    assert_eq!(sent.iter().map(|sent| sent.signed_out_user.as_str()).collect::<Vec<_>>(), ["bob"]);
+    // The same user at another device.
+    assert_eq!(post(&app, "refresh", &json!({}), Some(&cookie)).await.status().as_u16(), 204);
+    let of_ada = post(&app, "refresh", &json!({}), Some("refresh=refresh-token-of-ada")).await;
+    assert_eq!(of_ada.status().as_u16(), 200, "another user stays signed in");
+    let again = post(&app, "sign-out-everywhere", &json!({}), Some(&cookie)).await;
+    assert_eq!((again.status().as_u16(), queue.drain().len()), (204, 0), "the session has ended");
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_have_the_same_answer() {
     let app = app().await;
     let mut answers = Vec::new();
@@ -251,4 +273,144 @@ async fn a_session_without_a_cookie_is_none_and_an_unknown_action_does_not_exist
     let body = json!({ "email": "a@example.com", "password": "x" });
     let (status, problem) = status_and_json(&post(&elsewhere, "sign-in", &body, None).await);
     assert_eq!((status, &problem["code"]), (409, &json!("other_identity_provider")));
+}
+
+/// 32 bytes as text, like those that the page makes.
+const NONCE: &str = "nonce-nonce-nonce-nonce-nonce-nonce-nonce-n";
+const VERIFIER: &str = "verifier-verifier-verifier-verifier-verifie";
+const STATE: &str = "state-state-state-state-state-state-state-s";
+
+fn challenge() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER))
+}
+
+fn app_of(url: &str, sign_outs: Option<SignOuts>) -> App {
+    let settings = IssuerSettings {
+        issuer: url.to_owned(),
+        client_id: "console".into(),
+        scopes: "openid offline_access".into(),
+        authorize_url: None,
+        token_url: None,
+    };
+    let issuer = Issuer::new(settings, &format!("{PUBLIC_URL}/console/")).unwrap();
+    App::new(Some(Provider::Issuer(issuer)), sign_outs, &bucket(), PUBLIC_URL, "wss://realtime.example/live")
+}
+
+async fn redeem(app: &App, code: &str, nonce: &str, verifier: &str) -> Response<Body> {
+    post(app, "redeem", &json!({ "code": code, "nonce": nonce, "verifier": verifier }), None).await
+}
+
+#[tokio::test]
+async fn another_identity_provider_gets_the_challenge_and_the_page_to_come_back_to() {
+    let issuer = FakeIssuer::start().await;
+    let app = app_of(&issuer.url, None);
+    let body = json!({ "state": STATE, "nonce": NONCE, "challenge": challenge() });
+    let (status, answer) = status_and_json(&post(&app, "authorize", &body, None).await);
+    assert_eq!(status, 200);
+    let url = url::Url::parse(answer["url"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        format!("{}/authorize", issuer.url)
+    );
+    let query: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+    for (name, value) in [
+        ("tenant", "clinic"), // the query of the endpoint is kept
+        ("response_type", "code"),
+        ("client_id", "console"),
+        ("redirect_uri", "https://api.example.com/texts/console/callback"),
+        ("scope", "openid offline_access"),
+        ("state", STATE),
+        ("nonce", NONCE),
+        ("code_challenge", &challenge()),
+        ("code_challenge_method", "S256"),
+    ] {
+        assert_eq!(query.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    let short = json!({ "state": "1", "nonce": NONCE, "challenge": challenge() });
+    assert_eq!(post(&app, "authorize", &short, None).await.status().as_u16(), 400);
+    let page = handle(&app, Timestamp::from_millis(0), 0, Event::new("GET /console/", &[]).request()).await;
+    assert!(text(&page).contains(r#"<meta name="sign-in" content="issuer">"#));
+}
+
+#[tokio::test]
+async fn a_code_is_exchanged_once_by_the_tab_that_asked_for_it() {
+    let issuer = FakeIssuer::start().await;
+    let app = app_of(&issuer.url, None);
+    issuer.approve("code-1", &challenge(), NONCE);
+    let signed_in = redeem(&app, "code-1", NONCE, VERIFIER).await;
+    let (status, view) = status_and_json(&signed_in);
+    assert_eq!((status, &view["expiresInSeconds"]), (200, &json!(600)));
+    assert!(view["token"].as_str().unwrap().starts_with("e30."));
+    assert!(view.get("refreshToken").is_none() && !text(&signed_in).contains("00000000"), "{view}");
+    assert!(header(&signed_in, "set-cookie").starts_with("refresh=00000000; "));
+    assert!(header(&signed_in, "set-cookie").contains("HttpOnly; Secure; SameSite=Strict"));
+
+    let refused = |response: &Response<Body>| {
+        assert_eq!(header(response, "set-cookie"), "");
+        let (status, problem) = status_and_json(response);
+        (status, problem["code"].clone())
+    };
+    assert_eq!(
+        refused(&redeem(&app, "code-1", NONCE, VERIFIER).await),
+        (401, json!("sign_in_refused")),
+        "replayed"
+    );
+    issuer.approve("code-2", &challenge(), NONCE);
+    let other = VERIFIER.replace('v', "w");
+    assert_eq!(refused(&redeem(&app, "code-2", NONCE, &other).await).0, 401, "another verifier");
+    issuer.approve("code-3", &challenge(), STATE);
+    assert_eq!(refused(&redeem(&app, "code-3", NONCE, VERIFIER).await).0, 401, "another nonce");
+    for claims in [json!({ "aud": "another-client" }), json!({ "iss": "https://another.example" })] {
+        issuer.set_claims(claims.clone());
+        issuer.approve("code-4", &challenge(), NONCE);
+        assert_eq!(refused(&redeem(&app, "code-4", NONCE, VERIFIER).await).0, 500, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_replaced_in_the_cookie_and_revoked_at_the_end() {
+    let queue = FakeQueue::start().await;
+    let client = RealtimeQueue::new(&Aws::loopback(queue.url.as_str()), format!("{}/realtime", queue.url));
+    let issuer = FakeIssuer::start().await;
+    let app = app_of(&issuer.url, Some(SignOuts { queue: client, claims: Claims::standard() }));
+    issuer.approve("code", &challenge(), NONCE);
+    redeem(&app, "code", NONCE, VERIFIER).await;
+    let renewed = post(&app, "refresh", &json!({}), Some("refresh=00000000")).await;
+    assert_eq!(renewed.status().as_u16(), 200);
+    assert!(header(&renewed, "set-cookie").starts_with("refresh=00000001; "));
+    let stale = post(&app, "refresh", &json!({}), Some("refresh=00000000")).await;
+    assert_eq!(stale.status().as_u16(), 204);
+    assert!(header(&stale, "set-cookie").starts_with("refresh=; Max-Age=0;"));
+
+    let signed_out = post(&app, "sign-out", &json!({}), Some("refresh=00000001")).await;
+    assert_eq!(signed_out.status().as_u16(), 204);
+    assert_eq!(issuer.revoked(), ["00000002"], "the token that the sign-out itself received");
+    let sent: Vec<_> = queue.drain().iter().map(|body| SignOut::parse(body).unwrap()).collect();
+    assert_eq!(sent.iter().map(|sent| sent.signed_out_user.as_str()).collect::<Vec<_>>(), ["bob"]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_no_cookie_can_have_is_not_kept() {
+    let issuer = FakeIssuer::start().await;
+    let app = app_of(&issuer.url, None);
+    for (length, kept) in [(0, false), (3_900, true), (3_901, false)] {
+        issuer.set_refresh_token_length(length);
+        issuer.approve("code", &challenge(), NONCE);
+        let signed_in = redeem(&app, "code", NONCE, VERIFIER).await;
+        assert_eq!(signed_in.status().as_u16(), 200);
+        assert_eq!(!header(&signed_in, "set-cookie").is_empty(), kept, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_provider_that_is_down_can_be_tried_again_and_has_no_passwords_here() {
+    let app = app_of("http://127.0.0.1:9", None);
+    let body = json!({ "state": STATE, "nonce": NONCE, "challenge": challenge() });
+    let (status, problem) = status_and_json(&post(&app, "authorize", &body, None).await);
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+    assert_eq!(redeem(&app, "code", NONCE, VERIFIER).await.status().as_u16(), 503);
+    let body = json!({ "email": "a@example.com", "password": "x" });
+    let (status, problem) = status_and_json(&post(&app, "sign-in", &body, None).await);
+    assert_eq!((status, &problem["code"]), (409, &json!("other_identity_provider")));
+    assert_eq!(post(&app, "sign-out-everywhere", &json!({}), None).await.status().as_u16(), 409);
 }

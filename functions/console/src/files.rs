@@ -17,13 +17,16 @@ include!(concat!(env!("OUT_DIR"), "/files.rs"));
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
     page: String,
+    /// The tag of the page, which changes with the files and with the settings.
+    page_tag: String,
     headers: HeaderMap,
 }
 
 impl Files {
     /// `api_path` is the path of the API's public URL, which is empty in most deployments. `media_origin` is
     /// where attachments are shown from and uploaded to. `realtime_origin` is where events come from.
-    pub(crate) fn new(api_path: &str, media_origin: &str, realtime_origin: &str) -> Self {
+    /// `sign_in` is the kind of sign-in, which the page has to know before its first request.
+    pub(crate) fn new(api_path: &str, media_origin: &str, realtime_origin: &str, sign_in: &str) -> Self {
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {media_origin} \
              {realtime_origin}; img-src 'self' blob: {media_origin}; media-src {media_origin}; form-action 'self'; \
@@ -43,14 +46,15 @@ impl Files {
             headers.insert(name, HeaderValue::from_static(value));
         }
         let page = PAGE.replace("{{assets}}", &format!("{api_path}/console/assets/{DIGEST}"));
-        Self { page, headers }
+        let page = page.replace("{{sign-in}}", sign_in);
+        Self { page, page_tag: format!("{DIGEST}-{sign_in}"), headers }
     }
 
     /// Answers a `GET`. `below` is the part of the path after `/console/`.
     pub(crate) fn answer(&self, below: &str, request: &HeaderMap) -> Response<Body> {
         let mut response = match below.strip_prefix("assets/") {
             Some(asset) => asset_response(asset, request),
-            None => page_response(&self.page),
+            None => page_response(&self.page, &self.page_tag),
         };
         let known = response.headers().get(ETAG).is_some_and(|etag| is_listed(request, etag));
         if known {
@@ -62,9 +66,9 @@ impl Files {
     }
 }
 
-fn page_response(page: &str) -> Response<Body> {
+fn page_response(page: &str, tag: &str) -> Response<Body> {
     let mut response = response(StatusCode::OK, "text/html; charset=utf-8", page.into());
-    set_caching(&mut response, "no-cache");
+    set_caching(&mut response, tag, "no-cache");
     response
 }
 
@@ -75,7 +79,7 @@ fn asset_response(asset: &str, request: &HeaderMap) -> Response<Body> {
         return response(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "Not found".into());
     };
     let mut response = file.response(request).map(Body::from);
-    set_caching(&mut response, "public, max-age=31536000, immutable");
+    set_caching(&mut response, DIGEST, "public, max-age=31536000, immutable");
     response
 }
 
@@ -86,9 +90,9 @@ fn response(status: StatusCode, content_type: &'static str, body: Body) -> Respo
     response
 }
 
-/// Sets the caching of a file. All files have the same tag, because they change together.
-fn set_caching(response: &mut Response<Body>, cache: &'static str) {
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{DIGEST}\"")) {
+/// Sets the caching of a file. All files but the page have the same tag, because they change together.
+fn set_caching(response: &mut Response<Body>, tag: &str, cache: &'static str) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
         response.headers_mut().insert(ETAG, etag);
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));

@@ -13,11 +13,15 @@ use shared_lambda::config::Environment;
 use crate::files::Files;
 
 mod files;
+mod issuer;
 mod session;
 
-pub use self::session::SignOuts;
+pub use self::{
+    issuer::{Issuer, IssuerError, IssuerSettings, IssuerSetupError},
+    session::{Provider, SignOuts},
+};
 
-/// The function's files and its client of the user pool.
+/// The function's files and its client of the identity provider.
 #[derive(Debug, Clone)]
 pub struct App {
     files: Files,
@@ -25,27 +29,33 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and creates the client. Errors with every invalid setting.
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
     pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let client = env.optional("WEB_CLIENT_ID");
+        let issuer = IssuerSettings::from_environment(&mut env);
         let (claims, queue) = (Claims::from_environment(&mut env), env.required("REALTIME_QUEUE_URL"));
         let bucket = env.required("MEDIA_BUCKET");
         let public_url = env.required("PUBLIC_BASE_URL");
         let realtime_url = env.required("REALTIME_URL");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let pool = client.map(|client| UserPool::new(&aws, &client));
+        let provider = match (client, issuer) {
+            (Some(client), _) => Some(Provider::Pool(UserPool::new(&aws, &client))),
+            (None, Some(issuer)) => {
+                Some(Provider::Issuer(Issuer::new(issuer, &format!("{public_url}/console/"))?))
+            }
+            (None, None) => None,
+        };
         let sign_outs = SignOuts { queue: RealtimeQueue::new(&aws, queue), claims };
-        Ok(Self::new(pool, Some(sign_outs), &Bucket::new(&aws, &bucket), &public_url, &realtime_url))
+        Ok(Self::new(provider, Some(sign_outs), &Bucket::new(&aws, &bucket), &public_url, &realtime_url))
     }
 
-    /// `pool` is `None` if people sign in with another issuer. The page shows attachments from the bucket.
-    /// `public_url` is the URL of the API, without a trailing slash.
-    /// `realtime_url` is the URL of the WebSocket.
-    /// `sign_outs` is `None` where there are no sockets.
+    /// `provider` is `None` if the client of another issuer is not known, so that nobody can sign in here.
+    /// The page shows attachments from the bucket. `public_url` is the URL of the API, without a trailing
+    /// slash. `realtime_url` is the URL of the WebSocket. `sign_outs` is `None` where there are no sockets.
     pub fn new(
-        pool: Option<UserPool>,
+        provider: Option<Provider>,
         sign_outs: Option<SignOuts>,
         bucket: &Bucket,
         public_url: &str,
@@ -53,8 +63,13 @@ impl App {
     ) -> Self {
         let (_, path) = public_url.split_at(end_of_origin(public_url));
         let (realtime_origin, _) = realtime_url.split_at(end_of_origin(realtime_url));
-        let session = session::router(pool, sign_outs);
-        Self { files: Files::new(path, &bucket.origin(), realtime_origin), session }
+        let sign_in = match &provider {
+            Some(Provider::Pool(_)) => "pool",
+            Some(Provider::Issuer(_)) => "issuer",
+            None => "none",
+        };
+        let session = session::router(provider, sign_outs);
+        Self { files: Files::new(path, &bucket.origin(), realtime_origin, sign_in), session }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sign-in with the user pool of the stack.
+//! Sign-in with the user pool of the stack, or with another identity provider.
 //!
 //! The page keeps the token in memory. The refresh token is in a cookie that scripts cannot read and that the
 //! browser sends to these routes alone: without a `Path`, a cookie belongs to the folder of the route that
@@ -6,21 +6,29 @@
 
 use axum::{
     Router,
-    extract::{FromRef, State},
+    extract::{FromRef, FromRequestParts, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, COOKIE, SET_COOKIE},
+        request::Parts,
     },
     response::{IntoResponse, Response},
     routing::post,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use shared_aws::clients::{Challenge, RealtimeQueue, SignIn, SignOut, Tokens, UserPool, UserPoolError};
+use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, json::Json, problem::Problem, request::Now};
+
+use crate::issuer::{Authorization, Issuer, IssuerError, IssuerTokens, Redemption};
 
 const COOKIE_NAME: &str = "refresh";
 /// The lifetime of a refresh token. The user pool decides; the cookie only has to last as long.
 const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
+/// Browsers keep cookies of up to 4,096 bytes, with their name and attributes.
+const MAX_COOKIE_LENGTH: usize = 3_900;
+const MAX_CODE_LENGTH: usize = 4_096;
 
 /// What ends the connections of a user who signs out.
 #[derive(Debug, Clone)]
@@ -31,29 +39,70 @@ pub struct SignOuts {
     pub claims: Claims,
 }
 
+/// Where users sign in.
+#[derive(Debug, Clone)]
+pub enum Provider {
+    /// The user pool of the stack.
+    Pool(UserPool),
+    /// Another identity provider.
+    Issuer(Issuer),
+}
+
 #[derive(Debug, Clone, FromRef)]
 struct Session {
-    pool: Option<UserPool>,
+    provider: Option<Provider>,
     sign_outs: Option<SignOuts>,
 }
 
-/// The routes. `pool` is `None` if the stack has no user pool of its own. `sign_outs` is `None` where there
+/// The routes. `provider` is `None` if users of the console cannot sign in. `sign_outs` is `None` where there
 /// are no sockets.
-pub(crate) fn router(pool: Option<UserPool>, sign_outs: Option<SignOuts>) -> Router {
+pub(crate) fn router(provider: Option<Provider>, sign_outs: Option<SignOuts>) -> Router {
     Router::new()
+        .route("/console/session/authorize", post(authorize))
+        .route("/console/session/redeem", post(redeem))
         .route("/console/session/sign-in", post(sign_in))
         .route("/console/session/new-password", post(new_password))
         .route("/console/session/code", post(code))
         .route("/console/session/refresh", post(refresh))
         .route("/console/session/sign-out", post(sign_out))
+        .route("/console/session/sign-out-everywhere", post(sign_out_everywhere))
         .route("/console/session/forgot-password", post(forgot_password))
         .route("/console/session/reset-password", post(reset_password))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::not_found())
-        .with_state(Session { pool, sign_outs })
+        .with_state(Session { provider, sign_outs })
 }
 
-type Pool = State<Option<UserPool>>;
+/// The user pool of the stack. Other identity providers have pages of their own for passwords.
+struct Pool(UserPool);
+
+impl FromRequestParts<Session> for Pool {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, session: &Session) -> Result<Self, Problem> {
+        match &session.provider {
+            Some(Provider::Pool(pool)) => Ok(Self(pool.clone())),
+            _ => Err(Problem::new(
+                409,
+                "other_identity_provider",
+                "This system signs people in with another identity provider.",
+            )),
+        }
+    }
+}
+
+struct OtherIssuer(Issuer);
+
+impl FromRequestParts<Session> for OtherIssuer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, session: &Session) -> Result<Self, Problem> {
+        match &session.provider {
+            Some(Provider::Issuer(issuer)) => Ok(Self(issuer.clone())),
+            _ => Err(Problem::not_found()),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Password {
@@ -102,90 +151,160 @@ enum SessionView {
     },
 }
 
-async fn sign_in(State(pool): Pool, Json(body): Json<Password>) -> Result<Response, Problem> {
-    reply(of_stack(pool)?.sign_in(&body.email, &body.password).await.map_err(problem)?)
+async fn sign_in(Pool(pool): Pool, Json(body): Json<Password>) -> Result<Response, Problem> {
+    reply(pool.sign_in(&body.email, &body.password).await.map_err(problem)?)
 }
 
 /// Replaces the temporary password of an invited user.
-async fn new_password(State(pool): Pool, Json(body): Json<NewPassword>) -> Result<Response, Problem> {
+async fn new_password(Pool(pool): Pool, Json(body): Json<NewPassword>) -> Result<Response, Problem> {
     let answer = [("NEW_PASSWORD", body.password.as_str())];
-    reply(
-        of_stack(pool)?
-            .respond(Challenge::NewPassword, &body.email, &body.session, answer)
-            .await
-            .map_err(problem)?,
-    )
+    reply(pool.respond(Challenge::NewPassword, &body.email, &body.session, answer).await.map_err(problem)?)
 }
 
 /// Checks the code of an authenticator app.
-async fn code(State(pool): Pool, Json(body): Json<MfaCode>) -> Result<Response, Problem> {
+async fn code(Pool(pool): Pool, Json(body): Json<MfaCode>) -> Result<Response, Problem> {
     let answer = [("SOFTWARE_TOKEN_MFA_CODE", body.code.as_str())];
-    reply(
-        of_stack(pool)?
-            .respond(Challenge::Code, &body.email, &body.session, answer)
-            .await
-            .map_err(problem)?,
-    )
+    reply(pool.respond(Challenge::Code, &body.email, &body.session, answer).await.map_err(problem)?)
+}
+
+/// Returns where another identity provider signs the user in.
+async fn authorize(
+    OtherIssuer(issuer): OtherIssuer,
+    Json(body): Json<Authorization>,
+) -> Result<Json<Value>, Problem> {
+    bounded("/state", &body.state)?;
+    bounded("/nonce", &body.nonce)?;
+    bounded("/challenge", &body.challenge)?;
+    let url = issuer.authorization_url(&body).await.map_err(issuer_problem)?;
+    Ok(Json(json!({ "url": url })))
+}
+
+/// Exchanges the code of another identity provider.
+async fn redeem(OtherIssuer(issuer): OtherIssuer, Json(body): Json<Redemption>) -> Result<Response, Problem> {
+    bounded("/nonce", &body.nonce)?;
+    bounded("/verifier", &body.verifier)?;
+    if body.code.is_empty() || body.code.len() > MAX_CODE_LENGTH {
+        return Err(Problem::bad_field("/code", "the code of the identity provider"));
+    }
+    signed_in(issuer.redeem(&body).await.map_err(issuer_problem)?)
+}
+
+/// The values are of the page: 32 random bytes or a digest, as text (RFC 7636, section 4.1).
+fn bounded(pointer: &str, text: &str) -> Result<(), Problem> {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if (43..=128).contains(&text.len()) && text.bytes().all(is_unreserved) {
+        Ok(())
+    } else {
+        Err(Problem::bad_field(pointer, "43 to 128 letters, digits, and -._~"))
+    }
 }
 
 /// Returns `204` if there is no session, because the page does not treat that as an error.
-async fn refresh(State(pool): Pool, headers: HeaderMap) -> Result<Response, Problem> {
-    let Some(token) = refresh_token(&headers) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
-    match of_stack(pool)?.refresh(token).await {
-        Ok(tokens) => reply(SignIn::Done(tokens)),
-        Err(UserPoolError::Refused) => Ok(without_cookie()),
-        Err(error) => Err(problem(error)),
+async fn refresh(State(provider): State<Option<Provider>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (Some(provider), Some(token)) = (provider, refresh_token(&headers)) else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
+    match provider {
+        Provider::Pool(pool) => match pool.refresh(token).await {
+            Ok(tokens) => reply(SignIn::Done(tokens)),
+            Err(UserPoolError::Refused) => Ok(without_cookie()),
+            Err(error) => Err(problem(error)),
+        },
+        Provider::Issuer(issuer) => match issuer.refresh(token).await {
+            Ok(tokens) => signed_in(tokens),
+            Err(IssuerError::Refused) => Ok(without_cookie()),
+            Err(error) => Err(issuer_problem(error)),
+        },
     }
 }
 
 /// Ends the session and the user's sockets. Those of other screens get a new ticket and open again. The
 /// session ends even if the sockets cannot be closed: they end with their token then.
 async fn sign_out(
-    State(pool): Pool,
+    State(provider): State<Option<Provider>>,
+    State(sign_outs): State<Option<SignOuts>>,
+    Now(at): Now,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (Some(provider), Some(token)) = (provider, refresh_token(&headers)) else {
+        return Ok(without_cookie());
+    };
+    // The refresh token does not name its user, and a revoked one returns no other token.
+    let needs_user = sign_outs.is_some();
+    let user_token = match provider {
+        Provider::Pool(pool) => {
+            let tokens = if needs_user { pool.refresh(token).await.ok() } else { None };
+            pool.revoke(token).await.map_err(problem)?;
+            tokens.map(|tokens| tokens.id_token)
+        }
+        Provider::Issuer(issuer) => {
+            let tokens = if needs_user { issuer.refresh(token).await.ok() } else { None };
+            let next = tokens.as_ref().and_then(|tokens| tokens.refresh_token.as_deref());
+            if let Err(error) = issuer.revoke(next.unwrap_or(token)).await {
+                tracing::warn!(event = "token_not_revoked", %error, "refresh token not revoked at the issuer");
+            }
+            tokens.map(|tokens| tokens.access_token)
+        }
+    };
+    if let (Some(sign_outs), Some(token)) = (sign_outs, user_token) {
+        sign_outs.close_sockets(&token, at).await;
+    }
+    Ok(without_cookie())
+}
+
+/// Ends all sessions of the user, on every device, and closes the sockets, at which the other screens notice
+/// it. Access tokens remain valid until they expire.
+async fn sign_out_everywhere(
+    Pool(pool): Pool,
     State(sign_outs): State<Option<SignOuts>>,
     Now(at): Now,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some(token) = refresh_token(&headers) else { return Ok(without_cookie()) };
-    let pool = of_stack(pool)?;
-    // The refresh token does not name its user, and a revoked one returns no other token.
-    let tokens = if sign_outs.is_some() { pool.refresh(token).await.ok() } else { None };
-    pool.revoke(token).await.map_err(problem)?;
-    if let (Some(SignOuts { queue, claims }), Some(tokens)) = (sign_outs, tokens)
-        && let Some(user) = claims.user_of_own_token(&tokens.id_token)
-    {
-        let sign_out = SignOut { organization: user.organization, signed_out_user: user.user, at };
-        if let Err(error) = queue.sign_out(&sign_out).await {
-            tracing::error!(event = "sockets_not_closed", %error, "connections of a signed-out user not closed");
-        }
+    let tokens = match pool.refresh(token).await {
+        Ok(tokens) => tokens,
+        Err(UserPoolError::Refused) => return Ok(without_cookie()),
+        Err(error) => return Err(problem(error)),
+    };
+    pool.sign_out_everywhere(&tokens.access_token).await.map_err(problem)?;
+    if let Some(sign_outs) = sign_outs {
+        sign_outs.close_sockets(&tokens.id_token, at).await;
     }
     Ok(without_cookie())
 }
 
+impl SignOuts {
+    /// Closes the sockets of the user of a token, which comes from the issuer itself.
+    async fn close_sockets(&self, token: &str, at: Timestamp) {
+        let Some(user) = self.claims.user_of_own_token(token) else { return };
+        let sign_out = SignOut { organization: user.organization, signed_out_user: user.user, at };
+        if let Err(error) = self.queue.sign_out(&sign_out).await {
+            tracing::error!(event = "sockets_not_closed", %error, "connections of a signed-out user not closed");
+        }
+    }
+}
+
 /// Returns the same response whether or not the user exists.
-async fn forgot_password(State(pool): Pool, Json(body): Json<Email>) -> Result<Response, Problem> {
-    match of_stack(pool)?.forgot_password(&body.email).await {
+async fn forgot_password(Pool(pool): Pool, Json(body): Json<Email>) -> Result<Response, Problem> {
+    match pool.forgot_password(&body.email).await {
         Ok(()) | Err(UserPoolError::Refused) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(error) => Err(problem(error)),
     }
 }
 
-async fn reset_password(State(pool): Pool, Json(body): Json<Reset>) -> Result<Response, Problem> {
-    of_stack(pool)?.reset_password(&body.email, &body.code, &body.password).await.map_err(problem)?;
+async fn reset_password(Pool(pool): Pool, Json(body): Json<Reset>) -> Result<Response, Problem> {
+    pool.reset_password(&body.email, &body.code, &body.password).await.map_err(problem)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn of_stack(pool: Option<UserPool>) -> Result<UserPool, Problem> {
-    let elsewhere = || {
-        let detail = "This system signs people in with another identity provider.";
-        Problem::new(409, "other_identity_provider", detail)
-    };
-    pool.ok_or_else(elsewhere)
+fn signed_in(tokens: IssuerTokens) -> Result<Response, Problem> {
+    let expires_in_seconds = tokens.seconds();
+    answer(SessionView::SignedIn { token: tokens.access_token, expires_in_seconds }, tokens.refresh_token)
 }
 
 fn reply(step: SignIn) -> Result<Response, Problem> {
     let (view, refresh_token) = match step {
-        SignIn::Done(Tokens { id_token, refresh_token, expires_in }) => {
+        SignIn::Done(Tokens { id_token, refresh_token, expires_in, .. }) => {
             (SessionView::SignedIn { token: id_token, expires_in_seconds: expires_in }, refresh_token)
         }
         SignIn::Challenged(challenge, state) => {
@@ -196,9 +315,17 @@ fn reply(step: SignIn) -> Result<Response, Problem> {
             (SessionView::Challenge { challenge, state }, None)
         }
     };
+    answer(view, refresh_token)
+}
+
+/// A token that does not fit in a cookie is not kept: the user signs in again when the other one expires.
+fn answer(view: SessionView, refresh_token: Option<String>) -> Result<Response, Problem> {
+    let is_kept = |token: &String| {
+        token.len() <= MAX_COOKIE_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';')
+    };
     let mut response = Json(view).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(token) = refresh_token {
+    if let Some(token) = refresh_token.filter(is_kept) {
         response.headers_mut().insert(SET_COOKIE, cookie(&token, COOKIE_SECONDS)?);
     }
     Ok(response)
@@ -253,5 +380,21 @@ fn problem(error: UserPoolError) -> Problem {
             ..Problem::new(503, "unavailable", "Sign-in is not available at the moment. Try again.")
         },
         UserPoolError::Unexpected(cause) => Problem::internal(cause),
+    }
+}
+
+fn issuer_problem(error: IssuerError) -> Problem {
+    match error {
+        IssuerError::Refused => Problem::new(
+            401,
+            "sign_in_refused",
+            "The sign-in was refused or is not valid any more. Sign in again.",
+        ),
+        IssuerError::Unavailable(cause) => Problem {
+            retry_after: Some(1),
+            cause: Some(cause),
+            ..Problem::new(503, "unavailable", "Sign-in is not available at the moment. Try again.")
+        },
+        IssuerError::Unexpected(cause) => Problem::internal(cause),
     }
 }

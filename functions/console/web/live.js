@@ -7,7 +7,7 @@
 
 import { Problem, request } from "./api.js";
 import { serverNow } from "./clock.js";
-import { session } from "./session.js";
+import { checkSession, session } from "./session.js";
 import { effect, signal } from "./vendor/signals.js";
 
 const POLL_MS = 5_000;
@@ -20,6 +20,8 @@ const PING_MS = 240_000;
 const VIEW_MS = 30_000;
 /** A handshake or a pong that takes longer has failed. */
 const ANSWER_MS = 20_000;
+/** The user signed out on another screen, perhaps on all, or has no access any more. */
+const SIGNED_OUT = 4001;
 const MIN_RECONNECT_MS = 500;
 const MAX_RECONNECT_MS = 30_000;
 
@@ -231,6 +233,7 @@ async function connect() {
       // What happened before the connection was ready came without a frame.
       readNow();
     }
+    if (frame.type === "close" && frame.code === SIGNED_OUT) checkSession();
     if (frame.type === "refresh") {
       const { ticket } = await request("POST", "v1/realtime-tickets");
       opened.send(JSON.stringify({ type: "refresh", ticket }));

@@ -12,7 +12,7 @@ import "./keys.js";
 import { readNow } from "./live.js";
 import { NewTeamDialog } from "./new-team.js";
 import { inboxPath, navigate, route, teamPath } from "./router.js";
-import { renewSession, session } from "./session.js";
+import { finishSignIn, renewSession, session } from "./session.js";
 import { SignInPage } from "./sign-in.js";
 import { Sidebar } from "./sidebar.js";
 import { texts } from "./texts.js";
@@ -75,4 +75,10 @@ function TeamPage() {
 
 const root = document.getElementById("app");
 if (root) render(html`<${App} />`, root);
-renewSession();
+
+async function start() {
+  const path = await finishSignIn();
+  if (path) navigate(path, { replace: true });
+  if (session.value === "starting") await renewSession();
+}
+start();

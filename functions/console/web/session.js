@@ -11,6 +11,13 @@ const MARGIN_MS = 60_000;
 /** @type {import("./vendor/signals.js").Signal<"starting" | "signedOut" | "signedIn">} */
 export const session = signal("starting");
 
+/**
+ * Where users sign in: the user pool of the stack with this page's form, another identity provider with its own pages,
+ * or `none` if the operator has not set its client.
+ * @type {string | undefined}
+ */
+export const signInKind = document.querySelector("meta[name=sign-in]")?.getAttribute("content") ?? undefined;
+
 /** Run before the session ends, while the token is still valid. @type {Set<() => unknown>} */
 export const beforeSignOut = new Set();
 
@@ -94,6 +101,50 @@ export async function resetPassword(email, code, password) {
   await call("reset-password", { email, code, password });
 }
 
+/** @param {Uint8Array<ArrayBuffer>} bytes */
+function base64url(bytes) {
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** Holds a sign-in with another identity provider while the browser is there. */
+const PENDING = "sign-in";
+
+/** Sends the user to the identity provider, which comes back to the page `callback`. */
+export async function startSignIn() {
+  const [state, nonce, verifier] = [0, 1, 2].map(() => base64url(crypto.getRandomValues(new Uint8Array(32))));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
+  const { url } = await call("authorize", { state, nonce, challenge: base64url(new Uint8Array(digest)) });
+  sessionStorage.setItem(PENDING, JSON.stringify({ state, nonce, verifier, path: location.pathname + location.search }));
+  location.assign(url);
+}
+
+/** Why the last sign-in with another identity provider failed. */
+export const signInError = signal("");
+
+/**
+ * Completes a sign-in if this is the page to which the identity provider comes back. Returns the path at which it was
+ * started. A response that this tab does not wait for changes nothing, whoever sent it.
+ * @returns {Promise<string | null>}
+ */
+export async function finishSignIn() {
+  const root = new URL("../../", import.meta.url).pathname;
+  const answer = new URLSearchParams(location.search);
+  if (signInKind !== "issuer" || location.pathname !== `${root}callback`) return null;
+  const stored = sessionStorage.getItem(PENDING);
+  sessionStorage.removeItem(PENDING);
+  history.replaceState(null, "", root); // the code is not kept in the history
+  const pending = stored ? JSON.parse(stored) : null;
+  try {
+    if (!pending || answer.get("state") !== pending.state) throw new SignInError(texts.signIn.unknownAnswer);
+    const code = answer.get("code");
+    if (!code) throw new SignInError(answer.get("error") === "access_denied" ? texts.signIn.denied : texts.signIn.failed);
+    accept(await call("redeem", { code, nonce: pending.nonce, verifier: pending.verifier }));
+  } catch (error) {
+    signInError.value = /** @type {Error} */ (error).message;
+  }
+  return pending?.path ?? null;
+}
+
 /**
  * Gets a new token with the cookie. Returns `false` and ends the session if that is refused.
  * @returns {Promise<boolean>}
@@ -103,9 +154,14 @@ export function renewSession() {
   return renewal;
 }
 
+/** One tab at a time: an identity provider may accept a refresh token only once, and the others then use the next. */
+function refreshed() {
+  return navigator.locks.request("session", () => call("refresh"));
+}
+
 async function renew() {
   try {
-    const answer = await call("refresh");
+    const answer = await refreshed();
     if (answer) {
       accept(answer);
       return true;
@@ -127,9 +183,32 @@ export async function bearerToken() {
 /** The token as it is now. */
 bearerToken.current = () => token;
 
+/** Runs what needs the token for the last time. */
+function leave() {
+  return Promise.allSettled([...beforeSignOut].map((task) => task()));
+}
+
 export async function signOut() {
-  await Promise.allSettled([...beforeSignOut].map((task) => task()));
+  await leave();
   await call("sign-out").catch(() => {});
+  token = "";
+  session.value = "signedOut";
+}
+
+/** Ends the sessions of all devices. Throws if that failed, and nothing has changed then. */
+export async function signOutEverywhere() {
+  await call("sign-out-everywhere");
+  await leave(); // the token remains valid until it expires
+  token = "";
+  session.value = "signedOut";
+}
+
+/** Looks whether the session has ended elsewhere, and leaves what is open if it has. */
+export async function checkSession() {
+  const answer = await refreshed().catch(() => undefined);
+  if (answer) accept(answer);
+  if (answer !== null) return;
+  await leave();
   token = "";
   session.value = "signedOut";
 }

@@ -6,8 +6,9 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { useMenu } from "./menu.js";
 import { inboxPath, route, teamPath } from "./router.js";
-import { signOut } from "./session.js";
+import { signInKind, signOut, signOutEverywhere } from "./session.js";
 import { texts } from "./texts.js";
+import { attempt } from "./toast.js";
 import { signal } from "./vendor/signals.js";
 
 /** @import { Account } from "./types.d.ts" */
@@ -89,6 +90,7 @@ function AccountMenu() {
           <p class="who">${user.name}<span>${user.email}</span></p>
           <button type="button" onClick=${() => (setOpen(false), openDialog("keys"))}>${t.shortcuts}<kbd>?</kbd></button>
           <button type="button" onClick=${signOut}>${t.signOut}</button>
+          ${signInKind === "pool" && html`<button type="button" onClick=${() => attempt(signOutEverywhere)}>${t.signOutEverywhere}</button>`}
         </div>`}
       <span class="name">${user.name}</span>
       <button type="button" class="icon" aria-label=${t.accountMenu} aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>···</button>

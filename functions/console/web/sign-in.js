@@ -2,7 +2,7 @@
 
 import { FormError, TextField } from "./form.js";
 import { html } from "./html.js";
-import { answerChallenge, requestPasswordCode, resetPassword, signIn } from "./session.js";
+import { answerChallenge, requestPasswordCode, resetPassword, signIn, signInError, signInKind, startSignIn } from "./session.js";
 import { texts } from "./texts.js";
 import { useState } from "./vendor/hooks.js";
 
@@ -11,6 +11,43 @@ import { useState } from "./vendor/hooks.js";
 const t = texts.signIn;
 
 export function SignInPage() {
+  if (signInKind === "issuer") return html`<${IssuerPage} />`;
+  if (signInKind === "none") return html`<main class="sign-in"><div class="panel"><${Brand} /><h1>${t.title}</h1><p>${t.noClient}</p></div></main>`;
+  return html`<${PasswordPage} />`;
+}
+
+function Brand() {
+  return html`<div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>`;
+}
+
+/** Another identity provider asks for the password. */
+function IssuerPage() {
+  const [isBusy, setBusy] = useState(false);
+  /** @param {Event} event */
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    signInError.value = "";
+    try {
+      await startSignIn();
+    } catch (caught) {
+      signInError.value = /** @type {Error} */ (caught).message;
+      setBusy(false);
+    }
+  };
+  return html`
+    <main class="sign-in">
+      <form onSubmit=${submit}>
+        <${Brand} />
+        <h1>${t.title}</h1>
+        <${FormError} text=${signInError.value} />
+        <p>${t.issuerHint}</p>
+        <button class="primary" disabled=${isBusy} autofocus>${t.submit}</button>
+      </form>
+    </main>`;
+}
+
+function PasswordPage() {
   const [step, setStep] = useState(/** @type {"password" | "challenge" | "forgot" | "reset"} */ ("password"));
   const [challenge, setChallenge] = useState(/** @type {Challenge | null} */ (null));
   const [email, setEmail] = useState("");
@@ -80,7 +117,7 @@ export function SignInPage() {
   return html`
     <main class="sign-in">
       <form onSubmit=${submit}>
-        <div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>
+        <${Brand} />
         <h1>${titles[step]}</h1>
         ${notice && step === "password" && html`<p class="banner" role="status">${notice}</p>`}
         <${FormError} text=${error} />

@@ -44,6 +44,11 @@ export const texts = {
     wasReset: "Your password was changed. Sign in with it.",
     back: "Back to sign-in",
     unavailable: "Sign-in is not available at the moment. Try again.",
+    issuerHint: "You sign in on your organization's sign-in page, and come back here.",
+    noClient: "People cannot sign in to this console yet. Its operator has to set the client for browser apps (JwtWebClientId).",
+    unknownAnswer: "This sign-in was not started here, or is complete already. Sign in again.",
+    denied: "Your organization's sign-in page refused access. Ask your administrator.",
+    failed: "Your organization's sign-in page reported an error. Sign in again.",
   },
 
   navigation: {
@@ -60,6 +65,7 @@ export const texts = {
     compose: "Compose",
     accountMenu: "Account menu",
     signOut: "Sign out",
+    signOutEverywhere: "Sign out on all devices",
     shortcuts: "Keyboard shortcuts",
     newTeam: "New team",
     createTeam: "Create team",

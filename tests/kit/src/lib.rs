@@ -26,6 +26,7 @@ pub mod docs;
 pub mod engine;
 pub mod faults;
 pub mod gateway;
+pub mod issuer;
 pub mod lambda_event;
 pub mod meter;
 pub mod partitions;

@@ -54,6 +54,9 @@ impl FakeUserPool {
     }
 
     fn answer(&self, action: &str, body: &Value) -> Response {
+        if action == "GlobalSignOut" {
+            return self.sign_out_everywhere(body["AccessToken"].as_str().unwrap());
+        }
         assert_eq!(body["ClientId"], "web");
         match action {
             "InitiateAuth" if body["AuthFlow"] == "REFRESH_TOKEN_AUTH" => {
@@ -87,6 +90,13 @@ impl FakeUserPool {
         }
     }
 
+    fn sign_out_everywhere(&self, access_token: &str) -> Response {
+        let user = self.users.values().find(|user| access_token == format!("access-{}", user.token));
+        let Some(user) = user else { return refused("NotAuthorizedException", "Invalid Access Token") };
+        self.revoked.lock().unwrap().push(format!("refresh-{}", user.token));
+        Json(json!({})).into_response()
+    }
+
     fn refresh(&self, refresh_token: &str) -> Response {
         let is_revoked = self.revoked.lock().unwrap().iter().any(|revoked| revoked == refresh_token);
         let user = self.users.values().find(|user| refresh_token == format!("refresh-{}", user.token));
@@ -98,7 +108,8 @@ impl FakeUserPool {
 }
 
 fn tokens(user: &FakeUser, with_refresh_token: bool) -> Response {
-    let mut tokens = json!({ "IdToken": user.token, "AccessToken": "access", "ExpiresIn": 3600 });
+    let access_token = format!("access-{}", user.token);
+    let mut tokens = json!({ "IdToken": user.token, "AccessToken": access_token, "ExpiresIn": 3600 });
     if with_refresh_token {
         tokens["RefreshToken"] = format!("refresh-{}", user.token).into();
     }

@@ -84,7 +84,7 @@ impl Pages {
     /// Users sign in to the console with this pool.
     pub(crate) fn new(services: &Services, pool: UserPool) -> Self {
         let app = Arc::new(console::App::new(
-            Some(pool),
+            Some(console::Provider::Pool(pool)),
             None,
             &services.bucket,
             &services.public_url,

@@ -28,6 +28,8 @@ impl fmt::Debug for UserPool {
 #[serde(rename_all = "PascalCase")]
 pub struct Tokens {
     pub id_token: String,
+    /// For calls of the user pool on behalf of the user.
+    pub access_token: String,
     /// Absent after a refresh: the old one remains valid.
     pub refresh_token: Option<String>,
     /// Seconds until the ID token expires.
@@ -136,6 +138,12 @@ impl UserPool {
         self.call("RevokeToken", json!({ "Token": refresh_token })).await.map(drop)
     }
 
+    /// Ends all sessions of the user of an access token. ID tokens remain valid until they expire.
+    pub async fn sign_out_everywhere(&self, access_token: &str) -> Result<(), UserPoolError> {
+        let body = json!({ "AccessToken": access_token });
+        Ok(self.cognito.call("GlobalSignOut", &body).await.map(drop)?)
+    }
+
     /// Sends a code by e-mail, with which the user can choose a password.
     pub async fn forgot_password(&self, email: &str) -> Result<(), UserPoolError> {
         self.call("ForgotPassword", json!({ "Username": email })).await.map(drop)
@@ -219,8 +227,7 @@ mod tests {
 
     #[test]
     fn a_sign_in_ends_with_tokens_or_with_a_challenge_that_the_page_knows() {
-        let tokens =
-            json!({ "AuthenticationResult": { "IdToken": "i", "RefreshToken": "r", "ExpiresIn": 3600 } });
+        let tokens = json!({ "AuthenticationResult": { "IdToken": "i", "AccessToken": "a", "RefreshToken": "r", "ExpiresIn": 3600 } });
         let Ok(SignIn::Done(tokens)) = sign_in(tokens.to_string().into_bytes()) else { panic!("no tokens") };
         assert_eq!((tokens.id_token.as_str(), tokens.expires_in), ("i", 3600));
         let challenge = json!({ "ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s" });
