@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 mod alarms;
+mod cloud_front;
 mod dashboard;
 mod docs;
 mod roles;
