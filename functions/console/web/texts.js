@@ -324,13 +324,13 @@ export const texts = {
   },
 
   outOfOffice: {
+    changedMeanwhile: "Somebody else changed Out of Office after you opened it. Save again to replace their changes, or reload the page to see them.",
     title: "Out of Office",
     mode: "Mode",
     /** @type {[string, string][]} */
     modes: [["off", "Off"], ["on", "On: until you switch it off"], ["auto", "Automatic: outside office hours"]],
     message: "Message",
     messageHint: "Sent at most once to each contact while the office is closed.",
-    changedMeanwhile: "Somebody else changed Out of Office after you opened it. Save again to replace their changes, or reload the page to see them.",
     timeZone: "Time zone",
     hours: "Office hours",
     hoursHint: "Such as 09:00-12:00, 13:00-17:00. Leave a day empty if the office is closed.",
@@ -528,6 +528,27 @@ export const texts = {
     repeatNeedsStart: "Choose the time of the first text.",
     /** @type {Record<string, string>} */
     frequencies: { "": "Never", daily: "Daily", weekly: "Weekly", monthly: "Monthly" },
+    followUps: "Texts that answers get",
+    followUpsHint: "Optional. The recipient gets the text right after the answer.",
+    /** @param {string} answer */
+    followUpOf: (answer) => `After “${answer}”`,
+    replyHours: "Count replies for (hours)",
+    replyHoursHint: "A recipient's first message in this time is the reply. 1 to 720.",
+    replyHoursNeeded: "Enter 1 to 720 hours.",
+    /** @param {number} count */
+    hourCount: (count) => (count === 1 ? "1 hour" : `${count} hours`),
+    repetition: "Repetition",
+    daysHint: "Without a day, it is the weekday of the start.",
+    ends: "Ends",
+    /** @type {Record<string, string>} */
+    endKinds: { never: "Never", count: "After some texts", until: "On a day" },
+    count: "Number of texts",
+    countNeeded: "Enter 1 to 1000.",
+    lastDay: "Last day",
+    /** @param {number} count */
+    times: (count) => (count === 1 ? "once" : `${count} times`),
+    /** @param {string} day */
+    untilDay: (day) => `until ${day}`,
     saveDraft: "Save draft",
     pause: "Pause",
     resume: "Resume",

@@ -111,7 +111,7 @@ export interface Broadcast {
   confirmedBy: UserName | null; startedAt: string | null; finishedAt: string | null; progress: Progress; reason?: string | null;
   status: "draft" | "scheduled" | "preparing" | "running" | "paused" | "completed" | "canceled" | "failed";
   waitingFor: { reason: string; until: string | null } | null;
-  question?: Question | null; answers?: { answer: string; count: number }[]; recurrence?: Recurrence | null;
+  replyWindowHours?: number; question?: Question | null; answers?: { answer: string; count: number }[]; recurrence?: Recurrence | null;
 }
 export interface Question { kind: "yes_no" | "scale" | "choice"; choices?: string[]; followUps?: Record<string, string> }
 export interface Recurrence {

@@ -8,6 +8,7 @@ import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { contactName, formatNumber } from "../contact.js";
+import { QuestionFields, questionDraft, questionOf, RecurrenceFields, recurrenceDraft, recurrenceErrors, recurrenceOf } from "./broadcast-options.js";
 import { teamApi, useLoaded } from "./resource.js";
 
 /** @import { Broadcast, Contact, Page, Segment, Template } from "../types.d.ts" */
@@ -15,32 +16,14 @@ import { teamApi, useLoaded } from "./resource.js";
 const t = texts.broadcasts;
 const TEXT_LIMIT = 1_600;
 const SEARCH_PAUSE_MS = 250;
+/** The API's default. */
+const REPLY_HOURS = 72;
 
 /** @param {string | null | undefined} time @returns {string} as a field of date and time has it */
 function localTime(time) {
   if (!time) return "";
   const at = new Date(time);
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-/**
- * Texts that answers get are not edited here, and stay.
- * @param {string} kind
- * @param {string} choices
- * @param {Broadcast | null} broadcast
- */
-function questionOf(kind, choices, broadcast) {
-  if (!kind) return null;
-  const followUps = broadcast?.question?.kind === kind ? broadcast.question.followUps : undefined;
-  const lines = choices.split("\n").map((choice) => choice.trim()).filter(Boolean);
-  return { kind, ...(kind === "choice" ? { choices: lines } : {}), ...(followUps ? { followUps } : {}) };
-}
-
-/** @param {string} frequency @param {Broadcast | null} broadcast */
-function recurrenceOf(frequency, broadcast) {
-  if (!frequency) return null;
-  const before = broadcast?.recurrence;
-  return before?.frequency === frequency ? before : { frequency };
 }
 
 /** @param {{ teamId: string, broadcast: Broadcast | null, onSaved?: () => unknown }} properties */
@@ -55,9 +38,9 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const [text, setText] = useState(broadcast?.text ?? "");
   const [scheduledAt, setScheduledAt] = useState(localTime(broadcast?.scheduledAt));
   const [hours, setHours] = useState(broadcast?.hours.mode ?? "recipient");
-  const [kind, setKind] = useState(/** @type {string} */ (broadcast?.question?.kind ?? ""));
-  const [choices, setChoices] = useState((broadcast?.question?.choices ?? []).join("\n"));
-  const [frequency, setFrequency] = useState(/** @type {string} */ (broadcast?.recurrence?.frequency ?? ""));
+  const [replyHours, setReplyHours] = useState(String(broadcast?.replyWindowHours ?? REPLY_HOURS));
+  const [question, setQuestion] = useState(questionDraft(broadcast));
+  const [recurrence, setRecurrence] = useState(recurrenceDraft(broadcast));
   const attempted = useRef({ key: newKey(), content: "" });
   const segments = useLoaded(() => /** @type {Promise<Segment[]>} */ (listAll(`${teamApi(teamId)}/segments`, { limit: 100 })), teamId);
   const templates = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(`${teamApi(teamId)}/templates`, { limit: 100 })), teamId);
@@ -76,7 +59,8 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
     event.preventDefault();
     const missing = {
       ...(name.trim() ? {} : { "/name": texts.required }), ...(inboxId ? {} : { "/from": t.chooseFrom }), ...(text.trim() ? {} : { "/text": texts.required }),
-      ...(frequency && !scheduledAt ? { "/scheduledAt": t.repeatNeedsStart } : {}),
+      ...(recurrence.frequency && !scheduledAt ? { "/scheduledAt": t.repeatNeedsStart } : {}),
+      ...(/^[1-9][0-9]{0,2}$/.test(replyHours) ? {} : { "/replyWindowHours": t.replyHoursNeeded }), ...recurrenceErrors(recurrence),
     };
     if (Object.keys(missing).length) return setFields(missing);
     const template = templates.value?.find((one) => one.templateId === templateId);
@@ -85,7 +69,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
       audience: { segmentIds, contactIds: contacts.map((contact) => contact.contactId), phoneNumbers: numbers.split(/[\n,;]+/).map((number) => number.trim()).filter(Boolean) },
       // The text of a template that was edited is a text.
       ...(template && template.text === text ? { templateId } : { text }),
-      ...optional("question", questionOf(kind, choices, broadcast)), ...optional("recurrence", recurrenceOf(frequency, broadcast)),
+      ...optional("question", questionOf(question)), ...optional("recurrence", recurrenceOf(recurrence)), replyWindowHours: Number(replyHours),
       hours: { mode: hours }, scheduledAt: scheduledAt ? new Date(scheduledAt).toISOString() : null,
     };
     /** @type {string} */
@@ -127,13 +111,13 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
         <${SelectField} label=${t.template} value=${templateId} onInput=${chooseTemplate}
           options=${[["", t.noTemplate], ...(templates.value ?? []).map((template) => [template.templateId, template.name])]} />`}
       <${TextField} label=${t.text} rows=${5} value=${text} onInput=${setText} error=${fields["/text"]} hint=${t.textHint} more=${{ maxlength: TEXT_LIMIT, dir: "auto" }} />
-      <${SelectField} label=${t.question} value=${kind} options=${Object.entries(t.questionKinds)} onInput=${setKind} hint=${kind ? t.questionHint : ""} error=${fields["/question"]} />
-      ${kind === "choice" && html`<${TextField} label=${t.choices} rows=${3} value=${choices} onInput=${setChoices} hint=${t.choicesHint} error=${errorBelow("/question/")} more=${{ dir: "auto" }} />`}
+      <${QuestionFields} draft=${question} onInput=${setQuestion} fields=${fields} />
+      <${TextField} label=${t.replyHours} type="number" value=${replyHours} onInput=${setReplyHours} hint=${t.replyHoursHint} error=${fields["/replyWindowHours"]} more=${{ min: 1, max: 720 }} />
       <div class="side-by-side">
         <${TextField} label=${t.scheduledAt} type="datetime-local" value=${scheduledAt} onInput=${setScheduledAt} error=${fields["/scheduledAt"]} hint=${t.scheduledHint} />
         <${SelectField} label=${t.hours} value=${hours} options=${Object.entries(t.hoursModes)} onInput=${setHours} error=${errorBelow("/hours")} hint=${t.hoursHints[hours]} />
-        <${SelectField} label=${t.repeat} value=${frequency} options=${Object.entries(t.frequencies)} onInput=${setFrequency} error=${errorBelow("/recurrence")} />
       </div>
+      <${RecurrenceFields} draft=${recurrence} onInput=${setRecurrence} fields=${fields} />
       <div class="actions"><a class="button" href=${broadcast ? teamPath(teamId, "broadcasts", broadcast.broadcastId) : teamPath(teamId, "broadcasts")}>${texts.cancel}</a>
         <button class="primary" disabled=${isBusy}>${t.saveDraft}</button></div>
     </form>`;

@@ -12,6 +12,7 @@ import { dateAndTime } from "../time.js";
 import { attempt } from "../toast.js";
 import { useEffect, useState } from "../vendor/hooks.js";
 import { BroadcastForm } from "./broadcast-form.js";
+import { describeRecurrence } from "./broadcast-options.js";
 import { Meter } from "./broadcasts.js";
 import { Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
@@ -79,16 +80,19 @@ function ProgressPanel({ broadcast: { progress } }) {
     </section>`;
 }
 
+/** The letters a to h stand for the choices. @param {Broadcast["question"]} question @param {string} answer */
+function answerName(question, answer) {
+  return (question?.kind === "choice" && question.choices?.[answer.charCodeAt(0) - 97]) || t.answers[answer] || answer;
+}
+
 /** How many recipients gave each answer. @param {{ broadcast: Broadcast }} properties */
 function Answers({ broadcast: { answers = [], question } }) {
   const total = answers.reduce((sum, { count }) => sum + count, 0);
-  /** The letters a to h stand for the choices. @param {string} answer */
-  const name = (answer) => (question?.kind === "choice" && question.choices?.[answer.charCodeAt(0) - 97]) || t.answers[answer] || answer;
   return html`
     <section class="panel" aria-label=${t.answersTitle}>
       <h2>${t.answersTitle}</h2>
       <ul class="answers">${answers.map(({ answer, count }) => html`
-        <li key=${answer}><span dir="auto">${name(answer)}</span><span class="bar-of" aria-hidden="true"><span style=${{ width: `${total ? (count / total) * 100 : 0}%` }} /></span><strong>${count.toLocaleString()}</strong></li>`)}</ul>
+        <li key=${answer}><span dir="auto">${answerName(question, answer)}</span><span class="bar-of" aria-hidden="true"><span style=${{ width: `${total ? (count / total) * 100 : 0}%` }} /></span><strong>${count.toLocaleString()}</strong></li>`)}</ul>
     </section>`;
 }
 
@@ -106,7 +110,9 @@ function Facts({ teamId, broadcast }) {
     [t.scheduledAt, broadcast.scheduledAt ? dateAndTime(broadcast.scheduledAt) : t.atOnce],
     [t.hours, t.hoursModes[broadcast.hours.mode] ?? broadcast.hours.mode],
     ...(broadcast.question ? [[t.question, [t.questionKinds[broadcast.question.kind], ...(broadcast.question.choices ?? [])].join("\n")]] : []),
-    ...(broadcast.recurrence ? [[t.repeat, t.frequencies[broadcast.recurrence.frequency]]] : []),
+    ...Object.entries(broadcast.question?.followUps ?? {}).map(([answer, text]) => [t.followUpOf(answerName(broadcast.question, answer)), text]),
+    ...(broadcast.replyWindowHours ? [[t.replyHours, t.hourCount(broadcast.replyWindowHours)]] : []),
+    ...(broadcast.recurrence ? [[t.repeat, describeRecurrence(broadcast.recurrence)]] : []),
     [t.createdBy, `${broadcast.createdBy.name}, ${dateAndTime(broadcast.createdAt)}`],
     ...(broadcast.confirmedBy ? [[t.confirmedBy, broadcast.confirmedBy.name]] : []),
     ...(broadcast.finishedAt ? [[t.finishedAt, dateAndTime(broadcast.finishedAt)]] : []),
