@@ -937,6 +937,24 @@ journeyOf("an image is sent and received", [ada], async (page) => {
   await log(page).getByText("And here is mine").waitFor();
 });
 
+journeyOf("a conversation that is opened in another tab moves there with its lock, and this tab says so", [ada], async (page) => {
+  await openNewConversation(page, "Which tab?");
+  await replyBox(page).fill("From the first tab");
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.locator("#reply:not(:disabled)").waitFor();
+  await page.getByRole("status").filter({ hasText: "You opened this conversation in another tab" }).waitFor();
+  assert.equal(await replyBox(page).isDisabled(), true);
+  assert.equal(await replyBox(page).inputValue(), "From the first tab", "the draft stays");
+  await reply(other, "From the second tab");
+  // The pointer of this tab is over the list, whose rows stay, and the reply appears anyway.
+  await log(page).locator("article").filter({ hasText: "From the second tab" }).waitFor();
+  await page.getByRole("button", { name: "Respond" }).click();
+  await page.locator("#reply:not(:disabled)").waitFor();
+  await other.getByRole("button", { name: "Respond" }).waitFor();
+  await other.close();
+});
+
 journeyOf("rows stay where they are while the pointer is over the list", [ada], async (page) => {
   await sendInbound(newPhone(), "I was here first");
   await openInbox(page);

@@ -3,7 +3,7 @@
 import { accountOf, loadMe, me } from "./accounts.js";
 import { Problem, newKey, request } from "./api.js";
 import { contactName } from "./contact.js";
-import { list, refreshList, replaceInList } from "./conversations.js";
+import { isListed, list, refreshList, replaceInList } from "./conversations.js";
 import { draftOf, forgetDrafts, keepDraft } from "./drafts.js";
 import { onChange, readAt, view } from "./live.js";
 import { Lock } from "./lock.js";
@@ -134,8 +134,8 @@ export class OpenConversation {
 
   /** Reads what may have changed. */
   async refresh() {
-    const listed = list.peek().items.some((item) => item.conversationId === this.conversationId);
-    if (!listed) await this.readConversation();
+    // A reply has archived it, perhaps from another tab, while the rows of the list do not move.
+    if (!(await isListed(this.conversationId))) await this.readConversation();
     const now = Date.now();
     const isMoving = this.messages.peek()?.some(
       ({ state, createdAt }) => !FINAL_STATES.includes(state) && now - Date.parse(createdAt) < DELIVERY_MS,

@@ -68,8 +68,27 @@ async function readPage(cursor, limit) {
   });
 }
 
+/** The IDs of the newest page, whether or not it is shown. @type {Set<string>} */
+let newest = new Set();
+/** @type {Promise<unknown>} */
+let reading = Promise.resolve();
+
+/**
+ * Whether the list has this conversation, once the reading of the list that is under way is done.
+ * @param {string} conversationId
+ */
+export async function isListed(conversationId) {
+  await reading.catch(() => {});
+  return newest.has(conversationId);
+}
+
+function refresh() {
+  reading = readList();
+  return reading;
+}
+
 /** Reads the first page, with as many conversations as are shown. */
-async function refresh() {
+async function readList() {
   const key = queryKey.peek();
   if (!key) return;
   const shown = list.peek().key === key ? list.peek().items.length : 0;
@@ -93,6 +112,7 @@ function merge(key, page) {
   for (const { lock } of page.items) readAt(lock?.expiresAt);
   const current = list.peek();
   const fresh = new Map(page.items.map((item) => [item.conversationId, item]));
+  newest = new Set(fresh.keys());
   const older = current.key === key ? current.items.slice(page.items.length).filter((item) => !fresh.has(item.conversationId)) : [];
   const items = [...page.items, ...(page.nextCursor ? older : [])];
   const nextCursor = older.length && page.nextCursor ? current.nextCursor : page.nextCursor;

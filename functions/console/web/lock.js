@@ -82,9 +82,9 @@ export class Lock {
       if (this.state.peek() === state && !this.isClosed) this.hold(lock);
     } catch (error) {
       if (this.state.peek() !== state) return;
-      const { status, message } = /** @type {Problem} */ (error);
-      if (status === 412 || status === 404 || status === 403) {
-        this.lose(message);
+      const problem = /** @type {Problem} */ (error);
+      if ([403, 404, 412].includes(problem.status)) {
+        this.lose(lossOf(problem));
       } else {
         this.wasActive ||= active;
         if (Date.parse(state.lock.expiresAt) < serverNow()) this.lose(texts.lock.expired);
@@ -111,7 +111,7 @@ export class Lock {
    * @param {Problem} problem
    */
   noteRefusal(problem) {
-    if (problem.status === 412) this.lose(problem.message);
+    if (problem.status === 412) this.lose(lossOf(problem));
     if (problem.status === 423) {
       clearTimeout(this.timer);
       this.state.value = refusal(problem);
@@ -151,6 +151,11 @@ export class Lock {
   async discard(token) {
     if (this.path) await request("DELETE", this.path, { query: { token } }).catch(() => {});
   }
+}
+
+/** Why the lock was lost, in the words of the console. @param {Problem} problem */
+function lossOf(problem) {
+  return texts.lock.losses[problem.body.reason] ?? problem.message;
 }
 
 /**

@@ -194,7 +194,16 @@ export const texts = {
     free: "No one is responding.",
     acquiring: "Opening…",
     held: "You are responding. Only you can reply until you leave.",
-    expired: "Your lock expired because the connection was lost.",
+    expired: "The conversation was released because the connection was lost.",
+    /** @type {Record<string, string>} */
+    losses: {
+      expired: "The conversation was released because the connection was lost.",
+      idle: "The conversation was released because you were inactive.",
+      superseded: "You opened this conversation in another tab or window.",
+      released: "You left this conversation in another tab or window.",
+      broken: "An admin released the conversation.",
+      taken: "The conversation was released, and a colleague has taken it.",
+    },
     draftKept: "Your text was kept.",
     /** @param {string} name */
     optedOut: (name) => `${name} opted out`,
