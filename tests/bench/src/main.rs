@@ -8,6 +8,7 @@
 
 mod broadcast_ratio;
 mod decision;
+mod distance;
 mod figure;
 mod import_ratio;
 mod inbound_rate;

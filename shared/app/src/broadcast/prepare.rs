@@ -107,8 +107,10 @@ impl BroadcastWorkflow {
         let mut counts = PreparedCounts::default();
         let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
         let mut audience = self.audience_of(broadcast, start);
-        while let Some(people) = audience.next().await? {
+        let mut next = audience.next().await?;
+        while let Some(people) = next {
             if people.is_empty() {
+                next = audience.next().await?;
                 continue;
             }
             let mut recipients = Vec::with_capacity(people.len());
@@ -131,7 +133,11 @@ impl BroadcastWorkflow {
                 counts.add(&recipient, start);
                 recipients.push(recipient);
             }
-            self.recipients.put_many(team.organization, &of, &recipients, start).await?;
+            // The next people are read while these are stored.
+            let stored = self.recipients.put_many(team.organization, &of, &recipients, start);
+            let (stored, read) = futures_util::join!(stored, audience.next());
+            stored?;
+            next = read?;
             if !self.broadcasts.acquire(team, &broadcast.id, worker, false, clock()).await? {
                 return Ok(None);
             }
