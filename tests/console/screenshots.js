@@ -41,6 +41,11 @@ async function shoot(colorScheme, viewport, prefix) {
   await page.goto(`${stack.consoleUrl}inboxes/${inbox.inboxId}/inbox`);
   await page.locator("[data-conversation]").first().waitFor();
   await take("list");
+  if (viewport.width > 900) {
+    await page.getByRole("button", { name: "Account menu" }).click();
+    await take("account-menu");
+    await page.keyboard.press("Escape");
+  }
   await page.locator("[data-conversation]").first().click();
   await page.getByRole("textbox", { name: "Reply" }).waitFor();
   await take("conversation");
@@ -58,6 +63,13 @@ async function shoot(colorScheme, viewport, prefix) {
     await page.waitForTimeout(500);
     await take(section.replace("/", "-"));
   }
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/broadcasts/new`);
+  await page.getByLabel("Question").selectOption("choice");
+  await page.getByLabel("Choices").fill("Pancakes\nWaffles");
+  await page.getByLabel("Repeat").selectOption("weekly");
+  await page.getByLabel("Ends").selectOption("count");
+  await page.getByLabel("Number of texts").scrollIntoViewIfNeeded();
+  await take("broadcast-options");
   await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/segments`);
   await page.getByRole("button", { name: "Parents who wrote lately" }).first().click();
   await page.getByText(/contacts? match/).waitFor();

@@ -541,6 +541,7 @@ export const texts = {
     followUpsHint: "Optional. The recipient gets the text right after the answer.",
     /** @param {string} answer */
     followUpOf: (answer) => `After “${answer}”`,
+    replyWindow: "Replies count for",
     replyHours: "Count replies for (hours)",
     replyHoursHint: "A recipient's first message in this time is the reply. 1 to 720.",
     replyHoursNeeded: "Enter 1 to 720 hours.",

@@ -111,7 +111,7 @@ function Facts({ teamId, broadcast }) {
     [t.hours, t.hoursModes[broadcast.hours.mode] ?? broadcast.hours.mode],
     ...(broadcast.question ? [[t.question, [t.questionKinds[broadcast.question.kind], ...(broadcast.question.choices ?? [])].join("\n")]] : []),
     ...Object.entries(broadcast.question?.followUps ?? {}).map(([answer, text]) => [t.followUpOf(answerName(broadcast.question, answer)), text]),
-    ...(broadcast.replyWindowHours ? [[t.replyHours, t.hourCount(broadcast.replyWindowHours)]] : []),
+    ...(broadcast.replyWindowHours ? [[t.replyWindow, t.hourCount(broadcast.replyWindowHours)]] : []),
     ...(broadcast.recurrence ? [[t.repeat, describeRecurrence(broadcast.recurrence)]] : []),
     [t.createdBy, `${broadcast.createdBy.name}, ${dateAndTime(broadcast.createdAt)}`],
     ...(broadcast.confirmedBy ? [[t.confirmedBy, broadcast.confirmedBy.name]] : []),
