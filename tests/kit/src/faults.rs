@@ -27,7 +27,10 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use shared_aws::table::Table;
 
-use crate::engine::{Engine, TABLE};
+use crate::{
+    engine::{Engine, TABLE},
+    gate::Gate,
+};
 
 /// How long a host waits for one answer. All attempts together have three times as long. It is short, so
 /// that late answers do not slow down a simulation.
@@ -98,9 +101,25 @@ impl Faults {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(3 * ATTEMPT_TIMEOUT)
             .build();
-        let http = FaultyHttpClient { faults: self.clone(), inner: Builder::new().build_http() };
+        self.table_with(engine, None, timeouts)
+    }
+
+    /// Returns the table of a host whose requests fail and wait at a gate first. Waiting is no fault, so the
+    /// host waits for answers for as long as it takes, and a late answer is reported as late at once.
+    #[must_use]
+    pub fn gated_table(&self, engine: &Engine, gate: &Gate) -> Table {
+        let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_mins(10)).build();
+        self.table_with(engine, Some(gate.clone()), timeouts)
+    }
+
+    fn table_with(&self, engine: &Engine, gate: Option<Gate>, timeouts: TimeoutConfig) -> Table {
+        let http = FaultyHttpClient { faults: self.clone(), gate, inner: Builder::new().build_http() };
         let config = engine.aws.dynamodb_config().timeout_config(timeouts);
         Table::new(Client::from_conf(config.http_client(http).build()), TABLE)
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.lock().unwrap().percent > 0
     }
 
     fn draw(&self) -> Option<Fault> {
@@ -119,6 +138,7 @@ impl Faults {
 #[derive(Debug)]
 struct FaultyHttpClient {
     faults: Faults,
+    gate: Option<Gate>,
     inner: SharedHttpClient,
 }
 
@@ -129,27 +149,38 @@ impl HttpClient for FaultyHttpClient {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(FaultyConnector { faults: self.faults.clone(), inner })
+        let (faults, gate) = (self.faults.clone(), self.gate.clone());
+        SharedHttpConnector::new(FaultyConnector { faults, gate, inner })
     }
 }
 
 #[derive(Debug)]
 struct FaultyConnector {
     faults: Faults,
+    gate: Option<Gate>,
     inner: SharedHttpConnector,
 }
 
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(fault) = self.faults.draw() else { return self.inner.call(request) };
-        let inner = self.inner.clone();
+        if self.gate.is_none() && !self.faults.is_on() {
+            return self.inner.call(request);
+        }
+        let (inner, faults, gate) = (self.inner.clone(), self.faults.clone(), self.gate.clone());
         HttpConnectorFuture::new(async move {
+            if let Some(gate) = &gate {
+                gate.pass().await;
+            }
+            let Some(fault) = faults.draw() else { return inner.call(request).await };
             match fault {
                 Fault::Throttled => Ok(throttled()),
                 Fault::Conflict => Ok(conflict(operation(&request))),
                 Fault::Failed => Ok(error_response(500, "InternalServerError", "")),
                 Fault::ResetBefore => Err(connection_reset()),
                 Fault::ResetAfter => inner.call(request).await.and(Err(connection_reset())),
+                Fault::AnsweredLate if gate.is_some() => {
+                    inner.call(request).await.and(Err(ConnectorError::timeout("answered late".into())))
+                }
                 Fault::AnsweredLate => {
                     let answer = inner.call(request).await;
                     tokio::time::sleep(2 * ATTEMPT_TIMEOUT).await;

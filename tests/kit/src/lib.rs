@@ -25,6 +25,7 @@ pub mod dead_letter_queues;
 pub mod docs;
 pub mod engine;
 pub mod faults;
+pub mod gate;
 pub mod gateway;
 pub mod issuer;
 pub mod lambda_event;

@@ -12,6 +12,10 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod broadcast_points;
+#[cfg(test)]
+mod broadcast_world;
+#[cfg(test)]
 mod broadcasts;
 #[cfg(test)]
 mod broken_requests;
