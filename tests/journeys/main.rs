@@ -42,5 +42,6 @@ mod segments;
 mod teams;
 mod templates;
 mod topic;
+mod trace;
 mod webhooks;
 mod wizard;
