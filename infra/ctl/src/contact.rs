@@ -215,8 +215,9 @@ pub async fn erase(
     }
     let inboxes = inboxes(operator, &organization).await?;
     let conversations: Vec<_> = inboxes.iter().map(|inbox| ConversationId::of(&inbox.id, &number)).collect();
-    let dead_letters = dead_letters::discard_of(queues, &conversations).await?;
     let erasure = ContactErasure::new(&operator.table, bucket.clone());
+    erasure.check_hold(&organization, &number).await.map_err(of_erasure)?;
+    let dead_letters = dead_letters::discard_of(queues, &conversations).await?;
     let erased = erasure.erase(&organization, &number, operator.now, pause).await.map_err(of_erasure)?;
     // A repetition that finds nothing changes nothing.
     if !erased.is_nothing() || dead_letters > 0 {
@@ -282,6 +283,10 @@ fn of_erasure(error: ErasureError) -> Error {
              command again when the import is complete."
                 .into(),
         ),
+        ErasureError::Held(team) => Error::Conflict(format!(
+            "The team {team} is under a legal hold and has data of the number, so it is not erased. End the hold with \
+             `inboxctl team hold end`, or keep the data."
+        )),
         ErasureError::Changing => Error::Conflict(
             "The contact is not erased completely, because new messages or events were stored during the \
              command. Run it again."

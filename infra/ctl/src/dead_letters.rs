@@ -25,6 +25,8 @@ pub enum QueueName {
     Media,
     /// Contact imports
     Import,
+    /// Broadcasts that could not be continued
+    Broadcast,
     /// Attempts of outgoing webhooks
     Webhook,
     /// Events for outgoing webhooks
@@ -42,6 +44,7 @@ impl QueueName {
             Self::Mail => "mail",
             Self::Media => "media",
             Self::Import => "import",
+            Self::Broadcast => "broadcast",
             Self::Webhook => "webhook",
             Self::WebhookEvent => "webhook-event",
             Self::Realtime => "realtime",
@@ -57,6 +60,7 @@ impl QueueName {
             Self::Mail => "MailDeadLettersUrl",
             Self::Media => "MediaDeadLettersUrl",
             Self::Import => "ImportDeadLettersUrl",
+            Self::Broadcast => "BroadcastDeadLettersUrl",
             Self::Webhook => "WebhookDeadLettersUrl",
             Self::WebhookEvent => "WebhookEventDeadLettersUrl",
             Self::Realtime => "RealtimeDeadLettersUrl",
@@ -73,6 +77,7 @@ impl QueueName {
             Self::Mail => "The notification could not be sent by e-mail.",
             Self::Media => "The media file could not be copied from the carrier.",
             Self::Import => "The contact import could not be continued.",
+            Self::Broadcast => "The broadcast could not be continued. A sweep queues it again.",
             Self::Webhook => "The attempt of an outgoing webhook could not be made.",
             Self::WebhookEvent => "The event could not be handed to the outgoing webhooks.",
             Self::Realtime => "The event could not be pushed to WebSockets. The feed has it.",

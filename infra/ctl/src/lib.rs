@@ -17,6 +17,7 @@ pub mod organization;
 pub mod registration;
 pub mod secret;
 pub mod sending;
+pub mod team;
 pub mod token;
 pub mod trace;
 pub mod user;

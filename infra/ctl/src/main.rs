@@ -14,6 +14,7 @@ use inboxctl::{
     registration::{self, Confirmation},
     secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
+    team::{self, Hold},
     token::{self, TokenRequest},
     trace::{self, TraceRequest},
     user::{self, NewUser, UserRemoval},
@@ -59,6 +60,9 @@ enum Command {
     /// Personal data of one contact
     #[command(subcommand)]
     Contact(ContactCommand),
+    /// Teams
+    #[command(subcommand)]
+    Team(TeamCommand),
     /// The carrier's credentials and the signing keys
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -141,6 +145,12 @@ enum ContactCommand {
 }
 
 #[derive(Subcommand)]
+enum TeamCommand {
+    /// Begins or ends a legal hold. Nothing of a team under a hold is erased
+    Hold(Hold),
+}
+
+#[derive(Subcommand)]
 enum SecretCommand {
     /// Stores the carrier's credentials, or rotates the auth token
     Create(NewSecret),
@@ -210,6 +220,7 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
                 }
             }
         }
+        Command::Team(TeamCommand::Hold(request)) => json!(team::hold(&operator, request).await?),
         Command::Secret(SecretCommand::Create(new)) => {
             json!(secret::create(&aws, &stack, new, clock::entropy).await?)
         }

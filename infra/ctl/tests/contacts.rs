@@ -7,6 +7,7 @@ use inboxctl::{
     contact::{self, ContactSelection, ErasedContact, ErasureRequest},
     dead_letters::{NamedQueue, QueueName},
     organization::{self, NewOrganization},
+    team::{self, Hold, HoldChange, HoldView},
 };
 use serde_json::{Value, json};
 use shared_app::{
@@ -31,13 +32,14 @@ use shared_domain::{
     contact::Contact,
     event::{EventScope, EventType, NewEvent},
     ids::{
-        BroadcastId, ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId,
+        BroadcastId, ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId, TeamId,
         WebhookEndpointId,
     },
     inbox::{Inbox, InboxKind},
     media::{Media, MediaState},
     opt_out::{KeywordReplies, OptOutSubject},
     phone::PhoneNumber,
+    team::Team,
     time::Timestamp,
     webhook::{
         delivery::Delivery,
@@ -251,6 +253,11 @@ impl TestStack {
             .await
     }
 
+    async fn hold(&self, change: HoldChange) -> Result<HoldView, Error> {
+        let team = build::team().id.to_string();
+        team::hold(&self.operator(3), &Hold { change, organization: "org_1".into(), team }).await
+    }
+
     /// Returns all items and files, as text.
     async fn content(&self) -> Vec<String> {
         let items = self.engine.items().await.into_iter().map(|(key, item)| format!("{key} {item}"));
@@ -446,6 +453,55 @@ async fn events_that_are_stored_during_the_erasure_are_found_by_its_next_pass() 
     };
     let erased: Erased = erasure.erase(&organization_id(), &number(), now(), late).await.unwrap();
     assert_eq!(erased.events, 3);
+    assert_eq!(stack.remains().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_team_under_a_legal_hold_has_is_erased_until_the_hold_ends() {
+    let stack = TestStack::start().await;
+    assert!(stack.hold(HoldChange::Begin).await.unwrap().changed);
+    assert!(!stack.hold(HoldChange::Begin).await.unwrap().changed, "a repetition changes nothing");
+    let content = stack.content().await;
+    let refused = stack.erase().await.unwrap_err().to_string();
+    assert!(refused.contains("under a legal hold") && refused.contains("hold end"), "{refused}");
+    assert_eq!(stack.content().await, content);
+    assert!(stack.hold(HoldChange::End).await.unwrap().changed);
+    assert!(!stack.hold(HoldChange::End).await.unwrap().changed);
+    stack.erase().await.unwrap();
+    assert_eq!(stack.remains().await, [""; 0]);
+    assert!(stack.is_opted_out().await);
+}
+
+/// What an interrupted erasure left belongs to the team as well, without a contact.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_begins_after_an_interrupted_erasure_keeps_what_is_left() {
+    let stack = TestStack::start().await;
+    let mut left = stack.remains().await.len();
+    let all = left;
+    for requests in (20..).step_by(10) {
+        let erasure = ContactErasure::new(&stack.engine.crashing_table(requests), stack.s3.bucket());
+        assert!(erasure.erase(&organization_id(), &number(), now(), async || {}).await.is_err());
+        left = stack.remains().await.len();
+        if left < all {
+            break;
+        }
+    }
+    assert!(left > 0);
+    stack.hold(HoldChange::Begin).await.unwrap();
+    assert!(stack.erase().await.is_err());
+    assert_eq!(stack.remains().await.len(), left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_of_a_team_that_does_not_know_the_number_stops_nothing() {
+    let stack = TestStack::start().await;
+    let other = Team { id: TeamId::parse("team_9").unwrap(), ..build::team() };
+    Teams::new(stack.table()).put(&organization_id(), &other).await.unwrap();
+    let request =
+        |team: &str| Hold { change: HoldChange::Begin, organization: "org_1".into(), team: team.into() };
+    assert!(team::hold(&stack.operator(3), &request("team_9")).await.unwrap().changed);
+    assert!(team::hold(&stack.operator(3), &request("team_8")).await.is_err(), "an unknown team");
+    stack.erase().await.unwrap();
     assert_eq!(stack.remains().await, [""; 0]);
 }
 

@@ -28,7 +28,7 @@ use shared_aws::{
 use shared_domain::{
     broadcast::Audience,
     event::EventScope,
-    ids::{ContactId, ConversationId, OrganizationId},
+    ids::{ContactId, ConversationId, OrganizationId, TeamId},
     inbox::Inbox,
     keys::TeamKey,
     opt_out::OptOutSubject,
@@ -91,6 +91,9 @@ pub enum ErasureError {
     /// The file of an import may contain the contact.
     #[error("an import of the organization is not complete")]
     ImportOpen,
+    /// A team under a legal hold has data of the number. Nothing of it is erased.
+    #[error("the team {0} is under a legal hold and has data of the number")]
+    Held(TeamId),
     /// Every pass found something, because the contact is writing or events are delayed.
     #[error("new data of the contact was stored during the erasure")]
     Changing,
@@ -151,6 +154,7 @@ impl ContactErasure {
         }
         let mut erased = Erased::default();
         for _ in 0..MAX_PASSES {
+            self.check_hold(organization, number).await?;
             let pass = self.pass(organization, number, now).await?;
             erased.add(pass);
             if pass.is_nothing() {
@@ -159,6 +163,40 @@ impl ContactErasure {
             pause().await;
         }
         Err(ErasureError::Changing)
+    }
+
+    /// Errors with [`ErasureError::Held`] if a team under a legal hold has data of this number. A hold that
+    /// begins during an erasure ends it after its pass.
+    pub async fn check_hold(
+        &self,
+        organization: &OrganizationId,
+        number: &PhoneNumber,
+    ) -> Result<(), ErasureError> {
+        for team in self.teams.held(organization).await? {
+            if self.has_data(TeamKey { organization, team: &team }, number).await? {
+                return Err(ErasureError::Held(team));
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_data(&self, team: TeamKey<'_>, number: &PhoneNumber) -> Result<bool, StoreError> {
+        let contacts = self.contacts.all_with_number(team, number).await?;
+        let ids: Vec<_> = contacts.iter().map(|entry| &entry.contact.id).collect();
+        if !contacts.is_empty() || !self.opt_outs.about(team, number, &ids).await?.is_empty() {
+            return Ok(true);
+        }
+        for inbox in self.inboxes.of_team(team).await? {
+            let conversation = ConversationId::of(&inbox.id, number);
+            let key = inbox.key().conversation(&conversation);
+            if self.conversations.get(key).await?.is_some()
+                || !self.messages.all(team.organization, &conversation).await?.is_empty()
+                || !self.reviews.of_number(inbox.key(), number).await?.is_empty()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn pass(

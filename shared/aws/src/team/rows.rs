@@ -22,16 +22,19 @@ pub(crate) struct TeamRow {
     pub messaging_service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments_per_second: Option<u32>,
+    /// Whether nothing of the team may be erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
 }
 
 impl TeamRow {
     pub(crate) fn of(team: &Team) -> Self {
         let Team { id, name, registration, messaging_service, segments_per_second } = team.clone();
-        Self { id, name, registration, messaging_service, segments_per_second }
+        Self { id, name, registration, messaging_service, segments_per_second, hold: false }
     }
 
     pub(crate) fn team(self) -> Team {
-        let Self { id, name, registration, messaging_service, segments_per_second } = self;
+        let Self { id, name, registration, messaging_service, segments_per_second, hold: _ } = self;
         Team { id, name, registration, messaging_service, segments_per_second }
     }
 }

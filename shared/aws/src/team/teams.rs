@@ -1,5 +1,6 @@
 //! Teams and their notification settings.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
     ids::{OrganizationId, TeamId},
     keys::TeamKey,
@@ -122,6 +123,45 @@ impl Teams {
                 .expression_attribute_values(":rate", number(rate))
         });
         updated.await.map(drop)
+    }
+
+    /// Begins or ends a legal hold of a team. Writes nothing, and returns `false`, if the team does not exist
+    /// or is in that state.
+    pub async fn set_hold(
+        &self,
+        team: TeamKey<'_>,
+        hold: bool,
+        event: &AuditEvent<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.update(keys::team(team), |update| {
+            let (change, condition) = if hold {
+                (
+                    "SET #hold = :hold",
+                    "attribute_exists(pk) AND (attribute_not_exists(#hold) OR #hold <> :hold)",
+                )
+            } else {
+                ("REMOVE #hold", "#hold = :hold")
+            };
+            update
+                .update_expression(change)
+                .condition_expression(condition)
+                .expression_attribute_names("#hold", "hold")
+                .expression_attribute_values(":hold", AttributeValue::Bool(true))
+        })?;
+        event.write(&mut transaction, team)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Returns the teams of an organization that are under a legal hold. Reads them strongly consistently.
+    pub async fn held(&self, organization: &OrganizationId) -> Result<Vec<TeamId>, StoreError> {
+        let mut held = Vec::new();
+        for team in self.ids(organization).await? {
+            let row: Option<TeamRow> =
+                self.table.get(keys::team(TeamKey { organization, team: &team }), true).await?;
+            held.extend(row.filter(|row| row.hold).map(|_| team));
+        }
+        Ok(held)
     }
 
     /// Returns the notification settings of a team. All notifications are disabled by default.
