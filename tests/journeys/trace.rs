@@ -64,7 +64,7 @@ async fn one_id_leads_through_the_logs_of_a_message_in_and_a_message_out() {
         ("outbox-relay", "outbox_relayed", ""),
         ("outbound-send", "message_sent", ""),
         ("delivery-status", "delivery_reported", "delivered"),
-        ("delivery-status", "request_answered", "204"),
+        ("delivery-status", "request_answered", "200"),
         ("table", "stored", "accepted"),
         ("table", "stored", "delivered"),
     ];

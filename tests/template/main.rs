@@ -226,7 +226,7 @@ fn the_bucket_is_private_encrypted_and_expires_files() {
     let public = files["PublicAccessBlockConfiguration"].as_mapping().unwrap();
     assert!(public.len() == 4 && public.values().all(|blocked| *blocked == true), "{public:?}");
     let encryption = texts(&files["BucketEncryption"]["ServerSideEncryptionConfiguration"]);
-    assert_eq!(encryption, ["AES256"]);
+    assert_eq!(encryption, ["HasKmsKey", "aws:kms", "KmsKeyArn", "AES256", "HasKmsKey", "AWS::NoValue"]);
     assert_eq!(files["VersioningConfiguration"]["Status"], "Enabled");
     let rules = files["LifecycleConfiguration"]["Rules"].as_sequence().unwrap();
     let versions = rules.iter().find(|rule| rule["Id"] == "versions").unwrap();
@@ -241,6 +241,32 @@ fn the_bucket_is_private_encrypted_and_expires_files() {
     assert!(notified.contains(&shared_aws::import::OBJECTS.to_owned()), "{notified:?}");
     let policy = texts(&resources("AWS::S3::BucketPolicy")["FilesPolicy"]["PolicyDocument"]).join(" ");
     assert!(policy.contains("Deny") && policy.contains("s3:*"), "{policy}");
+}
+
+/// With a customer key, everything that stores data has it. Without one, AWS's own keys encrypt all but logs,
+/// which `CloudWatch` encrypts anyway.
+#[test]
+fn everything_that_stores_data_takes_a_customer_key_and_is_encrypted_without_one() {
+    assert_eq!(template()["Parameters"]["KmsKeyArn"]["Default"], "");
+    let has_key = |value: &Value| texts(value).starts_with(&["HasKmsKey".into(), "KmsKeyArn".into()]);
+    for (kind, setting) in [
+        ("AWS::SQS::Queue", "KmsMasterKeyId"),
+        ("AWS::SNS::Topic", "KmsMasterKeyId"),
+        ("AWS::Logs::LogGroup", "KmsKeyId"),
+        ("AWS::SecretsManager::Secret", "KmsKeyId"),
+    ] {
+        let stores = resources(kind);
+        assert!(!stores.is_empty(), "{kind}");
+        for (name, store) in stores {
+            assert!(has_key(&store[setting]), "{name}: {:?}", store[setting]);
+        }
+    }
+    for (name, queue) in resources("AWS::SQS::Queue") {
+        let Value::Tagged(own) = &queue["SqsManagedSseEnabled"] else { panic!("{name}") };
+        assert_eq!(own.value[2], true, "{name} is encrypted without a customer key");
+    }
+    let table = &resources("AWS::DynamoDB::Table")["Table"]["SSESpecification"];
+    assert!(has_key(&table["KMSMasterKeyId"]), "{table:?}");
 }
 
 #[test]
