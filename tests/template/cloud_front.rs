@@ -71,3 +71,14 @@ fn the_origin_is_the_address_of_the_http_api_over_tls() {
         assert_eq!(behavior["TargetOriginId"], origin["Id"]);
     }
 }
+
+/// A web ACL without a distribution would protect nothing.
+#[test]
+fn a_web_acl_belongs_to_the_distribution_and_is_none_by_default() {
+    let template = template();
+    assert_eq!(template["Parameters"]["WebAclArn"]["Default"], "");
+    let acl = texts(&distribution()["Properties"]["DistributionConfig"]["WebACLId"]);
+    assert_eq!(acl, ["HasWebAcl", "WebAclArn", "AWS::NoValue"]);
+    let rule = &template["Rules"]["WebAclNeedsCloudFront"]["Assertions"][0];
+    assert_eq!(texts(&rule["Assert"]), ["CloudFront", "on"]);
+}
