@@ -508,7 +508,7 @@ journeyOf("of two admins who save Out of Office at the same time, the later one 
   const statuses = (await answers).map((answer) => answer.status());
   assert.deepEqual([...statuses].sort(), [200, 412]);
   const later = pages[statuses.indexOf(412)];
-  await later.getByRole("alert").filter({ hasText: "Somebody else changed Out of Office" }).waitFor();
+  await later.getByRole("alert").filter({ hasText: "Somebody else changed this" }).waitFor();
   const text = `Closed, says admin ${pages.indexOf(later)}.`;
   assert.equal(await later.getByLabel("Message").inputValue(), text);
   await later.getByRole("button", { name: "Save" }).click();
@@ -652,6 +652,34 @@ journeyOf("a member builds a segment, broadcasts to it, and watches the progress
   await page.getByLabel("State").selectOption("");
   await page.getByRole("button", { name: "Download CSV" }).click();
   assert.equal(readFileSync(await (await saved).path(), "utf8").trim().split("\n").length, 3, "a header and two recipients");
+});
+
+journeyOf("of two admins who edit a template or a segment at the same time, the later one is told", [admin, admin], async (first, second) => {
+  const id = randomInt(1, 1_000_000);
+  const pages = [first, second];
+  const team = `/v1/teams/${inbox.teamId}`;
+  await api(admin, "POST", `${team}/templates`, { name: `Both ${id}`, text: "As it was" });
+  await api(admin, "POST", `${team}/segments`, { name: `Group ${id}`, kind: "filter", filter: { field: "tag", op: "eq", value: `t-${id}` } });
+  for (const [section, button, label] of /** @type {const} */ ([["templates", `Edit Both ${id}`, "Text"], ["segments", `Group ${id}`, "Name"]])) {
+    for (const [index, page] of pages.entries()) {
+      await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/${section}`);
+      await page.getByRole("button", { name: button, exact: true }).click();
+      await page.getByRole("dialog").getByLabel(label, { exact: true }).fill(`Admin ${index} ${id}`);
+    }
+    await collide(pages, "PATCH", new RegExp(`/${section}/[^/]+$`));
+    const answers = Promise.all(pages.map((page) => page.waitForResponse((response) => response.request().method() === "PATCH")));
+    await Promise.all(pages.map((page) => page.getByRole("dialog").getByRole("button", { name: "Save" }).click()));
+    const statuses = (await answers).map((answer) => answer.status());
+    assert.deepEqual([...statuses].sort(), [200, 412], section);
+    const later = pages[statuses.indexOf(412)];
+    await later.getByRole("alert").filter({ hasText: "Somebody else changed this" }).waitFor();
+    const words = `Admin ${pages.indexOf(later)} ${id}`;
+    assert.equal(await later.getByRole("dialog").getByLabel(label, { exact: true }).inputValue(), words);
+    await later.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+    await later.getByText(words).first().waitFor();
+    await later.getByRole("dialog").waitFor({ state: "detached" });
+    for (const page of pages) await page.unrouteAll({ behavior: "ignoreErrors" });
+  }
 });
 
 journeyOf("a broadcast is paused, resumed and stopped while it runs", [admin], async (page) => {

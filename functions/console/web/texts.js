@@ -254,6 +254,7 @@ export const texts = {
   },
 
   team: {
+    changedMeanwhile: "Somebody else changed this after you opened it. Save again to replace their changes, or open it again to see them.",
     /** @type {Record<string, string>} */
     hints: {
       inboxes: "Phone numbers that the team answers together.",
@@ -333,7 +334,6 @@ export const texts = {
   },
 
   outOfOffice: {
-    changedMeanwhile: "Somebody else changed Out of Office after you opened it. Save again to replace their changes, or reload the page to see them.",
     title: "Out of Office",
     mode: "Mode",
     /** @type {[string, string][]} */

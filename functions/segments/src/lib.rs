@@ -30,6 +30,7 @@ use shared_http::{
     access::TeamAccess,
     caller::Claims,
     cursor::Cursors,
+    etag::IfMatch,
     idempotency::Attempt,
     json::{Json, KeyedJson},
     page::PageRequest,
@@ -257,10 +258,12 @@ async fn find(app: &App, access: &TeamAccess, id: &SegmentId) -> Result<Versione
 
 /// Edit a segment
 ///
-/// For the team's members. Absent fields keep their values. The kind cannot change.
+/// For the team's members. Absent fields keep their values. The kind cannot change. With `If-Match`, the
+/// change is refused with `412` if the segment is not the one that you read.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}/segments/{segmentId}",
     tag = "segments", operation_id = "updateSegment",
-    params(("teamId" = String, Path), ("segmentId" = String, Path)),
+    params(("teamId" = String, Path), ("segmentId" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "`ETag` of `getSegment`")),
     request_body = SegmentChange,
     responses((status = 200, body = SegmentView)),
     extensions(("x-errors" = json!(["invalid_fields"]))))]
@@ -268,9 +271,11 @@ async fn update(
     State(app): State<App>,
     SegmentInPath { access, segment: mut before }: SegmentInPath,
     Now(now): Now,
+    if_match: IfMatch,
     Json(change): Json<SegmentChange>,
 ) -> Result<Json<SegmentView>, Problem> {
     for _ in 0..3 {
+        if_match.check(&SegmentView::of(&before.value))?;
         let mut after = changed_by(&before.value, &change)?;
         if change.filter.is_some() {
             after.count = count(&app, &access, &after.kind, now).await?;

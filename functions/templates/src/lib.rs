@@ -27,6 +27,7 @@ use shared_http::{
     access::{TeamAccess, TeamAdmin},
     caller::Claims,
     cursor::Cursors,
+    etag::IfMatch,
     idempotency::Attempt,
     json::{Json, KeyedJson},
     page::PageRequest,
@@ -186,10 +187,12 @@ async fn find(app: &App, access: &TeamAccess, template: &TemplateId) -> Result<V
 
 /// Edit a template
 ///
-/// For team admins and the organization's owner. Absent fields keep their values.
+/// For team admins and the organization's owner. Absent fields keep their values. With `If-Match`, the change
+/// is refused with `412` if the template is not the one that you read.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}/templates/{templateId}",
     tag = "templates", operation_id = "updateTemplate",
-    params(("teamId" = String, Path), ("templateId" = String, Path)),
+    params(("teamId" = String, Path), ("templateId" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "`ETag` of `getTemplate`")),
     request_body = TemplateChange,
     responses((status = 200, body = TemplateView)),
     extensions(("x-errors" = json!(["admin_required", "template_name_taken", "invalid_fields"]))))]
@@ -197,10 +200,12 @@ async fn update(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
     TemplateInPath(mut before): TemplateInPath,
+    if_match: IfMatch,
     Json(change): Json<TemplateChange>,
 ) -> Result<Json<TemplateView>, Problem> {
     let (organization, team) = (&access.organization, access.team());
     for _ in 0..3 {
+        if_match.check(&TemplateView::of(&before.value))?;
         let old = &before.value;
         let (name, text) =
             (change.name.as_ref().unwrap_or(&old.name), change.text.as_ref().unwrap_or(&old.text));

@@ -1371,7 +1371,8 @@ export interface paths {
         head?: never;
         /**
          * Edit a segment
-         * @description For the team's members. Absent fields keep their values. The kind cannot change.
+         * @description For the team's members. Absent fields keep their values. The kind cannot change. With `If-Match`, the
+         *     change is refused with `412` if the segment is not the one that you read.
          */
         patch: operations["updateSegment"];
         trace?: never;
@@ -1447,7 +1448,8 @@ export interface paths {
         head?: never;
         /**
          * Edit a template
-         * @description For team admins and the organization's owner. Absent fields keep their values.
+         * @description For team admins and the organization's owner. Absent fields keep their values. With `If-Match`, the change
+         *     is refused with `412` if the template is not the one that you read.
          */
         patch: operations["updateTemplate"];
         trace?: never;
@@ -15515,7 +15517,10 @@ export interface operations {
     updateSegment: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `ETag` of `getSegment` */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description ID of the team */
                 teamId: string;
@@ -15581,6 +15586,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description It was changed after you read it: `edit_conflict` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EditConflictProblem"];
                 };
             };
             /** @description The body is too large: `too_large` */
@@ -16135,7 +16149,10 @@ export interface operations {
     updateTemplate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `ETag` of `getTemplate` */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description ID of the team */
                 teamId: string;
@@ -16207,6 +16224,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["TemplateNameTakenProblem"];
+                };
+            };
+            /** @description It was changed after you read it: `edit_conflict` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EditConflictProblem"];
                 };
             };
             /** @description The body is too large: `too_large` */

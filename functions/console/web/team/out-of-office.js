@@ -1,12 +1,12 @@
 /** When an inbox answers automatically, and with which text. */
 
-import { Problem, readTagged, request } from "../api.js";
+import { readTagged } from "../api.js";
 import { FormError, SelectField, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
-import { Pending, useLoaded } from "./resource.js";
+import { Pending, saveVersion, useLoaded } from "./resource.js";
 
 /** @import { OutOfOffice } from "../types.d.ts" */
 
@@ -62,15 +62,7 @@ export function OutOfOfficeForm({ path }) {
       hours: Object.fromEntries(parsed.filter(([, ranges]) => ranges?.length)),
       holidays: holidays.split(/\s+/).filter(Boolean),
     };
-    const isSaved = await submit(async () => {
-      try {
-        await request("PUT", path, { body, tag: tag.current });
-      } catch (problem) {
-        if (!(problem instanceof Problem && problem.code === "edit_conflict")) throw problem;
-        tag.current = (await readTagged(path)).tag; // what the user wrote stays, and can be saved over it
-        throw new Error(t.changedMeanwhile);
-      }
-    });
+    const isSaved = await submit(() => saveVersion("PUT", path, body, tag));
     if (!isSaved) return;
     showToast(texts.saved);
     await reload();

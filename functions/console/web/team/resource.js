@@ -1,6 +1,6 @@
 /** Data that a page loads. */
 
-import { Problem } from "../api.js";
+import { Problem, readTagged, request } from "../api.js";
 import { html } from "../html.js";
 import { onChange } from "../live.js";
 import { texts } from "../texts.js";
@@ -57,4 +57,22 @@ export function Nothing({ title, hint, children }) {
 /** @param {string} teamId */
 export function teamApi(teamId) {
   return `v1/teams/${encodeURIComponent(teamId)}`;
+}
+
+/**
+ * Saves a change of the version that the user saw. If somebody else was faster, it throws, and `tag` becomes that of
+ * their version: what the user wrote stays in the form, and a second save replaces it.
+ * @param {"PATCH" | "PUT"} method
+ * @param {string} path
+ * @param {unknown} body
+ * @param {{ current: string | undefined }} tag
+ */
+export async function saveVersion(method, path, body, tag) {
+  try {
+    return await request(method, path, { body, tag: tag.current });
+  } catch (problem) {
+    if (!(problem instanceof Problem && problem.code === "edit_conflict")) throw problem;
+    tag.current = (await readTagged(path)).tag;
+    throw new Error(texts.team.changedMeanwhile);
+  }
 }

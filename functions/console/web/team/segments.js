@@ -1,6 +1,6 @@
 /** Groups of contacts that broadcasts go to. */
 
-import { listAll, newKey, request } from "../api.js";
+import { listAll, newKey, readTagged, request } from "../api.js";
 import { contactName, formatNumber } from "../contact.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
 import { FormError, SelectField, TextField, useSubmission } from "../form.js";
@@ -9,7 +9,7 @@ import { texts } from "../texts.js";
 import { Time } from "../time.js";
 import { attempt, showToast } from "../toast.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
-import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
+import { Nothing, Pending, saveVersion, teamApi, useLoaded } from "./resource.js";
 import { FilterRows, filterOf, isComplete, rowsOf } from "./segment-filter.js";
 
 /** @import { Broadcast, Segment, SegmentFilter, SegmentPreview, TeamMember } from "../types.d.ts" */
@@ -21,12 +21,14 @@ const PREVIEW_PAUSE_MS = 400;
 /** @param {{ teamId: string }} properties */
 export function SegmentsPage({ teamId }) {
   const path = `${teamApi(teamId)}/segments`;
-  const [edited, setEdited] = useState(/** @type {Segment | "new" | null} */ (null));
+  const [edited, setEdited] = useState(/** @type {{ value: Segment | null, tag?: string } | null} */ (null));
   const [filled, setFilled] = useState(/** @type {Segment | null} */ (null));
   const [removed, setRemoved] = useState(/** @type {Segment | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Segment[]>} */ (listAll(path, { limit: 100 })), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
-  const create = html`<button type="button" class="primary" onClick=${() => setEdited("new")}>${t.create}</button>`;
+  const create = html`<button type="button" class="primary" onClick=${() => setEdited({ value: null })}>${t.create}</button>`;
+  /** @param {Segment} segment */
+  const edit = ({ segmentId }) => attempt(async () => setEdited(await readTagged(`${path}/${encodeURIComponent(segmentId)}`)));
   /** @param {Segment} segment */
   const remove = (segment) => attempt(async () => {
     await request("DELETE", `${path}/${encodeURIComponent(segment.segmentId)}`);
@@ -40,21 +42,22 @@ export function SegmentsPage({ teamId }) {
         <thead><tr><th>${texts.team.name}</th><th>${t.kind}</th><th class="number">${t.count}</th><th>${t.countedAt}</th><th><span class="hidden">${texts.team.action}</span></th></tr></thead>
         <tbody>${value.map((segment) => html`
           <tr key=${segment.segmentId}>
-            <td><button type="button" class="link strong" dir="auto" onClick=${() => setEdited(segment)}>${segment.name}</button></td>
+            <td><button type="button" class="link strong" dir="auto" onClick=${() => edit(segment)}>${segment.name}</button></td>
             <td>${t.kinds[segment.kind]}</td><td class="number">${segment.count.toLocaleString()}</td><td><${Time} at=${segment.countedAt} /></td>
             <td class="end"><span class="actions">
               ${segment.kind === "static" && html`<button type="button" aria-label=${t.contactsOf(segment.name)} onClick=${() => setFilled(segment)}>${t.contacts}</button>`}
               <button type="button" class="danger" aria-label=${t.remove(segment.name)} onClick=${() => setRemoved(segment)}>${texts.remove}</button></span></td>
           </tr>`)}</tbody>
       </table>`}
-    ${edited && html`<${SegmentDialog} teamId=${teamId} segment=${edited === "new" ? null : edited} onClose=${() => setEdited(null)}
-      onSaved=${(/** @type {Segment} */ saved) => { setEdited(null); reload(); if (edited === "new" && saved.kind === "static") setFilled(saved); }} />`}
+    ${edited && html`<${SegmentDialog} teamId=${teamId} segment=${edited.value} version=${edited.tag} onClose=${() => setEdited(null)}
+      onSaved=${(/** @type {Segment} */ saved) => { setEdited(null); reload(); if (!edited.value && saved.kind === "static") setFilled(saved); }} />`}
     ${filled && html`<${ContactsDialog} path=${`${path}/${encodeURIComponent(filled.segmentId)}/contacts`} segment=${filled} onClose=${() => { setFilled(null); reload(); }} />`}
     ${removed && html`<${ConfirmDialog} title=${t.remove(removed.name)} hint=${t.removeHint} action=${texts.remove} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}`;
 }
 
-/** @param {{ teamId: string, segment: Segment | null, onClose: () => void, onSaved: (segment: Segment) => void }} properties */
-function SegmentDialog({ teamId, segment, onClose, onSaved }) {
+/** @param {{ teamId: string, segment: Segment | null, version: string | undefined, onClose: () => void, onSaved: (segment: Segment) => void }} properties */
+function SegmentDialog({ teamId, segment, version, onClose, onSaved }) {
+  const tag = useRef(version);
   const path = `${teamApi(teamId)}/segments`;
   const [name, setName] = useState(segment?.name ?? "");
   const [kind, setKind] = useState(/** @type {Segment["kind"]} */ (segment?.kind ?? "filter"));
@@ -77,7 +80,7 @@ function SegmentDialog({ teamId, segment, onClose, onSaved }) {
     /** @type {Segment | undefined} */
     let saved;
     const isSaved = await submit(async () => {
-      saved = segment ? await request("PATCH", `${path}/${encodeURIComponent(segment.segmentId)}`, { body }) : await request("POST", path, { body, key: attempted.current.key });
+      saved = segment ? await saveVersion("PATCH", `${path}/${encodeURIComponent(segment.segmentId)}`, body, tag) : await request("POST", path, { body, key: attempted.current.key });
     });
     if (isSaved && saved) onSaved(saved);
   };

@@ -1,13 +1,13 @@
 /** Templates: read by members, written by admins. */
 
-import { listAll, newKey, request } from "../api.js";
+import { listAll, newKey, readTagged, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
 import { FormError, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
 import { useRef, useState } from "../vendor/hooks.js";
-import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
+import { Nothing, Pending, saveVersion, teamApi, useLoaded } from "./resource.js";
 
 /** @import { Template } from "../types.d.ts" */
 
@@ -17,11 +17,13 @@ const t = texts.templates;
 export function TemplatesPage({ teamId, isAdmin }) {
   const path = `${teamApi(teamId)}/templates`;
   const [removed, setRemoved] = useState(/** @type {Template | null} */ (null));
-  const [edited, setEdited] = useState(/** @type {Template | "new" | null} */ (null));
+  const [edited, setEdited] = useState(/** @type {{ value: Template | null, tag?: string } | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(path, { limit: 100 })), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
-  const create = isAdmin && html`<button type="button" class="primary" onClick=${() => setEdited("new")}>${t.create}</button>`;
+  const create = isAdmin && html`<button type="button" class="primary" onClick=${() => setEdited({ value: null })}>${t.create}</button>`;
   const close = () => setEdited(null);
+  /** @param {Template} template */
+  const edit = ({ templateId }) => attempt(async () => setEdited(await readTagged(`${path}/${encodeURIComponent(templateId)}`)));
   /** @param {Template} template */
   const remove = (template) => attempt(async () => {
     await request("DELETE", `${path}/${encodeURIComponent(template.templateId)}`);
@@ -34,17 +36,18 @@ export function TemplatesPage({ teamId, isAdmin }) {
       <li key=${template.templateId}>
         <div><h3>${template.name}</h3><p class="pre" dir="auto">${template.text}</p></div>
         ${isAdmin && html`<div class="actions">
-          <button type="button" onClick=${() => setEdited(template)} aria-label=${`${texts.team.edit} ${template.name}`}>${texts.team.edit}</button>
+          <button type="button" onClick=${() => edit(template)} aria-label=${`${texts.team.edit} ${template.name}`}>${texts.team.edit}</button>
           <button type="button" class="danger" onClick=${() => setRemoved(template)} aria-label=${`${t.delete} ${template.name}`}>${t.delete}</button>
         </div>`}
       </li>`)}</ul>
     ${removed && html`<${ConfirmDialog} title=${`${t.delete} ${removed.name}`} hint=${t.deleteHint} action=${t.delete} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
-    ${edited && html`<${TemplateDialog} path=${path} template=${edited === "new" ? null : edited} onClose=${close}
+    ${edited && html`<${TemplateDialog} path=${path} template=${edited.value} version=${edited.tag} onClose=${close}
       onSaved=${() => { close(); reload(); }} />`}`;
 }
 
-/** @param {{ path: string, template: Template | null, onClose: () => void, onSaved: () => void }} properties */
-function TemplateDialog({ path, template, onClose, onSaved }) {
+/** @param {{ path: string, template: Template | null, version: string | undefined, onClose: () => void, onSaved: () => void }} properties */
+function TemplateDialog({ path, template, version, onClose, onSaved }) {
+  const tag = useRef(version);
   const [name, setName] = useState(template?.name ?? "");
   const [text, setText] = useState(template?.text ?? "");
   const key = useRef(newKey());
@@ -54,7 +57,7 @@ function TemplateDialog({ path, template, onClose, onSaved }) {
     event.preventDefault();
     const body = { name, text };
     const isSaved = await submit(() => template
-      ? request("PATCH", `${path}/${encodeURIComponent(template.templateId)}`, { body })
+      ? saveVersion("PATCH", `${path}/${encodeURIComponent(template.templateId)}`, body, tag)
       : request("POST", path, { body, key: key.current }));
     if (isSaved) onSaved();
     else key.current = newKey(); // the body may change
