@@ -5,20 +5,23 @@ use std::time::Duration;
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
-use shared_app::broadcast::BroadcastSweep;
+use shared_app::{
+    broadcast::BroadcastSweep,
+    retry::{FailedIn, Retried, RetryWorkflow},
+};
 use shared_aws::{
     broadcast::Broadcasts,
     conversation::Conversations,
     inbox::{OutOfOffice, Saved},
     messaging::Deliveries,
     opt_out::OptOuts,
-    team::{AuditEvent, TeamMembers},
+    team::{AuditEvent, Members, TeamMembers},
 };
 use shared_domain::{
     broadcast::{RecipientState, SegmentPrice},
     conversation::Folder,
     ids::{BroadcastId, ConversationId},
-    inbox::Inbox,
+    inbox::{Inbox, TeamInbox},
     keys::TeamKey,
     membership::{Role, TeamRole},
     message::{DeliveryState, Report},
@@ -657,6 +660,95 @@ async fn the_occurrences_of_a_series_that_cannot_be_sent_do_not_pile_up() {
     assert!(skipped["reason"].as_str().unwrap().contains("could not send"), "{skipped}");
     let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
     assert_eq!(list["items"][0]["status"], "scheduled", "the next one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_whose_sender_lost_the_right_to_broadcast_is_skipped() {
+    for is_removed in [false, true] {
+        let it = Broadcasting::start().await;
+        let id = it.draft(&["+12025550143"], "Practice today").await;
+        let first = now() + Duration::from_secs(60);
+        let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
+        it.of("ada", CHANGE, &id, Some(change)).await;
+        it.confirm(&id).await;
+        if is_removed {
+            let members = Members::new(it.test.table());
+            let ada = build::user_id("ada");
+            let event =
+                AuditEvent { actor: &ada, action: "member.remove", target: "ada", at: now(), entropy: 9 };
+            let team = TeamKey { organization: it.test.organization(), team: &it.test.team.id };
+            members.remove(team, it.test.inbox.key(), &ada, &event).await.unwrap();
+        } else {
+            let member = [("team_1", Role::Member)];
+            it.test.add_user(it.test.organization(), &build::user("ada"), &member).await;
+        }
+        it.work(first).await;
+        let skipped = it.read(&id).await;
+        assert_eq!(skipped["status"], "failed", "{skipped}");
+        assert!(skipped["reason"].as_str().unwrap().contains("may no longer send"), "{skipped}");
+        let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "bob")).await;
+        assert_eq!(list["items"][0]["status"], "scheduled", "the next one");
+        assert!(it.test.history().await.is_empty());
+    }
+}
+
+impl Broadcasting {
+    /// Reports the state of the newest message.
+    async fn report(&self, state: DeliveryState, at: Timestamp) {
+        let message = self.test.history().await.remove(0);
+        let deliveries = Deliveries::new(self.test.table());
+        let report = Report::at(at);
+        let organization = self.test.organization();
+        deliveries.report(organization, &message.id, state, &report, Some("SM1")).await.unwrap();
+    }
+
+    /// Sends failed messages again.
+    async fn retry(&self, since: Timestamp, now: Timestamp) -> Retried {
+        let from = TeamInbox { inbox: self.test.inbox.clone(), team: self.test.team.clone() };
+        let which = FailedIn { codes: None, since, until: now };
+        let workflow = RetryWorkflow::new(&self.test.table());
+        workflow.retry(&from, &build::user_id("ada"), which, now).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_text_that_is_sent_again_is_delivered_and_replied_to_as_that_of_its_recipient() {
+    let it = Broadcasting::start().await;
+    let begun = now();
+    let id = it.ask(json!({})).await;
+    it.report(DeliveryState::Failed, now()).await;
+    assert_eq!(it.read(&id).await["progress"]["failed"], 1);
+    let retried = it.retry(begun, now() + Duration::from_secs(1)).await;
+    assert_eq!((retried.queued, retried.skipped), (1, 0));
+    let progress = it.read(&id).await["progress"].clone();
+    assert_eq!((&progress["failed"], &progress["queued"]), (&json!(0), &json!(1)), "{progress}");
+    it.report(DeliveryState::Delivered, now()).await;
+    it.reply(1, "I will").await;
+    let progress = it.read(&id).await["progress"].clone();
+    assert_eq!((&progress["delivered"], &progress["replied"]), (&json!(1), &json!(1)), "{progress}");
+    let (_, recipients) = it.of("ada", RECIPIENTS, &id, None).await;
+    assert_eq!(recipients["items"][0]["messageId"], it.test.history().await[1].id.as_str());
+    assert_eq!(it.test.history().await[0].broadcast.as_ref().unwrap().broadcast.as_str(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_text_is_sent_again_within_the_hours_of_its_recipient() {
+    let it = Broadcasting::start().await;
+    let noon = Timestamp::parse("2027-01-12T17:00:00Z").unwrap(); // in Washington
+    let id = it.draft_at(noon, &[it.test.contact.as_str()], "Closed").await;
+    let change = json!({ "hours": { "mode": "recipient" } });
+    it.of("ada", CHANGE, &id, Some(change)).await;
+    it.confirm(&id).await;
+    it.work(noon).await;
+    it.work(noon).await;
+    it.report(DeliveryState::Failed, noon).await;
+    let hours = |hours: u64| noon + Duration::from_hours(hours);
+    let late = it.retry(noon, hours(9)).await;
+    assert_eq!((late.queued, late.skipped), (0, 1), "at nine in the evening");
+    let morning = it.retry(noon, hours(22)).await;
+    assert_eq!((morning.queued, morning.skipped), (1, 0), "at ten in the morning");
+    let again = it.test.history().await.remove(0);
+    assert_eq!(again.send_until, Some(hours(32)), "until eight in the evening");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,7 +80,6 @@ pub(crate) async fn draft(
         question: None,
         series: None,
         watch: FailureWatch::default(),
-        followed_at: None,
     };
     if text.is_none() && template_id.is_none() {
         return Err(Problem::bad_field("/text", "a text or a template"));

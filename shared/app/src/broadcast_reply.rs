@@ -16,9 +16,8 @@ use shared_domain::{
     broadcast::{RecipientState, ReplyFacts, ReplyWindow},
     ids::{ConversationId, MessageId},
     inbox::TeamInbox,
-    keyword_reply::{self, KeywordAction},
+    keyword_reply::KeywordAction,
     message::Message,
-    out_of_office::{self, Inbound},
     question::Answer,
 };
 
@@ -126,16 +125,9 @@ impl BroadcastReplyWorkflow {
         inbound: InboundKeyword<'_>,
         text: &str,
     ) -> Result<Option<Message>, StoreError> {
-        let InboundKeyword { inbox, from, at, is_late, entropy, .. } = inbound;
-        let facts = Inbound {
-            keyword: false, // those that opt out, opt in or ask for help do not come here
-            automatic: out_of_office::echoes(inbound.text, text),
-            from_own_number: self.inboxes.is_ours(from).await?,
-            short_code: !from.can_receive(),
-        };
-        let conversation = ConversationId::of(&inbox.id, from);
-        let recent = self.out_of_office.recent(inbox.key(), &conversation, at).await?;
-        if keyword_reply::action(&facts, recent, is_late) != KeywordAction::Reply {
+        let InboundKeyword { inbox, from, at, entropy, .. } = inbound;
+        let action = automatic::action(&self.inboxes, &self.out_of_office, inbound, text).await?;
+        if action != KeywordAction::Reply {
             return Ok(None);
         }
         let team_inbox = self.inboxes.get_with_team(inbox.key()).await?;

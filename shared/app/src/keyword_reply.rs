@@ -12,12 +12,10 @@ use shared_aws::{
     table::{StoreError, Table},
 };
 use shared_domain::{
-    automatic::automatic,
-    ids::{ConversationId, MessageId},
+    ids::MessageId,
     inbox::{Inbox, TeamInbox},
-    keyword_reply::{self, KeywordAction, keyword_in},
+    keyword_reply::{KeywordAction, keyword_in},
     message::Message,
-    out_of_office::{self, Inbound},
     phone::PhoneNumber,
     tag::{Tag, Tags},
     time::Timestamp,
@@ -68,30 +66,14 @@ impl KeywordReplyWorkflow {
         if saved.saved_at > at {
             return Ok(true); // a repeated delivery: the keyword reply is newer than the message
         }
-        let reply = match self.action(keyword, &saved).await? {
+        let text = saved.reply.text();
+        let reply = match automatic::action(&self.inboxes, &self.out_of_office, keyword, text).await? {
             KeywordAction::Ignore => return Ok(true),
             KeywordAction::TagOnly => None,
             KeywordAction::Reply => self.reply(keyword, &saved).await?,
         };
         self.write(keyword, &saved, reply).await?;
         Ok(true)
-    }
-
-    async fn action(
-        &self,
-        keyword: InboundKeyword<'_>,
-        saved: &SavedKeywordReply,
-    ) -> Result<KeywordAction, StoreError> {
-        let InboundKeyword { inbox, from, text, at, is_late, .. } = keyword;
-        let inbound = Inbound {
-            keyword: false, // those that opt out, opt in or ask for help do not come here
-            automatic: automatic(text).is_some() || out_of_office::echoes(text, saved.reply.text()),
-            from_own_number: self.inboxes.is_ours(from).await?,
-            short_code: !from.can_receive(),
-        };
-        let conversation = ConversationId::of(&inbox.id, from);
-        let recent = self.out_of_office.recent(inbox.key(), &conversation, at).await?;
-        Ok(keyword_reply::action(&inbound, recent, is_late))
     }
 
     /// The answer. `None` if the inbox cannot send.

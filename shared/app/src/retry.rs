@@ -3,12 +3,14 @@
 //! Each failed message is sent again by a new message with the same text and media, which is accepted like a
 //! composed message: under the same checks, and in one transaction that also marks the failed message. So a
 //! failed message is sent again once, however often a retry is repeated. Messages of a conversation keep
-//! their order.
+//! their order. The text of a broadcast stays that of its recipient: its hours hold, its delivery and its
+//! reply are counted.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
+    broadcast::{Broadcasts, Recipients},
     contact::Contacts,
     conversation::Conversations,
     messaging::{Acceptance, Accepted, FailedMessages, Guard, Sends},
@@ -22,6 +24,8 @@ use shared_domain::{
     sending::{SendingInbox, reasons_against_compose},
     time::Timestamp,
 };
+
+use crate::broadcast::BroadcastWorkflow;
 
 /// Conversations that are handled at the same time.
 const MAX_CONCURRENCY: usize = 8;
@@ -65,6 +69,9 @@ pub struct RetryWorkflow {
     contacts: Contacts,
     opt_outs: OptOuts,
     sends: Sends,
+    recipients: Recipients,
+    broadcasts: Broadcasts,
+    workflow: BroadcastWorkflow,
 }
 
 impl RetryWorkflow {
@@ -75,6 +82,9 @@ impl RetryWorkflow {
             contacts: Contacts::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             sends: Sends::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
+            broadcasts: Broadcasts::new(table.clone()),
+            workflow: BroadcastWorkflow::new(table, None),
         }
     }
 
@@ -137,7 +147,12 @@ impl RetryWorkflow {
                 outcomes.push(Outcome::Skipped);
                 continue;
             }
-            let message = from.retry(failed, now + Duration::from_millis(place));
+            let Some(send_until) = self.window_of(from, failed, now).await? else {
+                outcomes.push(Outcome::Skipped);
+                continue;
+            };
+            let retry = from.retry(failed, now + Duration::from_millis(place));
+            let message = Message { send_until, ..retry };
             let acceptance = Acceptance {
                 organization: &from.inbox.organization,
                 message: &message,
@@ -146,12 +161,42 @@ impl RetryWorkflow {
                 idempotency: None,
             };
             outcomes.push(match self.sends.accept(acceptance).await? {
-                Accepted::Stored => Outcome::Queued,
+                Accepted::Stored => {
+                    self.look_again(from, &message, now).await?;
+                    Outcome::Queued
+                }
                 Accepted::AlreadyRetried => Outcome::NothingToDo,
                 Accepted::Refused(_) | Accepted::KeyTaken => Outcome::Skipped,
             });
         }
         Ok(outcomes)
+    }
+
+    /// Until when the carrier may send a failed message again. `None` if it may not be sent now, because the
+    /// hours of a broadcast's recipient begin later.
+    async fn window_of(
+        &self,
+        from: &TeamInbox,
+        failed: &Message,
+        now: Timestamp,
+    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+        let Some(of) = &failed.broadcast else { return Ok(Some(None)) };
+        // A worker may have died between the report of the failure and that of the recipient.
+        self.recipients.follow(&from.inbox.organization, failed).await?;
+        self.workflow.window_at(from.inbox.team_key(), of, &failed.contact_number, now).await
+    }
+
+    /// The counts of a broadcast that ended are stored again.
+    async fn look_again(
+        &self,
+        from: &TeamInbox,
+        message: &Message,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match &message.broadcast {
+            Some(of) => self.broadcasts.look_again(from.inbox.team_key(), &of.broadcast, now).await,
+            None => Ok(()),
+        }
     }
 }
 

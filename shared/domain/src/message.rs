@@ -301,14 +301,15 @@ impl TeamInbox {
         Message { messaging_service, ..Message::outbound(&self.inbox, to, text, at, entropy) }
     }
 
-    /// A queued message that sends a failed message of this inbox again, with its text, media and sender. Its
-    /// id is derived from the id of the failed message.
+    /// A queued message that sends a failed message of this inbox again, with its text, media and sender, and
+    /// for the same recipient of a broadcast. Its id is derived from the id of the failed message.
     pub fn retry(&self, failed: &Message, at: Timestamp) -> Message {
         Message {
             id: MessageId::of_retry(&failed.conversation, at, &failed.id),
             media: failed.media.clone(),
             sender: failed.sender.clone(),
             retry_of: Some(failed.id.clone()),
+            broadcast: failed.broadcast.clone(),
             ..self.outbound(&failed.contact_number, failed.text.clone(), at, 0)
         }
     }

@@ -211,6 +211,5 @@ pub fn broadcast(inbox: &Inbox, by: &UserRef) -> Broadcast {
         question: None,
         series: None,
         watch: FailureWatch::default(),
-        followed_at: None,
     }
 }

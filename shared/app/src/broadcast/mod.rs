@@ -29,6 +29,7 @@ use shared_aws::{
     segment::Segments,
     sending::Paces,
     table::{StoreError, Table},
+    team::Members,
 };
 use shared_domain::{
     broadcast::{Broadcast, SegmentPrice},
@@ -64,6 +65,7 @@ pub struct BroadcastWorkflow {
     contacts: Contacts,
     conversations: Conversations,
     inboxes: Inboxes,
+    members: Members,
     messages: Messages,
     sends: Sends,
     paces: Paces,
@@ -82,6 +84,7 @@ impl BroadcastWorkflow {
             contacts: Contacts::new(table.clone()),
             conversations: Conversations::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
+            members: Members::new(table.clone()),
             messages: Messages::new(table.clone()),
             sends: Sends::new(table.clone()),
             paces: Paces::new(table.clone()),

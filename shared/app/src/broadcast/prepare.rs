@@ -83,11 +83,25 @@ impl BroadcastWorkflow {
         if broadcast.is_missed(now) {
             return Ok(Some("Its time had passed by more than an hour, so this occurrence was skipped."));
         }
+        if !self.may_send(broadcast).await? {
+            return Ok(Some(
+                "The user who confirmed it may no longer send broadcasts from this inbox, so this occurrence \
+                 was skipped. To go on, confirm the next one again.",
+            ));
+        }
         let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
         let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let waiting = self.stopped(broadcast, &from, now).await?;
         let is_stopped = waiting.is_some_and(|waiting| waiting.until.is_none());
         Ok(is_stopped.then_some("The inbox could not send at its time, so this occurrence was skipped."))
+    }
+
+    /// Whether the user who confirmed a broadcast may still do so.
+    async fn may_send(&self, broadcast: &Broadcast) -> Result<bool, StoreError> {
+        let sender = &broadcast.sender().id;
+        let user = self.members.user_in_team(broadcast.team_key(), sender).await?;
+        let may_broadcast = user.is_some_and(|user| user.may_broadcast());
+        Ok(may_broadcast && self.members.membership(broadcast.inbox_key(), sender).await?.is_some())
     }
 
     /// Stores the recipients. `None` if another worker took the lease.

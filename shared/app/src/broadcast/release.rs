@@ -17,9 +17,10 @@ use shared_domain::{
     conversation::Conversation,
     ids::{ConversationId, MessageId},
     inbox::{Stage, TeamInbox},
-    keys::RecipientKey,
+    keys::{RecipientKey, TeamKey},
     lock,
     message::Message,
+    phone::PhoneNumber,
     segment::Segments,
     sending_hours::{HoursMode, RecipientPlace, SendingHours},
     time::Timestamp,
@@ -254,10 +255,10 @@ impl BroadcastWorkflow {
         of: &BroadcastRef,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if broadcast.followed_at.or(broadcast.started_at).is_none_or(|at| at + REPORT_DELAY >= now) {
+        let is_young = broadcast.started_at.is_none_or(|at| at + REPORT_DELAY >= now);
+        if is_young || !self.broadcasts.follow_since(broadcast, now, REPORT_DELAY).await? {
             return Ok(());
         }
-        self.broadcasts.set_followed(broadcast, now).await?;
         let queued = Some(RecipientState::Queued);
         let mut after = None;
         loop {
@@ -295,7 +296,7 @@ impl BroadcastWorkflow {
         if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
             return Ok(Step::Left); // the index is behind
         }
-        let hours = self.hours_of(slice, recipient).await?;
+        let hours = self.hours_of(broadcast, slice.team_hours.as_ref(), recipient).await?;
         let send_until = match hours.next_release(now) {
             None => return skip(SkipReason::Expired).await,
             Some(release) if release.at > now => return hold(WaitReason::QuietHours, release.at).await,
@@ -371,10 +372,10 @@ impl BroadcastWorkflow {
 
     async fn hours_of(
         &self,
-        slice: &ReleasingSlice<'_>,
+        broadcast: &Broadcast,
+        team_hours: Option<&WeeklyHours>,
         recipient: &StoredRecipient,
     ) -> Result<SendingHours, StoreError> {
-        let broadcast = slice.broadcast;
         let place = match &recipient.contact {
             Some(id) if broadcast.hours != HoursMode::Always => {
                 let entries =
@@ -384,7 +385,28 @@ impl BroadcastWorkflow {
             }
             _ => RecipientPlace::of(&recipient.number, None),
         };
-        Ok(SendingHours::of(&place, broadcast.hours, slice.team_hours.as_ref()))
+        Ok(SendingHours::of(&place, broadcast.hours, team_hours))
+    }
+
+    /// Until when a text may be sent that is released now. `None` if no text of the recipient may be released
+    /// now. A recipient who was erased, or whose broadcast was removed, has no hours.
+    pub(crate) async fn window_at(
+        &self,
+        team: TeamKey<'_>,
+        of: &BroadcastRef,
+        number: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+        let found = self.broadcasts.get(team, &of.broadcast).await?;
+        let recipient = self.recipients.get(team.organization, of, number).await?;
+        let Some((found, recipient)) = found.zip(recipient) else { return Ok(Some(None)) };
+        let broadcast = found.value;
+        let team_hours = self.team_hours(&broadcast).await?;
+        let hours = self.hours_of(&broadcast, team_hours.as_ref(), &recipient).await?;
+        let release = hours.next_release(now).filter(|release| release.at <= now);
+        let is_long_enough =
+            |until: &Option<Timestamp>| until.is_none_or(|until| until >= now + AHEAD + LAST_SEND);
+        Ok(release.map(|release| release.until).filter(is_long_enough))
     }
 
     async fn complete(

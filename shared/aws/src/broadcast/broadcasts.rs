@@ -20,7 +20,7 @@ use crate::{
         item::{Item, attribute, from_item, number, text},
         keys,
         query::{KeyRange, Order},
-        requests::{EXISTS, Table},
+        requests::Table,
         transaction::Transaction,
         versioned::Versioned,
     },
@@ -266,23 +266,19 @@ impl Broadcasts {
         go_on_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let key = keys::broadcast_lease(team.organization, broadcast);
-        if let Some(go_on_at) = go_on_at {
-            let updated = self.table.update_if(key, |update| {
-                update
-                    .update_expression("SET goOnAt = :at REMOVE worker, #until")
-                    .condition_expression("worker = :worker")
-                    .expression_attribute_names("#until", "until")
-                    .expression_attribute_values(":at", number(go_on_at.millis()))
-                    .expression_attribute_values(":worker", text(format!("{worker:016x}")))
-            });
-            return updated.await.map(drop);
-        }
-        let deleted = self.table.delete_if(key, |delete| {
-            delete
+        let updated = self.table.update_if(key, |update| {
+            let update = update
                 .condition_expression("worker = :worker")
-                .expression_attribute_values(":worker", text(format!("{worker:016x}")))
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_values(":worker", text(format!("{worker:016x}")));
+            match go_on_at {
+                Some(go_on_at) => update
+                    .update_expression("SET goOnAt = :at REMOVE worker, #until")
+                    .expression_attribute_values(":at", number(go_on_at.millis())),
+                None => update.update_expression("REMOVE worker, #until, goOnAt"),
+            }
         });
-        deleted.await.map(drop)
+        updated.await.map(drop)
     }
 
     /// Stores when a broadcast is looked at next, what it waits for, and its progress if that is known. Does
@@ -344,15 +340,25 @@ impl Broadcasts {
         updated.await.map(drop)
     }
 
-    /// Stores when a worker compared queued recipients with their messages. Nothing that users see changes.
-    pub async fn set_followed(&self, broadcast: &Broadcast, at: Timestamp) -> Result<(), StoreError> {
-        let updated = self.table.update_if(keys::broadcast(broadcast.team_key(), &broadcast.id), |update| {
+    /// Returns whether queued recipients are to be compared with their messages now, which happens once in
+    /// this `interval`. The time is kept with the lease, because users do not see it.
+    pub async fn follow_since(
+        &self,
+        broadcast: &Broadcast,
+        now: Timestamp,
+        interval: Duration,
+    ) -> Result<bool, StoreError> {
+        let key = keys::broadcast_lease(&broadcast.organization, &broadcast.id);
+        let updated = self.table.update_if(key, |update| {
             update
-                .update_expression("SET followedAt = :at")
-                .condition_expression(EXISTS)
-                .expression_attribute_values(":at", number(at.millis()))
+                .update_expression("SET followedAt = :now, #ttl = :ttl")
+                .condition_expression("attribute_not_exists(followedAt) OR followedAt < :before")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", number(now.millis()))
+                .expression_attribute_values(":before", number((now - interval).millis()))
+                .expression_attribute_values(":ttl", number((now + 40 * LEASE).seconds()))
         });
-        updated.await.map(drop)
+        Ok(updated.await?.is_done())
     }
 
     /// Makes the sweep look at a broadcast that ended, because its counts changed. A look that read the

@@ -471,6 +471,29 @@ impl Recipients {
         Ok(found)
     }
 
+    /// Adds that the failed text of a recipient is sent again by this message. Does nothing if the recipient
+    /// does not exist or has another message. 1 read unit, and 4 write units.
+    pub(crate) async fn retry(
+        &self,
+        transaction: &mut Transaction<'_>,
+        organization: &OrganizationId,
+        failed: &MessageId,
+        by: &Message,
+    ) -> Result<(), StoreError> {
+        let (Some(of), phone) = (&by.broadcast, &by.contact_number) else { return Ok(()) };
+        let Some(stored) = self.get(organization, of, phone).await? else { return Ok(()) };
+        let event = RecipientEvent::Retry { failed: failed.clone(), message: by.id.clone() };
+        let Some(next) = stored.recipient().after(event) else { return Ok(()) };
+        let change = Change { organization, of, number: phone, from: stored.state };
+        change.write(transaction, next.state(), |update| {
+            update
+                .update_expression("SET #state = :to, message = :message, releasedAt = :at REMOVE reason")
+                .expression_attribute_values(":message", text(&by.id))
+                .expression_attribute_values(":at", number(by.created_at.millis()))
+        })?;
+        Ok(())
+    }
+
     /// Brings the recipient of a message of a broadcast to the message's delivery state. Idempotent. 1 read
     /// unit, and 4 write units if the state changes.
     pub async fn follow(&self, organization: &OrganizationId, message: &Message) -> Result<(), StoreError> {

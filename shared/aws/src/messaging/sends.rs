@@ -5,7 +5,7 @@
 //! out), the message, its outbox entry and the idempotency key, if there is one. It costs 8 write units: 2
 //! for each of the three items and 2 for the list entry that moves to Archived; 2 more with an idempotency
 //! key, 2 if the contact is assigned to a user, whose list changes as well, and 3 if it sends a failed
-//! message again.
+//! message again, with 4 more for the recipient of a broadcast.
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
@@ -20,7 +20,7 @@ use shared_domain::{
 };
 
 use crate::{
-    broadcast::{Refused, Release, Released},
+    broadcast::{Recipients, Refused, Release, Released},
     contact::rows::ContactCopyRow,
     conversation::{
         locks::IS_CURRENT,
@@ -125,6 +125,10 @@ impl Sends {
             }
             None => None,
         };
+        if let Some(failed) = &message.retry_of {
+            let recipients = Recipients::new(self.table.clone());
+            recipients.retry(&mut transaction, organization, failed, message).await?;
+        }
         let committed = transaction.commit().await?;
         if used_key.is_some_and(|place| committed.refused_at(place)) {
             return Ok(Accepted::KeyTaken);

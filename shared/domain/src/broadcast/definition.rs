@@ -128,9 +128,6 @@ pub struct Broadcast {
     /// Where the counting of failures began last.
     #[serde(default)]
     pub watch: FailureWatch,
-    /// When a worker last compared queued recipients with their messages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub followed_at: Option<Timestamp>,
 }
 
 impl Broadcast {
@@ -157,7 +154,6 @@ impl Broadcast {
             preparation: 0,
             progress: None,
             watch: FailureWatch::default(),
-            followed_at: None,
             ..self.clone()
         })
     }

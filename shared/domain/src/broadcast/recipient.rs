@@ -147,6 +147,8 @@ pub enum RecipientEvent {
     Queue { message: MessageId },
     /// It is left out.
     Skip { reason: SkipReason },
+    /// Its failed message is sent again by another one, in the same write.
+    Retry { failed: MessageId, message: MessageId },
     /// The delivery state of its message changed.
     Report { message: MessageId, delivery: DeliveryState },
 }
@@ -181,6 +183,9 @@ impl Recipient {
             RecipientEvent::Queue { message } if waits => {
                 Self::Messaged { message, delivery: DeliveryState::Queued }
             }
+            RecipientEvent::Retry { failed, message } if self.has_failed(&failed) => {
+                Self::Messaged { message, delivery: DeliveryState::Queued }
+            }
             RecipientEvent::Report { message, delivery } => {
                 let known = self.delivery_of(&message)?;
                 (delivery.rank() > known.rank()).then_some(Self::Messaged { message, delivery })?
@@ -188,6 +193,10 @@ impl Recipient {
             _ => return None,
         };
         (next != *self).then_some(next)
+    }
+
+    fn has_failed(&self, message: &MessageId) -> bool {
+        self.delivery_of(message).is_some_and(DeliveryState::is_failure)
     }
 
     fn delivery_of(&self, message: &MessageId) -> Option<DeliveryState> {
