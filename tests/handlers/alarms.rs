@@ -402,6 +402,28 @@ async fn lost_webhooks_set_off_webhooks_lost() {
     assert_eq!(firing(&alarms(), &once), BTreeSet::new(), "one lost webhook is no fault");
 }
 
+/// The sweep says so in the log and finds the message again in its next run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_that_cannot_be_stored_is_counted_and_found_again() {
+    let test = inbound_sweep::start().await;
+    inbound_sweep::lose_message(&test, "hello", &[]).await;
+    let mut counted = 0;
+    for requests in 0..40 {
+        let metrics = {
+            let log = log_of(async {
+                inbound_sweep::sweep_with_table(&test, &test.engine.crashing_table(requests)).await;
+            });
+            let mut metrics = Metrics::default();
+            metrics.add_log(&log.await, 0);
+            metrics
+        };
+        counted += usize::from(metrics.names(NAMESPACE).contains("MessagesNotRecovered"));
+    }
+    assert!(counted > 0, "no crash hit the store of a message");
+    inbound_sweep::sweep(&test).await;
+    assert_eq!(test.history().await.len(), 1);
+}
+
 /// The tests above provoke every alarm on a metric of the product.
 #[test]
 fn every_alarm_on_a_metric_of_the_product_has_a_test() {

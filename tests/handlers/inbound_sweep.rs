@@ -5,7 +5,10 @@ use std::time::Duration;
 use inbound_sweep::{App, handle};
 use serde_json::json;
 use shared_app::sweep::Swept;
-use shared_aws::messaging::{Inbound, MediaFiles, SweptNumbers};
+use shared_aws::{
+    messaging::{Inbound, MediaFiles, SweptNumbers},
+    table::Table,
+};
 use shared_carriers::twilio::Client;
 use shared_domain::{
     ids::ConversationId,
@@ -41,6 +44,13 @@ pub(crate) async fn sweep(test: &TestApp) -> Swept {
 async fn sweep_with(test: &TestApp, carrier: Client) -> Swept {
     let later = now() + SETTLE_TIME;
     handle(&app(test, carrier), || later, 7).await.unwrap()
+}
+
+/// Sweeps with a table that may fail, as [`sweep`] does.
+pub(crate) async fn sweep_with_table(test: &TestApp, table: &Table) {
+    let app = App::new(table, test.carrier.client(), WEBHOOKS, KeywordReplies::Product);
+    let later = now() + SETTLE_TIME;
+    let _ = handle(&app, || later, 7).await;
 }
 
 /// What a run does that finds this many messages at the one number.
