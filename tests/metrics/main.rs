@@ -14,8 +14,8 @@ use shared_lambda::metric::{METRICS, Metric, NAMESPACE};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Metrics that no journey provokes, with what they need. Tests of functions provoke it, except the removal of
-/// a segment.
+/// Metrics that no journey provokes, with what they need. Tests of functions provoke it, except the removal
+/// of a segment.
 const NOT_PROVOKED_BY_JOURNEYS: [(&str, &str); 9] = [
     ("BroadcastsFailed", "a segment is removed between the approval and the start"),
     ("BroadcastsMissed", "a repetition is missed after an outage of hours"),
