@@ -10,6 +10,7 @@ CLOUD := python3 infra/local/cloud.py
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
+SBOM_VERSION := 0.10.0
 SECONDS_EACH ?= 60
 MINUTES ?= 10
 STAGE ?= dev
@@ -235,6 +236,11 @@ build: $(TOOLS)/.ready ## Builds the functions for AWS (arm64, release)
 	  { echo 'Install the Rust target for arm64: rustup target add aarch64-unknown-linux-gnu'; exit 1; }
 	PATH="$(BIN):$$PATH" $(BIN)/sam build --beta-features
 
+# RELEASE='--architecture x86-64' builds for other processors.
+.PHONY: release
+release: $(TOOLS)/.ready $(TOOLS)/bin/cargo-sbom ## Packages, template, checksums and list of dependencies in dist/: about an hour (RELEASE=)
+	$(BIN)/python3 infra/release.py $(RELEASE)
+
 .PHONY: deploy
 deploy: build ## Deploys to AWS with the settings in settings.dev (STAGE=dev|prod, REGION=)
 	$(BIN)/python3 infra/deploy.py --stage $(STAGE) --region $(REGION)
@@ -258,3 +264,7 @@ $(TOOLS)/bin/cargo-fuzz: | $(TOOLS)/.ready
 $(TOOLS)/bin/cargo-mutants: | $(TOOLS)/.ready
 	$(call headline,Installing cargo-mutants (once, some minutes))
 	cargo install cargo-mutants --locked --version $(MUTANTS_VERSION) --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-sbom: | $(TOOLS)/.ready
+	$(call headline,Installing cargo-sbom (once, some minutes))
+	cargo install cargo-sbom --locked --version $(SBOM_VERSION) --root $(TOOLS)
