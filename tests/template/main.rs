@@ -7,6 +7,7 @@ mod cloud_front;
 mod dashboard;
 mod docs;
 mod roles;
+mod upgrade;
 mod variables;
 
 use std::{

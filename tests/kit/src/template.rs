@@ -62,8 +62,12 @@ struct TimeToLive {
 /// Returns the template after `Fn::ForEach` is expanded, as the transform `AWS::LanguageExtensions` does it.
 /// Tags such as `!Ref` are kept.
 pub fn read() -> Value {
-    let text = std::fs::read_to_string(TEMPLATE).expect("the workspace has a template.yaml");
-    expand_loops(serde_norway::from_str(&text).expect("template.yaml is YAML"))
+    parse(&std::fs::read_to_string(TEMPLATE).expect("the workspace has a template.yaml"))
+}
+
+/// [`read`] for another version of the template.
+pub fn parse(text: &str) -> Value {
+    expand_loops(serde_norway::from_str(text).expect("template.yaml is YAML"))
 }
 
 fn expand_loops(value: Value) -> Value {

@@ -1,0 +1,127 @@
+//! What an update of a deployed stack must not do, compared with the template of the last release.
+//!
+//! `CloudFormation` refuses some of it in the middle of an update, and some of it loses data.
+
+use std::{collections::BTreeMap, process::Command};
+
+use serde_norway::Value;
+use test_kit::template::{parse, read as template};
+
+use crate::ROOT;
+
+/// Resources with data that an update must not replace, and the properties whose change replaces them.
+const STATEFUL: [(&str, &[&str]); 5] = [
+    ("AWS::DynamoDB::Table", &["TableName", "KeySchema"]),
+    ("AWS::S3::Bucket", &["BucketName"]),
+    ("AWS::Cognito::UserPool", &["UsernameAttributes", "AliasAttributes", "UsernameConfiguration"]),
+    ("AWS::SecretsManager::Secret", &["Name"]),
+    ("AWS::SQS::Queue", &["QueueName", "FifoQueue"]),
+];
+
+/// Returns why a stack with the template `before` cannot be updated to `after`.
+fn refusals(before: &Value, after: &Value) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for section in ["Parameters", "Outputs"] {
+        let gone = names(&before[section]).into_iter().filter(|name| after[section][name].is_null());
+        refusals.extend(gone.map(|name| format!("{section}: {name} was removed, and deployments use it")));
+    }
+    let (known, now) = (stateful(before), stateful(after));
+    for (name, (kind, properties)) in &known {
+        let Some((_, changed)) = now.get(name).filter(|(now, _)| now == kind) else {
+            refusals.push(format!("{name}: its data would be left behind"));
+            continue;
+        };
+        let replacing = STATEFUL.iter().find(|(one, _)| one == kind).map_or(&[][..], |(_, names)| names);
+        for property in replacing.iter().filter(|property| properties[**property] != changed[**property]) {
+            refusals.push(format!("{name}: another {property} replaces it"));
+        }
+        if kind == "AWS::DynamoDB::Table" {
+            refusals.extend(index_refusals(name, properties, changed));
+        }
+    }
+    refusals
+}
+
+/// DynamoDB adds or removes one index in an update, and changes none.
+fn index_refusals(table: &str, before: &Value, after: &Value) -> Vec<String> {
+    let (before, after) = (indexes(before), indexes(after));
+    let changed = before.iter().filter(|(name, index)| after.get(*name).is_some_and(|now| now != *index));
+    let mut refusals: Vec<String> = changed
+        .map(|(name, _)| format!("{table}: the index {name} changed; add another one, switch, and remove it"))
+        .collect();
+    let added = after.keys().filter(|name| !before.contains_key(*name)).count();
+    let removed = before.keys().filter(|name| !after.contains_key(*name)).count();
+    if added + removed > 1 {
+        refusals.push(format!("{table}: {} indexes are added or removed, one is possible", added + removed));
+    }
+    refusals
+}
+
+fn names(section: &Value) -> Vec<String> {
+    let entries = section.as_mapping().into_iter().flatten();
+    entries.filter_map(|(name, _)| name.as_str().map(ToOwned::to_owned)).collect()
+}
+
+fn stateful(template: &Value) -> BTreeMap<String, (String, Value)> {
+    let all = template["Resources"].as_mapping().into_iter().flatten();
+    let kind = |resource: &Value| resource["Type"].as_str().unwrap_or_default().to_owned();
+    all.map(|(name, resource)| {
+        (name.as_str().unwrap_or_default().to_owned(), (kind(resource), resource["Properties"].clone()))
+    })
+    .filter(|(_, (kind, _))| STATEFUL.iter().any(|(stateful, _)| stateful == kind))
+    .collect()
+}
+
+fn indexes(table: &Value) -> BTreeMap<String, Value> {
+    let indexes = table["GlobalSecondaryIndexes"].as_sequence().into_iter().flatten();
+    indexes.map(|index| (index["IndexName"].as_str().unwrap_or_default().to_owned(), index.clone())).collect()
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).current_dir(ROOT).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn indexes_of(template: &mut Value) -> &mut Vec<Value> {
+    let table = &mut template["Resources"]["Table"]["Properties"];
+    table["GlobalSecondaryIndexes"].as_sequence_mut().unwrap()
+}
+
+/// Before the first release there is nothing to compare with.
+#[test]
+fn a_stack_of_the_last_release_can_be_updated() {
+    let Some(tag) = git(&["describe", "--tags", "--abbrev=0", "--match", "v*"]) else { return };
+    let released = git(&["show", &format!("{tag}:template.yaml")]).unwrap();
+    assert_eq!(refusals(&parse(&released), &template()), [""; 0], "compared with {tag}");
+}
+
+#[test]
+fn an_update_that_cloud_formation_refuses_or_that_loses_data_is_refused() {
+    let current = template();
+    assert_eq!(refusals(&current, &current), [""; 0]);
+    let refused = |change: &dyn Fn(&mut Value), expected: &str| {
+        let mut changed = template();
+        change(&mut changed);
+        let refusals = refusals(&current, &changed);
+        assert!(refusals.len() == 1 && refusals[0].contains(expected), "{expected}: {refusals:?}");
+    };
+    let remove = |section: &'static str, name: &'static str| {
+        move |template: &mut Value| {
+            template[section].as_mapping_mut().unwrap().remove(name).unwrap();
+        }
+    };
+    refused(&remove("Parameters", "MailFrom"), "MailFrom was removed");
+    refused(&remove("Outputs", "ApiUrl"), "ApiUrl was removed");
+    refused(&remove("Resources", "Table"), "left behind");
+    let rename =
+        |template: &mut Value| template["Resources"]["Table"]["Properties"]["TableName"] = "t".into();
+    refused(&rename, "TableName replaces it");
+    let project =
+        |template: &mut Value| indexes_of(template)[0]["Projection"]["ProjectionType"] = "ALL".into();
+    refused(&project, "changed");
+    let remove_two = |template: &mut Value| drop(indexes_of(template).drain(..2));
+    refused(&remove_two, "2 indexes");
+    let mut one_less = template();
+    indexes_of(&mut one_less).pop();
+    assert_eq!(refusals(&current, &one_less), [""; 0], "one index at a time is possible");
+}
