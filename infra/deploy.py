@@ -2,7 +2,7 @@
 """Deploys the stack of a stage with the settings in settings.STAGE. `make deploy` builds the functions and runs it.
 
 The address of a stack is that of its DomainName. Without one, and without PublicBaseUrl, it is that of its API, which AWS chooses during the first deployment. The
-functions get it in an update right after that, which takes about a minute.
+functions get it in an update right after that, which takes about a minute. So they do after CloudFront is switched on or off.
 """
 
 import argparse
@@ -27,13 +27,13 @@ def main() -> int:
         settings.setdefault("PublicBaseUrl", f"https://{settings['DomainName']}")
     if "PublicBaseUrl" in settings:
         return sam_deploy(arguments.stage, arguments.region, settings)
-    address = output(stack, arguments.region, "ApiUrl")
-    code = sam_deploy(arguments.stage, arguments.region, {**settings, "PublicBaseUrl": address or UNKNOWN_ADDRESS})
-    if code != 0 or address:
+    address = output(stack, arguments.region, "ApiUrl") or UNKNOWN_ADDRESS
+    code = sam_deploy(arguments.stage, arguments.region, {**settings, "PublicBaseUrl": address})
+    current = output(stack, arguments.region, "ApiUrl") if code == 0 else None
+    if current in (None, address):
         return code
-    address = output(stack, arguments.region, "ApiUrl")
-    print(f"The address of the API is {address}. The functions get it in an update.", flush=True)
-    return sam_deploy(arguments.stage, arguments.region, {**settings, "PublicBaseUrl": address})
+    print(f"The address of the API is {current}. The functions get it in an update.", flush=True)
+    return sam_deploy(arguments.stage, arguments.region, {**settings, "PublicBaseUrl": current})
 
 
 def read_settings(file: Path) -> dict[str, str]:

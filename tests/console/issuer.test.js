@@ -79,8 +79,8 @@ journey("a user signs in with the organization's own page, comes back to the pag
   await page.reload();
   await page.getByRole("heading", { level: 1, name: "Members" }).waitFor();
   await page.getByRole("button", { name: "Account menu" }).click();
-  assert.equal(await page.getByRole("button", { name: "Sign out on all devices" }).count(), 0, "only the identity provider can do that");
-  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  assert.equal(await page.getByRole("button", { name: "End all sessions" }).count(), 0, "only the identity provider can do that");
+  await page.getByRole("button", { name: "Sign out" }).click();
   await signInButton(page).waitFor();
   assert.equal(issuer.sessions.size, 0, "revoked");
   await page.reload();

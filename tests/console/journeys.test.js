@@ -110,7 +110,7 @@ test("a wrong password is an alert, and a session outlives a reload until it is 
   await page.getByRole("navigation", { name: "Accounts" }).waitFor();
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the session");
   await page.getByRole("button", { name: "Account menu" }).click();
-  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   await page.reload();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
@@ -165,7 +165,7 @@ journeyOf("signing out releases the lock", [ada, ben], async (first, second) => 
   await conversationNamed(second, "Before I go").click();
   await second.getByRole("status").filter({ hasText: `${ada.name} is responding` }).first().waitFor();
   await first.getByRole("button", { name: "Account menu" }).click();
-  await first.getByRole("button", { name: "Sign out", exact: true }).click();
+  await first.getByRole("button", { name: "Sign out" }).click();
   await first.getByRole("button", { name: "Sign in" }).waitFor();
   await second.getByRole("button", { name: "Respond" }).click();
   await second.locator("#reply:not(:disabled)").waitFor();
@@ -181,7 +181,7 @@ test("signing out on all devices ends the sessions of both windows, and releases
   await conversationNamed(other, "On the other device").click();
   await other.getByRole("status").filter({ hasText: `${ben.name} is responding` }).first().waitFor();
   await here.getByRole("button", { name: "Account menu" }).click();
-  await here.getByRole("button", { name: "Sign out on all devices" }).click();
+  await here.getByRole("button", { name: "End all sessions" }).click();
   for (const page of [here, elsewhere]) {
     await page.getByRole("button", { name: "Sign in" }).waitFor();
     await page.reload();
@@ -198,7 +198,7 @@ journeyOf("a sign-out on all devices that fails says so, and the user stays sign
     status: 503, contentType: "application/problem+json", json: { code: "unavailable", detail: "Sign-in is not available at the moment. Try again." },
   }));
   await page.getByRole("button", { name: "Account menu" }).click();
-  await page.getByRole("button", { name: "Sign out on all devices" }).click();
+  await page.getByRole("button", { name: "End all sessions" }).click();
   await page.getByRole("status").filter({ hasText: "not available at the moment" }).waitFor();
   await page.getByRole("navigation", { name: "Accounts" }).waitFor();
 });
@@ -757,18 +757,18 @@ journeyOf("a broadcast asks a question, and its answers are counted as they come
   await page.getByRole("checkbox", { name: "Monday" }).check();
   await page.getByRole("checkbox", { name: "Friday" }).check();
   await page.getByLabel("Ends").selectOption("count");
-  await page.getByLabel("Number of texts").fill("");
+  await page.getByLabel("Times to send").fill("");
   await page.getByRole("button", { name: "Save draft" }).click();
   for (const words of ["Choose the time of the first text.", "Enter 1 to 720 hours.", "Enter 1 to 1000."]) await page.getByText(words).waitFor();
   await page.getByLabel("Count replies for").fill("48");
-  await page.getByLabel("Number of texts").fill("6");
+  await page.getByLabel("Times to send").fill("6");
   await page.getByLabel("Start").fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
   await page.getByRole("button", { name: "Save draft" }).click();
   for (const words of [/Weekly\s+Monday, Friday\s+6 times/, "48 hours", "We leave at 9.", "Please reply yes or no."]) await page.locator("dd", { hasText: words }).waitFor();
   await page.getByRole("link", { name: "Edit" }).click();
   assert.equal(await page.getByLabel("After “Yes”").inputValue(), "We leave at 9.");
   assert.equal(await page.getByRole("checkbox", { name: "Friday" }).isChecked(), true);
-  assert.equal(await page.getByLabel("Number of texts").inputValue(), "6");
+  assert.equal(await page.getByLabel("Times to send").inputValue(), "6");
   await page.getByLabel("After “Other”").fill("");
   await page.getByLabel("Ends").selectOption("until");
   const lastDay = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
@@ -1302,7 +1302,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Account menu" }).click();
     await check("account menu");
-    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("E-mail").waitFor();
     await check("sign-in");
     await page.getByLabel("E-mail").fill("nobody@clinic.example");

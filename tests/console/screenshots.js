@@ -68,7 +68,7 @@ async function shoot(colorScheme, viewport, prefix) {
   await page.getByLabel("Choices").fill("Pancakes\nWaffles");
   await page.getByLabel("Repeat").selectOption("weekly");
   await page.getByLabel("Ends").selectOption("count");
-  await page.getByLabel("Number of texts").scrollIntoViewIfNeeded();
+  await page.getByLabel("Times to send").scrollIntoViewIfNeeded();
   await take("broadcast-options");
   await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/segments`);
   await page.getByRole("button", { name: "Parents who wrote lately" }).first().click();

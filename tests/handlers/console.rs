@@ -232,7 +232,23 @@ async fn a_sign_out_everywhere_ends_the_sessions_of_all_devices_and_their_connec
     let of_ada = post(&app, "refresh", &json!({}), Some("refresh=refresh-token-of-ada")).await;
     assert_eq!(of_ada.status().as_u16(), 200, "another user stays signed in");
     let again = post(&app, "sign-out-everywhere", &json!({}), Some(&cookie)).await;
-    assert_eq!((again.status().as_u16(), queue.drain().len()), (204, 0), "the session has ended");
+    let (status, problem) = status_and_json(&again);
+    assert_eq!((status, &problem["code"], queue.drain().len()), (401, &json!("sign_in_required"), 0));
+    let without = post(&app, "sign-out-everywhere", &json!({}), None).await;
+    assert_eq!(without.status().as_u16(), 401, "it is not known who asks");
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_signs_nobody_in_or_out() {
+    let app = app().await;
+    // A form sends its field as name=value, which is JSON if the name ends in the middle of a text.
+    for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
+        let event = Event::new("POST /console/session/{action}", &[("action", "sign-in")]);
+        let event = event.header("content-type", content_type);
+        let event = event.raw(r#"{"email":"ada@example.com","password":"right"}"#);
+        let answer = handle(&app, Timestamp::from_millis(0), 0, event.request()).await;
+        assert_eq!((answer.status().as_u16(), header(&answer, "set-cookie")), (415, ""), "{content_type}");
+    }
 }
 
 #[tokio::test]

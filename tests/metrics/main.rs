@@ -21,7 +21,7 @@ const NOT_PROVOKED_BY_JOURNEYS: [(&str, &str); 9] = [
     ("BroadcastsMissed", "a repetition is missed after an outage of hours"),
     ("BroadcastsPaused", "the carrier refuses many texts of a broadcast"),
     ("CampaignsDeleted", "someone deletes a campaign at the carrier"),
-    ("CarrierAccountFaults", "the carrier account has no funds"),
+    ("CarrierAccountFaults", "the carrier refuses the account"),
     ("MailRefused", "SES refuses an address"),
     ("MailUnknown", "SES does not answer"),
     ("MessagesNotRecovered", "the table fails while the sweep stores a lost message"),

@@ -247,7 +247,15 @@ impl Issuer {
             status if status.is_success() => Ok(body),
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let Refusal { error } = parsed(&body)?;
-                let is_of_user = matches!(error.as_str(), "invalid_grant" | "access_denied");
+                // The last three: the issuer wants the user to come to its page again, as for another factor.
+                let is_of_user = matches!(
+                    error.as_str(),
+                    "invalid_grant"
+                        | "access_denied"
+                        | "interaction_required"
+                        | "login_required"
+                        | "consent_required"
+                );
                 Err(if is_of_user { IssuerError::Refused } else { IssuerError::Unexpected(short(error)) })
             }
             status => Err(IssuerError::Unavailable(status.as_u16().to_string())),

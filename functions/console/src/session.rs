@@ -6,12 +6,13 @@
 
 use axum::{
     Router,
-    extract::{FromRef, FromRequestParts, State},
+    extract::{FromRef, FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, COOKIE, SET_COOKIE},
+        header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE},
         request::Parts,
     },
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -70,7 +71,19 @@ pub(crate) fn router(provider: Option<Provider>, sign_outs: Option<SignOuts>) ->
         .route("/console/session/reset-password", post(reset_password))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::not_found())
+        .layer(from_fn(only_json))
         .with_state(Session { provider, sign_outs })
+}
+
+/// A form of another site cannot send JSON without asking the browser first, so it cannot sign its visitor in
+/// or out.
+async fn only_json(request: Request, next: Next) -> Response {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if content_type.is_some_and(|value| value.starts_with("application/json")) {
+        return next.run(request).await;
+    }
+    Problem::new(415, "json_required", "Send the request with the content type application/json.")
+        .into_response()
 }
 
 /// The user pool of the stack. Other identity providers have pages of their own for passwords.
@@ -260,13 +273,12 @@ async fn sign_out_everywhere(
     Now(at): Now,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(token) = refresh_token(&headers) else { return Ok(without_cookie()) };
-    let tokens = match pool.refresh(token).await {
-        Ok(tokens) => tokens,
-        Err(UserPoolError::Refused) => return Ok(without_cookie()),
-        Err(error) => return Err(problem(error)),
-    };
-    pool.sign_out_everywhere(&tokens.access_token).await.map_err(problem)?;
+    // Without a session it is not known whose sessions to end, and other devices must not seem signed out.
+    let again = || Problem::new(401, "sign_in_required", "Sign in again, and then end all sessions.");
+    let refused = |error| if matches!(error, UserPoolError::Refused) { again() } else { problem(error) };
+    let token = refresh_token(&headers).ok_or_else(again)?;
+    let tokens = pool.refresh(token).await.map_err(refused)?;
+    pool.sign_out_everywhere(&tokens.access_token).await.map_err(refused)?;
     if let Some(sign_outs) = sign_outs {
         sign_outs.close_sockets(&tokens.id_token, at).await;
     }

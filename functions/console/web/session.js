@@ -7,6 +7,8 @@ import { signal } from "./vendor/signals.js";
 const ROUTES = new URL("../../session/", import.meta.url);
 /** A token that expires sooner is renewed before it is used. */
 const MARGIN_MS = 60_000;
+/** A little longer than the function may take. */
+const TIMEOUT_MS = 35_000;
 
 /** @type {import("./vendor/signals.js").Signal<"starting" | "signedOut" | "signedIn">} */
 export const session = signal("starting");
@@ -25,6 +27,8 @@ let token = "";
 let expiresAt = 0;
 /** @type {Promise<boolean> | null} */
 let renewal = null;
+/** How often this tab has signed out. What was requested before that is ignored. */
+let signOuts = 0;
 
 /** A refused sign-in. */
 export class SignInError extends Error {}
@@ -45,6 +49,7 @@ async function call(route, body = {}) {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch {
     throw new SignInError(texts.offline);
@@ -64,6 +69,7 @@ function accept(answer) {
   if (answer.challenge) return answer;
   token = answer.token;
   expiresAt = Date.now() + answer.expiresInSeconds * 1000;
+  signInError.value = "";
   session.value = "signedIn";
   return null;
 }
@@ -118,7 +124,7 @@ export async function startSignIn() {
   location.assign(url);
 }
 
-/** Why the last sign-in with another identity provider failed. */
+/** Why the last sign-in with another identity provider failed, or the last sign-out. */
 export const signInError = signal("");
 
 /**
@@ -154,24 +160,34 @@ export function renewSession() {
   return renewal;
 }
 
-/** One tab at a time: an identity provider may accept a refresh token only once, and the others then use the next. */
-function refreshed() {
-  return navigator.locks.request("session", () => call("refresh"));
+/**
+ * One tab at a time: an identity provider may accept a refresh token only once, and the others then use the next. And a
+ * sign-out ends the token that the cookie has, not one that another tab is just replacing.
+ * @param {string} route
+ */
+function callAlone(route) {
+  return navigator.locks.request("session", () => call(route));
 }
 
 async function renew() {
+  const before = signOuts;
   try {
-    const answer = await refreshed();
-    if (answer) {
+    const answer = await callAlone("refresh");
+    if (answer && signOuts === before) {
       accept(answer);
       return true;
     }
   } catch {
     if (session.value === "signedIn") return false; // no response; the next request tries again
   }
+  end();
+  return false;
+}
+
+function end() {
+  signOuts += 1;
   token = "";
   session.value = "signedOut";
-  return false;
 }
 
 /** @returns {Promise<string>} a token that is valid for another minute, if there is one */
@@ -190,25 +206,23 @@ function leave() {
 
 export async function signOut() {
   await leave();
-  await call("sign-out").catch(() => {});
-  token = "";
-  session.value = "signedOut";
+  await callAlone("sign-out").catch(() => (signInError.value = texts.signIn.notSignedOut));
+  end();
 }
 
 /** Ends the sessions of all devices. Throws if that failed, and nothing has changed then. */
 export async function signOutEverywhere() {
-  await call("sign-out-everywhere");
+  await callAlone("sign-out-everywhere");
   await leave(); // the token remains valid until it expires
-  token = "";
-  session.value = "signedOut";
+  end();
 }
 
 /** Looks whether the session has ended elsewhere, and leaves what is open if it has. */
 export async function checkSession() {
-  const answer = await refreshed().catch(() => undefined);
-  if (answer) accept(answer);
+  const before = signOuts;
+  const answer = await callAlone("refresh").catch(() => undefined);
+  if (answer && signOuts === before) accept(answer);
   if (answer !== null) return;
   await leave();
-  token = "";
-  session.value = "signedOut";
+  end();
 }

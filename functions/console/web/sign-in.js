@@ -53,7 +53,7 @@ function PasswordPage() {
   const [email, setEmail] = useState("");
   const [secret, setSecret] = useState("");
   const [code, setCode] = useState("");
-  const [error, setError] = useState("");
+  const [error, setError] = useState(signInError.value);
   const [notice, setNotice] = useState("");
   const [isBusy, setBusy] = useState(false);
 

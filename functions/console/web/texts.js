@@ -49,6 +49,7 @@ export const texts = {
     unknownAnswer: "This sign-in was not started here, or is complete already. Sign in again.",
     denied: "Your organization's sign-in page refused access. Ask your administrator.",
     failed: "Your organization's sign-in page reported an error. Sign in again.",
+    notSignedOut: "The server could not be reached, so you are still signed in on this browser. Open the console again, and sign out.",
   },
 
   navigation: {
@@ -65,7 +66,7 @@ export const texts = {
     compose: "Compose",
     accountMenu: "Account menu",
     signOut: "Sign out",
-    signOutEverywhere: "Sign out on all devices",
+    signOutEverywhere: "End all sessions",
     shortcuts: "Keyboard shortcuts",
     newTeam: "New team",
     createTeam: "Create team",
@@ -551,8 +552,8 @@ export const texts = {
     daysHint: "Without a day, it is the weekday of the start.",
     ends: "Ends",
     /** @type {Record<string, string>} */
-    endKinds: { never: "Never", count: "After some texts", until: "On a day" },
-    count: "Number of texts",
+    endKinds: { never: "Never", count: "After a number of times", until: "On a day" },
+    count: "Times to send",
     countNeeded: "Enter 1 to 1000.",
     lastDay: "Last day",
     /** @param {number} count */

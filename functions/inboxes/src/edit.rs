@@ -23,6 +23,9 @@ use shared_http::{
 
 use crate::{App, api_code_taken, changed, draft::forwarding, numbers::carrier_problem};
 
+/// Attempts to apply a change while others edit the same inbox.
+const EDIT_ATTEMPTS: usize = 5;
+
 /// List a team's shared inboxes
 ///
 /// Team admins and the organization's owner see all of them, even before the registration is complete. Other
@@ -71,25 +74,29 @@ pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
     extensions(("x-errors" = json!(["admin_required", "api_code_taken", "inbox_retired", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
-    InboxAdmin(InboxAccess { inbox, member, caller, .. }): InboxAdmin,
+    InboxAdmin(InboxAccess { mut inbox, member, caller, .. }): InboxAdmin,
     Now(now): Now,
     Entropy(entropy): Entropy,
     if_match: IfMatch,
     Json(change): Json<InboxChange>,
 ) -> Result<Json<InboxView>, Problem> {
-    if inbox.stage == Stage::Retired {
-        return Err(Problem::new(409, "inbox_retired", "This inbox is retired and cannot be changed."));
-    }
     if_match.check(&InboxView::of(&inbox, &caller.team, member))?;
-    let after = changed_by(&app, &inbox, &caller.team, &change).await?;
-    let (actor, target) = (&caller.user.id, inbox.id.as_str());
-    let event = AuditEvent { actor, action: "inbox.edit", target, at: now, entropy };
-    match app.inboxes.edit(&inbox, &after, &event).await? {
-        Edited::Done => Ok(Json(InboxView::of(&after, &caller.team, member))),
-        Edited::ApiCodeTaken => Err(api_code_taken()),
-        Edited::Changed if if_match.is_set() => Err(edit_conflict()),
-        Edited::Changed => Err(changed()),
+    for _ in 0..EDIT_ATTEMPTS {
+        if inbox.stage == Stage::Retired {
+            return Err(Problem::new(409, "inbox_retired", "This inbox is retired and cannot be changed."));
+        }
+        let after = changed_by(&app, &inbox, &caller.team, &change).await?;
+        let (actor, target) = (&caller.user.id, inbox.id.as_str());
+        let event = AuditEvent { actor, action: "inbox.edit", target, at: now, entropy };
+        match app.inboxes.edit(&inbox, &after, &event).await? {
+            Edited::Done => return Ok(Json(InboxView::of(&after, &caller.team, member))),
+            Edited::ApiCodeTaken => return Err(api_code_taken()),
+            Edited::Changed if if_match.is_set() => return Err(edit_conflict()),
+            // Somebody else was faster. The change is of single fields, so it applies to what the inbox is now.
+            Edited::Changed => inbox = app.inboxes.get(inbox.key()).await?.ok_or_else(Problem::not_found)?,
+        }
     }
+    Err(changed())
 }
 
 async fn changed_by(app: &App, inbox: &Inbox, team: &Team, change: &InboxChange) -> Result<Inbox, Problem> {

@@ -78,6 +78,8 @@ fn problem_response(request: &RequestInfo, problem: &Problem) -> Response<Body> 
     let api_url = request.api_url.as_ref().map_or("", |url| &*url.0);
     let body = problem.body(request_id, api_url).to_string();
     let mut answer = response(problem.status, "application/problem+json", body);
+    // A cache in front of the API must not give the refusal of one user to another one.
+    answer.headers_mut().insert("cache-control", lambda_http::http::HeaderValue::from_static("no-store"));
     if let Some(seconds) = problem.retry_after {
         answer.headers_mut().insert("retry-after", seconds.into());
     }

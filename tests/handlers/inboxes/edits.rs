@@ -51,7 +51,15 @@ async fn of_admins_who_edit_the_inbox_that_they_all_read_one_succeeds() {
     assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
     assert!(answers[1..].iter().all(|(_, problem)| problem["code"] == "edit_conflict"));
     assert_eq!(call(&app(&test), &read()).await.1, answers[0].1, "only one of the changes is stored");
-    // Without a version, a change applies to whatever the inbox is.
+    // Without a version, a change applies to whatever the inbox is, also while others edit it.
+    let mut edits = JoinSet::new();
+    for body in [json!({ "name": "Both" }), json!({ "color": "#0A7F3F" }), json!({ "apiCode": "4711" })] {
+        let (app, id) = (app(&test), id.clone());
+        edits.spawn(async move { call(&app, &edit(&id, None, &body)).await.0 });
+    }
+    assert_eq!(edits.join_all().await, [200, 200, 200]);
+    let (_, edited) = call(&app(&test), &read()).await;
+    assert_eq!((&edited["name"], &edited["apiCode"]), (&json!("Both"), &json!("4711")));
     let (status, renamed) = call(&app(&test), &edit(&id, None, &json!({ "name": "Back" }))).await;
     assert_eq!((status, &renamed["name"]), (200, &json!("Back")));
 }

@@ -187,6 +187,7 @@ async fn whatever_comes_between_two_requests_of_a_worker_is_before_or_after_each
         }
     }
     println!("{points} points");
+    assert!(points > 20, "a broadcast has more points than {points}");
 }
 
 /// Runs a worker while something comes before its request number `nth`. Returns whether it has that many.

@@ -7,11 +7,13 @@ use serde_json::Value;
 use crate::{document, errors};
 
 /// Codes of the console, whose routes are no part of the API.
-const CONSOLE_ONLY: [&str; 7] = [
+const CONSOLE_ONLY: [&str; 9] = [
+    "json_required",
     "other_identity_provider",
     "password_reset_required",
     "sign_in_expired",
     "sign_in_refused",
+    "sign_in_required",
     "too_many_attempts",
     "weak_password",
     "wrong_code",

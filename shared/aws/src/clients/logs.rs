@@ -27,6 +27,8 @@ pub enum LogError {
     Refused(String),
     #[error("CloudWatch Logs did not answer")]
     Unavailable,
+    #[error("the logs of that time are too long to search")]
+    TooLong,
 }
 
 impl LogError {
@@ -98,11 +100,13 @@ impl LogReader {
             found.extend(page.events.into_iter().filter_map(line));
             match page.next_token {
                 Some(token) if found.len() < MAX_LINES => request["nextToken"] = token.into(),
-                _ => break,
+                _ => {
+                    found.truncate(MAX_LINES);
+                    return Ok(found);
+                }
             }
         }
-        found.truncate(MAX_LINES);
-        Ok(found)
+        Err(LogError::TooLong)
     }
 
     async fn page(&self, request: &Value, now: Timestamp) -> Result<Page, LogError> {
