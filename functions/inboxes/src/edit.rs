@@ -92,7 +92,8 @@ pub(crate) async fn update(
             Edited::Done => return Ok(Json(InboxView::of(&after, &caller.team, member))),
             Edited::ApiCodeTaken => return Err(api_code_taken()),
             Edited::Changed if if_match.is_set() => return Err(edit_conflict()),
-            // Somebody else was faster. The change is of single fields, so it applies to what the inbox is now.
+            // Somebody else was faster. The change is of single fields, so it applies to what the inbox is
+            // now.
             Edited::Changed => inbox = app.inboxes.get(inbox.key()).await?.ok_or_else(Problem::not_found)?,
         }
     }
