@@ -1,6 +1,7 @@
 //! Outages over the deployed template: real bootstraps end with SIGKILL at random moments, while the carrier,
 //! its webhooks and callbacks, or the table fail. In the end every message is there once, in its order, and
-//! delivered. Another run rotates the carrier's token and the signing keys under load.
+//! delivered. Another run sends a broadcast while its functions are killed, and a third rotates the carrier's
+//! token and the signing keys under load.
 //!
 //! `make outages` starts a local cloud for them. Real processes cannot be given two hours or another clock,
 //! so here an outage takes seconds (short) or minutes (`SIMULATION=full`), and sweeps run every two seconds
@@ -10,6 +11,8 @@
 
 #![allow(clippy::print_stdout, reason = "a run reports its seed and its size")]
 
+#[cfg(test)]
+mod broadcast;
 #[cfg(test)]
 mod killer;
 #[cfg(test)]
