@@ -56,7 +56,7 @@ pub async fn all(prices: &Prices) -> Vec<Flow> {
         flows.extend(app.pages().await);
         flows
     };
-    measured.with_subscriber(log.subscriber()).await
+    Box::pin(measured).with_subscriber(log.subscriber()).await
 }
 
 struct Flows {
