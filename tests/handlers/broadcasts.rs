@@ -687,8 +687,17 @@ async fn an_occurrence_whose_sender_lost_the_right_to_broadcast_is_skipped() {
         assert_eq!(skipped["status"], "failed", "{skipped}");
         assert!(skipped["reason"].as_str().unwrap().contains("may no longer send"), "{skipped}");
         let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "bob")).await;
-        assert_eq!(list["items"][0]["status"], "scheduled", "the next one");
+        let next = &list["items"][0];
+        assert_eq!(next["status"], "scheduled", "the next one");
         assert!(it.test.history().await.is_empty());
+        // Another user confirms the next one, which is then sent in that user's name.
+        let next = next["broadcastId"].as_str().unwrap();
+        let admin = [("team_1", Role::Admin)];
+        it.test.add_user(it.test.organization(), &build::user("bob"), &admin).await;
+        let (_, estimate) = it.of("bob", ESTIMATE, next, None).await;
+        let body = json!({ "estimateId": estimate["estimateId"] });
+        let (status, confirmed) = it.of("bob", CONFIRM, next, Some(body)).await;
+        assert_eq!((status, &confirmed["confirmedBy"]["userId"]), (202, &json!("bob")), "{confirmed}");
     }
 }
 
@@ -729,6 +738,17 @@ async fn a_failed_text_that_is_sent_again_is_delivered_and_replied_to_as_that_of
     let (_, recipients) = it.of("ada", RECIPIENTS, &id, None).await;
     assert_eq!(recipients["items"][0]["messageId"], it.test.history().await[1].id.as_str());
     assert_eq!(it.test.history().await[0].broadcast.as_ref().unwrap().broadcast.as_str(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reply_window_of_a_text_that_is_sent_again_begins_again() {
+    let it = Broadcasting::start().await;
+    let id = it.ask(json!({ "replyWindowHours": 1 })).await;
+    it.report(DeliveryState::Failed, now()).await;
+    let later = now() + Duration::from_hours(2);
+    assert_eq!(it.retry(now() - Duration::from_secs(60), later).await.queued, 1);
+    receive(&it.test, later + Duration::from_mins(5), inbound(1, "I will")).await;
+    assert_eq!(it.read(&id).await["progress"]["replied"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

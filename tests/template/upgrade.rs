@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use serde_norway::Value;
+use serde_norway::{Mapping, Value};
 use test_kit::template::{parse, read as template};
 
 use crate::ROOT;
@@ -25,6 +25,9 @@ fn refusals(before: &Value, after: &Value) -> Vec<String> {
         let gone = names(&before[section]).into_iter().filter(|name| after[section][name].is_null());
         refusals.extend(gone.map(|name| format!("{section}: {name} was removed, and deployments use it")));
     }
+    let new = names(&after["Parameters"]).into_iter().filter(|name| before["Parameters"][name].is_null());
+    let without_default = new.filter(|name| after["Parameters"][name]["Default"].is_null());
+    refusals.extend(without_default.map(|name| format!("{name}: deployments have no value for it")));
     let (known, now) = (stateful(before), stateful(after));
     for (name, (kind, properties)) in &known {
         let Some((_, changed)) = now.get(name).filter(|(now, _)| now == kind) else {
@@ -44,10 +47,17 @@ fn refusals(before: &Value, after: &Value) -> Vec<String> {
 
 /// DynamoDB adds or removes one index in an update, and changes none.
 fn index_refusals(table: &str, before: &Value, after: &Value) -> Vec<String> {
+    let attributes = |table: &Value| table["AttributeDefinitions"].as_sequence().cloned().unwrap_or_default();
+    let (types, now) = (attributes(before), attributes(after));
+    let retyped = types
+        .iter()
+        .filter(|one| now.iter().any(|now| now["AttributeName"] == one["AttributeName"] && now != *one));
+    let retyped = retyped.map(|one| format!("{table}: another type of {:?}", one["AttributeName"].as_str()));
     let (before, after) = (indexes(before), indexes(after));
     let changed = before.iter().filter(|(name, index)| after.get(*name).is_some_and(|now| now != *index));
     let mut refusals: Vec<String> = changed
         .map(|(name, _)| format!("{table}: the index {name} changed; add another one, switch, and remove it"))
+        .chain(retyped)
         .collect();
     let added = after.keys().filter(|name| !before.contains_key(*name)).count();
     let removed = before.keys().filter(|name| !after.contains_key(*name)).count();
@@ -87,10 +97,14 @@ fn indexes_of(template: &mut Value) -> &mut Vec<Value> {
     table["GlobalSecondaryIndexes"].as_sequence_mut().unwrap()
 }
 
-/// Before the first release there is nothing to compare with.
+/// Before the first release there is nothing to compare with. After it, a clone without tags is no excuse.
 #[test]
 fn a_stack_of_the_last_release_can_be_updated() {
-    let Some(tag) = git(&["describe", "--tags", "--abbrev=0", "--match", "v*"]) else { return };
+    let changelog = std::fs::read_to_string(format!("{ROOT}/CHANGELOG.md")).unwrap();
+    if !changelog.lines().any(|line| line.starts_with("## [") && !line.contains("Unreleased")) {
+        return;
+    }
+    let tag = git(&["describe", "--tags", "--abbrev=0", "--match", "v*"]).expect("the clone has the tags");
     let released = git(&["show", &format!("{tag}:template.yaml")]).unwrap();
     assert_eq!(refusals(&parse(&released), &template()), [""; 0], "compared with {tag}");
 }
@@ -112,6 +126,12 @@ fn an_update_that_cloud_formation_refuses_or_that_loses_data_is_refused() {
     };
     refused(&remove("Parameters", "MailFrom"), "MailFrom was removed");
     refused(&remove("Outputs", "ApiUrl"), "ApiUrl was removed");
+    let demand = |template: &mut Value| template["Parameters"]["New"] = Value::Mapping(Mapping::new());
+    refused(&demand, "no value for it");
+    let retype = |template: &mut Value| {
+        template["Resources"]["Table"]["Properties"]["AttributeDefinitions"][0]["AttributeType"] = "N".into();
+    };
+    refused(&retype, "another type of");
     refused(&remove("Resources", "Table"), "left behind");
     let rename =
         |template: &mut Value| template["Resources"]["Table"]["Properties"]["TableName"] = "t".into();

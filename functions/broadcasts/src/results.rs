@@ -2,7 +2,12 @@
 
 use axum::{extract::State, response::Response};
 use shared_aws::{broadcast::reference, table};
-use shared_domain::{broadcast::RecipientState, field::FieldError, phone::PhoneNumber, question::Answer};
+use shared_domain::{
+    broadcast::{BroadcastStatus, RecipientState},
+    field::FieldError,
+    phone::PhoneNumber,
+    question::Answer,
+};
 use shared_http::{
     json::Json,
     list_format::ListFormat,
@@ -44,12 +49,19 @@ pub(crate) async fn recipients(
     let state = state.transpose()?;
     let list = format!("recipients {} {}", broadcast.id, query.get("state").unwrap_or_default());
     let page = format.page(page).of(&found.principal, list).await?;
-    let found = match broadcast.preparation {
-        0 => table::Page { items: Vec::new(), next: None },
-        _ => {
-            let of = reference(broadcast);
-            app.recipients.page(&broadcast.organization, &of, state, page.limit, page.after()).await?
+    let (organization, of) = (&broadcast.organization, reference(broadcast));
+    // One that ended in the middle of its preparation has items of recipients and no counts.
+    let has_started = match broadcast.status {
+        BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Preparing => false,
+        BroadcastStatus::Canceled | BroadcastStatus::Failed => {
+            app.recipients.progress(organization, &of).await?.total() > 0
         }
+        BroadcastStatus::Running | BroadcastStatus::Paused | BroadcastStatus::Completed => true,
+    };
+    let found = if has_started {
+        app.recipients.page(organization, &of, state, page.limit, page.after()).await?
+    } else {
+        table::Page { items: Vec::new(), next: None }
     };
     let page = page.response(found.items.iter().map(BroadcastRecipientView::of), found.next.as_deref());
     let columns = ["phoneNumber", "contactId", "state", "reason", "messageId", "repliedAt", "answer"];

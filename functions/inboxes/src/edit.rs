@@ -94,7 +94,9 @@ pub(crate) async fn update(
             Edited::Changed if if_match.is_set() => return Err(edit_conflict()),
             // Somebody else was faster. The change is of single fields, so it applies to what the inbox is
             // now.
-            Edited::Changed => inbox = app.inboxes.get(inbox.key()).await?.ok_or_else(Problem::not_found)?,
+            Edited::Changed => {
+                inbox = app.inboxes.get_current(inbox.key()).await?.ok_or_else(Problem::not_found)?;
+            }
         }
     }
     Err(changed())

@@ -32,7 +32,7 @@ use shared_domain::{
     contact::Contact,
     event::{EventScope, EventType, NewEvent},
     ids::{
-        BroadcastId, ContactId, ConversationId, EventId, MediaId, OrganizationId, SegmentId, TeamId,
+        BroadcastId, ContactId, ConversationId, EventId, InboxId, MediaId, OrganizationId, SegmentId, TeamId,
         WebhookEndpointId,
     },
     inbox::{Inbox, InboxKind},
@@ -501,8 +501,33 @@ async fn a_hold_of_a_team_that_does_not_know_the_number_stops_nothing() {
         |team: &str| Hold { change: HoldChange::Begin, organization: "org_1".into(), team: team.into() };
     assert!(team::hold(&stack.operator(3), &request("team_9")).await.unwrap().changed);
     assert!(team::hold(&stack.operator(3), &request("team_8")).await.is_err(), "an unknown team");
+    let (file, has) =
+        ("imports/org_1/team_9/imp_9.csv", |key: &str| stack.s3.objects().iter().any(|(one, ..)| one == key));
+    stack.s3.put(file, "text/csv", b"Somebody else");
     stack.erase().await.unwrap();
     assert_eq!(stack.remains().await, [""; 0]);
+    assert!(has(file) && !has("imports/org_1/team_1/imp_1.csv"), "files of the team under the hold stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_only_a_broadcast_of_a_team_under_a_legal_hold_names_is_not_erased() {
+    let stack = TestStack::start().await;
+    let named = |text: &str| ContactSelection { number: text.into(), ..selection() };
+    stack.hold(HoldChange::Begin).await.unwrap();
+    let inbox = Inbox { id: InboxId::new(now(), 77), ..build::inbox() };
+    let ada = build::user_ref("ada", "Ada");
+    let audience = Audience { numbers: vec![build::number("+12025550188")], ..Audience::default() };
+    let draft = Broadcast { id: BroadcastId::new(now(), 78), audience, ..build::broadcast(&inbox, &ada) };
+    let event =
+        AuditEvent { actor: &ada.id, action: "broadcast.create", target: "x", at: now(), entropy: 77 };
+    let _ = Broadcasts::new(stack.table()).create(&draft, &event, None).await.unwrap();
+    let erase = async |text: &str| {
+        let request = ErasureRequest { contact: named(text), yes: true };
+        let (operator, bucket, queues) = (stack.operator(9), stack.s3.bucket(), stack.named_queues());
+        contact::erase(&operator, &bucket, &queues, &request, || true, async || {}).await
+    };
+    assert!(erase("+12025550188").await.is_err());
+    assert!(erase("+12025550187").await.is_ok(), "nobody knows this number");
 }
 
 #[tokio::test(flavor = "multi_thread")]

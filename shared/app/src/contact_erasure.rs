@@ -11,7 +11,7 @@
 //! the carrier's ids, so that the sweep does not take erased messages in again.
 
 use shared_aws::{
-    broadcast::{Broadcasts, Recipients},
+    broadcast::{Broadcasts, Recipients, reference},
     clients::{Bucket, BucketError},
     contact::Contacts,
     conversation::Conversations,
@@ -21,12 +21,12 @@ use shared_aws::{
     messaging::{Messages, stored_at, uploaded_at},
     opt_out::{OptOutReviews, OptOuts},
     segment::Segments,
-    table::{StoreError, Table},
+    table::{StoreError, Table, Versioned},
     team::Teams,
     webhook::{WebhookDeliveries, WebhookEndpoints},
 };
 use shared_domain::{
-    broadcast::Audience,
+    broadcast::{Audience, Broadcast},
     event::EventScope,
     ids::{ContactId, ConversationId, OrganizationId, TeamId},
     inbox::Inbox,
@@ -196,7 +196,7 @@ impl ContactErasure {
                 return Ok(true);
             }
         }
-        Ok(false)
+        self.is_in_broadcast(team, number).await
     }
 
     async fn pass(
@@ -224,8 +224,20 @@ impl ContactErasure {
         for endpoint in self.endpoints.list(organization).await? {
             erased.webhook_deliveries += self.deliveries.erase(organization, &endpoint.id, &texts).await?;
         }
-        erased.files += self.bucket.erase(&import::objects_of(organization), now).await?;
+        for files in self.erasable_imports(organization).await? {
+            erased.files += self.bucket.erase(&files, now).await?;
+        }
         Ok(erased)
+    }
+
+    /// The prefixes of import files that may have the number, without those of teams under a legal hold.
+    async fn erasable_imports(&self, organization: &OrganizationId) -> Result<Vec<String>, StoreError> {
+        let (all, held) = (import::objects_of(organization), self.teams.held(organization).await?);
+        if held.is_empty() {
+            return Ok(vec![all]);
+        }
+        let teams = self.teams.ids(organization).await?;
+        Ok(teams.iter().filter(|team| !held.contains(team)).map(|team| format!("{all}{team}/")).collect())
     }
 
     async fn erase_in_inbox(
@@ -291,11 +303,10 @@ impl ContactErasure {
         contacts: &[&ContactId],
     ) -> Result<usize, StoreError> {
         let mut count = 0;
-        let mut before: Option<String> = None;
+        let mut before = None;
         loop {
-            let page = self.broadcasts.older_than(team, before.as_deref(), BROADCASTS_PER_PAGE).await?;
-            for listed in &page {
-                let Some(found) = self.broadcasts.get(team, &listed.id).await? else { continue };
+            let (page, next) = self.older_broadcasts(team, before.as_deref()).await?;
+            for found in page {
                 let mut audience: Audience = found.value.audience.clone();
                 audience.numbers.retain(|one| one != number);
                 audience.contacts.retain(|one| !contacts.contains(&one));
@@ -307,13 +318,46 @@ impl ContactErasure {
                 let is_recipient = self.recipients.erase(&found.value, number).await?;
                 count += usize::from(is_named || is_recipient);
             }
-            match page.last() {
-                Some(last) if page.len() == usize::from(BROADCASTS_PER_PAGE) => {
-                    before = Some(last.id.to_string());
-                }
-                _ => return Ok(count),
+            before = next;
+            if before.is_none() {
+                return Ok(count);
             }
         }
+    }
+
+    /// Whether a broadcast of the team names a number, or has it as a recipient.
+    async fn is_in_broadcast(&self, team: TeamKey<'_>, number: &PhoneNumber) -> Result<bool, StoreError> {
+        let mut before = None;
+        loop {
+            let (page, next) = self.older_broadcasts(team, before.as_deref()).await?;
+            for Versioned { value, .. } in page {
+                let of = reference(&value);
+                let recipient = self.recipients.get(team.organization, &of, number);
+                if value.audience.numbers.contains(number) || recipient.await?.is_some() {
+                    return Ok(true);
+                }
+            }
+            before = next;
+            if before.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Returns a page of the broadcasts of a team, the newest first, and where the next page begins.
+    async fn older_broadcasts(
+        &self,
+        team: TeamKey<'_>,
+        before: Option<&str>,
+    ) -> Result<(Vec<Versioned<Broadcast>>, Option<String>), StoreError> {
+        let page = self.broadcasts.older_than(team, before, BROADCASTS_PER_PAGE).await?;
+        let is_full = page.len() == usize::from(BROADCASTS_PER_PAGE);
+        let next = page.last().filter(|_| is_full).map(|last| last.id.to_string());
+        let mut found = Vec::with_capacity(page.len());
+        for listed in page {
+            found.extend(self.broadcasts.get(team, &listed.id).await?);
+        }
+        Ok((found, next))
     }
 
     /// Takes contacts out of all segments of the team.

@@ -25,7 +25,7 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::broadcast::BroadcastWorkflow;
+use crate::broadcast::{BroadcastWorkflow, Resend};
 
 /// Conversations that are handled at the same time.
 const MAX_CONCURRENCY: usize = 8;
@@ -147,12 +147,12 @@ impl RetryWorkflow {
                 outcomes.push(Outcome::Skipped);
                 continue;
             }
-            let Some(send_until) = self.window_of(from, failed, now).await? else {
+            let Some(resend) = self.resend_of(from, failed, now).await? else {
                 outcomes.push(Outcome::Skipped);
                 continue;
             };
             let retry = from.retry(failed, now + Duration::from_millis(place));
-            let message = Message { send_until, ..retry };
+            let message = Message { send_until: resend.until, ..retry };
             let acceptance = Acceptance {
                 organization: &from.inbox.organization,
                 message: &message,
@@ -160,7 +160,7 @@ impl RetryWorkflow {
                 guard: Guard::Compose { user: Some(user) },
                 idempotency: None,
             };
-            outcomes.push(match self.sends.accept(acceptance).await? {
+            outcomes.push(match self.sends.accept_retry(acceptance, resend.asked.as_ref()).await? {
                 Accepted::Stored => {
                     self.look_again(from, &message, now).await?;
                     Outcome::Queued
@@ -172,18 +172,18 @@ impl RetryWorkflow {
         Ok(outcomes)
     }
 
-    /// Until when the carrier may send a failed message again. `None` if it may not be sent now, because the
-    /// hours of a broadcast's recipient begin later.
-    async fn window_of(
+    /// How a failed message is sent again. `None` if it may not be sent now, because the hours of a
+    /// broadcast's recipient begin later.
+    async fn resend_of(
         &self,
         from: &TeamInbox,
         failed: &Message,
         now: Timestamp,
-    ) -> Result<Option<Option<Timestamp>>, StoreError> {
-        let Some(of) = &failed.broadcast else { return Ok(Some(None)) };
+    ) -> Result<Option<Resend>, StoreError> {
+        let Some(of) = &failed.broadcast else { return Ok(Some(Resend::default())) };
         // A worker may have died between the report of the failure and that of the recipient.
         self.recipients.follow(&from.inbox.organization, failed).await?;
-        self.workflow.window_at(from.inbox.team_key(), of, &failed.contact_number, now).await
+        self.workflow.resend_at(from.inbox.team_key(), of, &failed.contact_number, now).await
     }
 
     /// The counts of a broadcast that ended are stored again.

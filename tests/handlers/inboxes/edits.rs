@@ -59,7 +59,8 @@ async fn of_admins_who_edit_the_inbox_that_they_all_read_one_succeeds() {
     }
     assert_eq!(edits.join_all().await, [200, 200, 200]);
     let (_, edited) = call(&app(&test), &read()).await;
-    assert_eq!((&edited["name"], &edited["apiCode"]), (&json!("Both"), &json!("4711")));
+    let changed = ["name", "color", "apiCode"].map(|name| edited[name].as_str().unwrap());
+    assert_eq!(changed, ["Both", "#0a7f3f", "4711"]);
     let (status, renamed) = call(&app(&test), &edit(&id, None, &json!({ "name": "Back" }))).await;
     assert_eq!((status, &renamed["name"]), (200, &json!("Back")));
 }

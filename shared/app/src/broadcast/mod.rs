@@ -40,6 +40,7 @@ use shared_domain::{
 
 use crate::audience::AudienceWorkflow;
 
+pub(crate) use self::release::Resend;
 pub use self::{
     release::Slice,
     steps::{Confirmation, StepOutcome},

@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{
-        Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState, SkipReason,
+        Asked, Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState, SkipReason,
         WaitReason, Waiting,
     },
     contact::custom_value,
@@ -388,25 +388,28 @@ impl BroadcastWorkflow {
         Ok(SendingHours::of(&place, broadcast.hours, team_hours))
     }
 
-    /// Until when a text may be sent that is released now. `None` if no text of the recipient may be released
-    /// now. A recipient who was erased, or whose broadcast was removed, has no hours.
-    pub(crate) async fn window_at(
+    /// How a text is sent again now. `None` if no text of the recipient may be released now. A recipient who
+    /// was erased, or whose broadcast was removed, has no hours.
+    pub(crate) async fn resend_at(
         &self,
         team: TeamKey<'_>,
         of: &BroadcastRef,
         number: &PhoneNumber,
         now: Timestamp,
-    ) -> Result<Option<Option<Timestamp>>, StoreError> {
+    ) -> Result<Option<Resend>, StoreError> {
         let found = self.broadcasts.get(team, &of.broadcast).await?;
         let recipient = self.recipients.get(team.organization, of, number).await?;
-        let Some((found, recipient)) = found.zip(recipient) else { return Ok(Some(None)) };
+        let Some((found, recipient)) = found.zip(recipient) else { return Ok(Some(Resend::default())) };
         let broadcast = found.value;
         let team_hours = self.team_hours(&broadcast).await?;
         let hours = self.hours_of(&broadcast, team_hours.as_ref(), &recipient).await?;
         let release = hours.next_release(now).filter(|release| release.at <= now);
         let is_long_enough =
             |until: &Option<Timestamp>| until.is_none_or(|until| until >= now + AHEAD + LAST_SEND);
-        Ok(release.map(|release| release.until).filter(is_long_enough))
+        let (window_hours, question) = (broadcast.reply_window_hours, broadcast.question.is_some());
+        let asked = Asked { of: of.clone(), at: now, window_hours, question };
+        let until = release.map(|release| release.until).filter(is_long_enough);
+        Ok(until.map(|until| Resend { until, asked: Some(asked) }))
     }
 
     async fn complete(
@@ -504,12 +507,23 @@ impl BroadcastWorkflow {
     }
 }
 
+/// How a failed text of a broadcast is sent again.
+#[derive(Debug, Default)]
+pub(crate) struct Resend {
+    /// Until when the carrier may send it.
+    pub(crate) until: Option<Timestamp>,
+    /// What the conversation keeps of it, so that its reply counts.
+    pub(crate) asked: Option<Asked>,
+}
+
 /// When a worker looks again at a broadcast that ended: while the carrier reports on its texts, for a day at
-/// most, after one minute, two, four and so on up to an hour.
+/// most, after one minute, two, four and so on up to an hour. A text that is queued was sent again, maybe
+/// days later, and has no report yet.
 fn next_look(ended_at: Timestamp, progress: &Progress, now: Timestamp) -> Option<Timestamp> {
     let is_reported = progress.count(RecipientState::Queued) + progress.count(RecipientState::Sent) == 0;
     let age = ended_at.duration_until(now);
-    (!is_reported && age < SETTLED_AFTER).then(|| now + age.clamp(CHECK_AFTER / 2, Duration::from_hours(1)))
+    let is_watched = age < SETTLED_AFTER || progress.count(RecipientState::Queued) > 0;
+    (!is_reported && is_watched).then(|| now + age.clamp(CHECK_AFTER / 2, Duration::from_hours(1)))
 }
 
 /// How many texts may be released now.

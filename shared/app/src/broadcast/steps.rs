@@ -7,8 +7,8 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{
-        Broadcast, BroadcastStep, Estimate, EstimateRef, FailureWatch, StepNotAllowed, WaitReason, Waiting,
-        can_confirm, is_stale,
+        Broadcast, BroadcastStatus, BroadcastStep, Estimate, EstimateRef, FailureWatch, StepNotAllowed,
+        WaitReason, Waiting, can_confirm, is_stale,
     },
     ids::UserId,
     time::Timestamp,
@@ -57,7 +57,8 @@ impl BroadcastWorkflow {
     }
 
     /// Confirms a broadcast for a user who may broadcast. `named` is the estimate that the user saw. The
-    /// audience is evaluated again. Idempotent by the estimate.
+    /// audience is evaluated again. Idempotent by the estimate and the user: one that waits for its time can
+    /// be confirmed by another user, who then sends it, as after its first sender lost the right.
     pub async fn confirm(
         &self,
         before: &Versioned<Broadcast>,
@@ -67,7 +68,9 @@ impl BroadcastWorkflow {
         entropy: u64,
     ) -> Result<Confirmation, AudienceError> {
         let broadcast = &before.value;
-        if broadcast.is_confirmed_with(named) {
+        let is_own = broadcast.confirmed_by.as_ref().is_some_and(|confirmed| confirmed.id == by.id);
+        let is_settled = is_own || broadcast.status != BroadcastStatus::Scheduled;
+        if is_settled && broadcast.is_confirmed_with(named) {
             return Ok(Confirmation::Confirmed(Box::new(broadcast.clone())));
         }
         if let Err(refused) = broadcast.status.after(BroadcastStep::Edit) {
@@ -88,7 +91,7 @@ impl BroadcastWorkflow {
         if is_stale(estimate.recipients, current.tally.recipients()) {
             return Ok(Confirmation::Stale);
         }
-        if status == broadcast.status {
+        if is_own && status == broadcast.status {
             return Ok(Confirmation::Confirmed(Box::new(broadcast.clone())));
         }
         let confirmed_by = Some(by.clone());

@@ -27,7 +27,7 @@ pub enum LogError {
     Refused(String),
     #[error("CloudWatch Logs did not answer")]
     Unavailable,
-    #[error("the logs of that time are too long to search")]
+    #[error("there are too many lines; a smaller --hours helps")]
     TooLong,
 }
 

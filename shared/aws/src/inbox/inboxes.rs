@@ -80,6 +80,12 @@ impl Inboxes {
         Ok(row.map(InboxRow::inbox))
     }
 
+    /// [`Inboxes::get`], read consistently.
+    pub async fn get_current(&self, inbox: InboxKey<'_>) -> Result<Option<Inbox>, StoreError> {
+        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
+        Ok(row.map(InboxRow::inbox))
+    }
+
     /// Returns an inbox and its team, read consistently. They decide whether a message may be sent.
     pub async fn get_with_team(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
         let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;

@@ -110,9 +110,19 @@ impl Sends {
     /// After an error the message may or may not be accepted; the caller may repeat the call with the same
     /// key.
     pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
+        self.accept_retry(acceptance, None).await
+    }
+
+    /// [`Sends::accept`] for a failed message that is sent again. `asked` is what the conversation keeps of a
+    /// text of a broadcast.
+    pub async fn accept_retry(
+        &self,
+        acceptance: Acceptance<'_>,
+        asked: Option<&Asked>,
+    ) -> Result<Accepted, StoreError> {
         let Acceptance { organization, message, .. } = acceptance;
         let mut transaction = Transaction::new(&self.table);
-        let conversation = Self::write_message(&mut transaction, &acceptance, None)?;
+        let conversation = Self::write_message(&mut transaction, &acceptance, asked)?;
         let used_key = match acceptance.idempotency {
             Some(key) => {
                 Some(key.write(&mut transaction, organization, message.id.as_str(), message.created_at)?)
