@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Deploys the stack of a stage with the settings in settings.STAGE. `make deploy` builds the functions and runs it.
 
-The address of a stack is that of its DomainName. Without one, and without PublicBaseUrl, it is that of its API, which AWS chooses during the first deployment. The
-functions get it in an update right after that, which takes about a minute. So they do after CloudFront is switched on or off.
+The address of a stack is that of its DomainName. Without one, and without PublicBaseUrl, it is that of its API, which AWS
+chooses during the first deployment. The functions get it in an update right after that, which takes about a minute. The same
+update follows when CloudFront is switched on or off.
 """
 
 import argparse

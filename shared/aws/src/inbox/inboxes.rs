@@ -76,20 +76,22 @@ impl Inboxes {
     }
 
     pub async fn get(&self, inbox: InboxKey<'_>) -> Result<Option<Inbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), false).await?;
-        Ok(row.map(InboxRow::inbox))
+        self.read(inbox, false).await
     }
 
     /// [`Inboxes::get`], read consistently.
     pub async fn get_current(&self, inbox: InboxKey<'_>) -> Result<Option<Inbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
+        self.read(inbox, true).await
+    }
+
+    async fn read(&self, inbox: InboxKey<'_>, consistent: bool) -> Result<Option<Inbox>, StoreError> {
+        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), consistent).await?;
         Ok(row.map(InboxRow::inbox))
     }
 
     /// Returns an inbox and its team, read consistently. They decide whether a message may be sent.
     pub async fn get_with_team(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
-        let Some(inbox) = row.map(InboxRow::inbox) else { return Ok(None) };
+        let Some(inbox) = self.get_current(inbox).await? else { return Ok(None) };
         let team: Option<TeamRow> = self.table.get(keys::team(inbox.team_key()), true).await?;
         Ok(team.map(|team| TeamInbox { inbox, team: team.team() }))
     }
