@@ -19,6 +19,8 @@ from nodejs import Packages  # noqa: E402
 WEB = HERE.parents[1] / "functions/console/web"
 # With this setting, the package of Chromium unpacks the system libraries that it needs.
 PACKAGES = Packages(HERE, AWS_EXECUTION_ENV="AWS_Lambda_nodejs22.x")
+# One file at a time: they share the cloud.
+JOURNEYS = ["replies.test.js", "journeys.test.js"]
 # The console's content security policy allows no import map, so the packages import each other by path.
 VENDORED = {
     "preact.js": "preact/dist/preact.mjs",
@@ -52,7 +54,7 @@ def main(command: str, *arguments: str) -> None:
         PACKAGES.run("tsc", "--project", "tsconfig.tests.json")
     elif command == "journeys":
         pattern = [f"--test-name-pattern={arguments[0]}"] if arguments else []
-        PACKAGES.run("node", "--test", "--test-reporter=spec", *pattern, "journeys.test.js")
+        PACKAGES.run("node", "--test", "--test-reporter=spec", "--test-concurrency=1", *pattern, *JOURNEYS)
     elif command == "issuer":
         PACKAGES.run("node", "--test", "--test-reporter=spec", "issuer.test.js")
     elif command == "screenshots":

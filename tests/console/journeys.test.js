@@ -11,92 +11,14 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { api, inbox, launch, openWindow, sendInbound, signIn, stack, users } from "./browser.js";
+import { api, inbox, openWindow, sendInbound, signIn, stack } from "./browser.js";
+import { IDLE_PROMPT_MS, ada, admin, ben, browser, conversationNamed, journeyOf, log, newPhone, openInbox, openNewConversation, owner, reply, replyBox } from "./journey.js";
 
-/** @import { Browser, BrowserContextOptions, Page } from "playwright-core" */
-/** @import { User } from "./browser.js" */
+/** @import { Page } from "playwright-core" */
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-/** The idle prompt of the cloud of `make console-test`. */
-const IDLE_PROMPT_MS = Number(process.env.LOCK_IDLE_PROMPT_SECONDS ?? 180) * 1000;
-
-/** @type {Browser} */
-let browser;
-const owner = stack.users.find((/** @type {User} */ user) => user.owner && user.organizationId === users[0].organizationId);
-const [admin, ada, ben] = [users[0], ...users.filter((user) => !user.owner && user.teams.every((team) => team.role === "member"))];
-
-before(async () => {
-  browser = await launch();
-});
-after(() => browser.close());
-
-/** @returns {string} the number of a phone that no other journey uses */
-function newPhone() {
-  return `+1202${randomInt(200, 999)}${String(randomInt(0, 9999)).padStart(4, "0")}`;
-}
-
-/**
- * Runs a journey as some users, each in a window of their own. Fails if a window has errors.
- * @param {string} name
- * @param {User[]} people
- * @param {(...pages: Page[]) => Promise<unknown>} journey
- * @param {BrowserContextOptions} [options]
- */
-function journeyOf(name, people, journey, options) {
-  test(name, { timeout: 180_000 }, async () => {
-    const windows = await Promise.all(people.map(() => openWindow(browser, options)));
-    try {
-      await Promise.all(windows.map(({ page }, index) => signIn(page, people[index])));
-      await journey(...windows.map(({ page }) => page));
-      assert.deepEqual(windows.flatMap(({ errors }) => errors), []);
-    } finally {
-      await Promise.all(windows.map(({ page }) => page.isClosed() || page.unrouteAll({ behavior: "ignoreErrors" })));
-      await Promise.all(windows.map(({ context }) => context.close()));
-    }
-  });
-}
-
-/** @param {Page} page @param {"inbox" | "archived"} [folder] */
-async function openInbox(page, folder = "inbox") {
-  await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: /Front desk/ }).click();
-  if (folder === "archived") await page.getByRole("link", { name: "Archived", exact: true }).click();
-}
-
-/** @param {Page} page @param {string} words */
-function conversationNamed(page, words) {
-  return page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: words }).first();
-}
-
-/**
- * Sends a text from a new phone, and opens it.
- * @param {Page} page
- * @param {string} words
- */
-async function openNewConversation(page, words) {
-  const phone = newPhone();
-  await sendInbound(phone, words);
-  await openInbox(page);
-  await conversationNamed(page, words).click();
-  return phone;
-}
-
-/** @param {Page} page */
-function replyBox(page) {
-  return page.getByRole("textbox", { name: "Reply" });
-}
-
-/** @param {Page} page @param {string} words */
-async function reply(page, words) {
-  await replyBox(page).fill(words);
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-}
-
-/** @param {Page} page */
-function log(page) {
-  return page.getByRole("log", { name: "Messages" });
-}
 
 test("a wrong password is an alert, and a session outlives a reload until it is signed out", { timeout: 120_000 }, async () => {
   const { page, context } = await openWindow(browser);
@@ -201,126 +123,6 @@ journeyOf("a sign-out on all devices that fails says so, and the user stays sign
   await page.getByRole("button", { name: "End all sessions" }).click();
   await page.getByRole("status").filter({ hasText: "not available at the moment" }).waitFor();
   await page.getByRole("navigation", { name: "Accounts" }).waitFor();
-});
-
-// ◆ Opening a conversation locks it. Others see who is responding, and cannot write.
-journeyOf("one person responds at a time, and the next one when the first leaves", [ada, ben], async (first, second) => {
-  await openNewConversation(first, "Who answers this one?");
-  await replyBox(first).fill("I am on it");
-  await openInbox(second);
-  await conversationNamed(second, "Who answers this one?").click();
-  await second.getByRole("status").filter({ hasText: `${ada.name} is responding` }).first().waitFor();
-  assert.equal(await replyBox(second).isDisabled(), true);
-  await log(second).getByText("Who answers this one?").waitFor();
-
-  await first.getByRole("button", { name: "Leave" }).click();
-  await second.getByRole("button", { name: "Respond" }).waitFor();
-  await reply(second, "Now it is me");
-  await log(second).locator("article").filter({ hasText: "Now it is me" }).getByText(ben.name).waitFor();
-  await openInbox(first, "archived");
-  await conversationNamed(first, "Now it is me").click();
-  await first.getByRole("status").filter({ hasText: `${ben.name} is responding` }).waitFor();
-});
-
-// ◆ A lock is released when the window is closed.
-journeyOf("closing the window releases the lock", [ada, ben], async (first, second) => {
-  await openNewConversation(first, "Closing time");
-  await first.locator("#reply:not(:disabled)").waitFor();
-  await first.close({ runBeforeUnload: true });
-  await openInbox(second);
-  await conversationNamed(second, "Closing time").click();
-  await second.locator("#reply:not(:disabled)").waitFor();
-});
-
-// ◆ The history shows who sent each message, and an answered conversation is archived.
-journeyOf("a reply is shown with its sender and its delivery, and archives the conversation", [ada], async (page) => {
-  await openNewConversation(page, "Is the office open?");
-  await reply(page, "Yes, until five.");
-  const message = log(page).locator("article").filter({ hasText: "Yes, until five." });
-  await message.getByText(ada.name).waitFor();
-  await message.getByText("Delivered").waitFor();
-  await openInbox(page, "archived");
-  await conversationNamed(page, "Yes, until five.").waitFor();
-});
-
-// ◆ The console asks idle users whether they are still working. Without an answer, the lock is released.
-journeyOf("an idle user answers the question in time once, and then loses the lock", [ada], async (page) => {
-  if (IDLE_PROMPT_MS > 30_000) return;
-  await openNewConversation(page, "Are you there?");
-  await replyBox(page).fill("A long draft");
-  const question = page.getByRole("alertdialog", { name: "Are you still working?" });
-  await question.waitFor({ timeout: IDLE_PROMPT_MS + 15_000 });
-  await question.getByRole("button", { name: "I'm still here" }).click();
-  await question.waitFor({ state: "hidden" });
-  await question.waitFor({ timeout: IDLE_PROMPT_MS + 15_000 });
-  await page.getByRole("button", { name: "Respond" }).waitFor({ timeout: 30_000 });
-  assert.equal(await question.isVisible(), false);
-  assert.equal(await replyBox(page).inputValue(), "A long draft", "the draft is still there");
-  assert.equal(await replyBox(page).isDisabled(), true);
-});
-
-journeyOf("a reply is held back if a message arrived that the user has not seen", [ada], async (page) => {
-  const phone = await openNewConversation(page, "First question");
-  await log(page).getByText("First question").waitFor();
-  // Nothing new is read until the reply is sent.
-  let isHeld = true;
-  await page.route(/\/conversations(\?|\/[^/]+\/messages\?)/, async (route) => {
-    while (isHeld && route.request().method() === "GET") await new Promise((resolve) => setTimeout(resolve, 100));
-    await route.continue();
-  });
-  await sendInbound(phone, "Wait, another one");
-  await replyBox(page).fill("The answer to the first");
-  const refused = page.waitForResponse((response) => response.status() === 409);
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-  await refused;
-  isHeld = false;
-  const dialog = page.getByRole("alertdialog", { name: "New message" });
-  await dialog.getByText("Wait, another one").waitFor();
-  await dialog.getByRole("button", { name: "Send anyway" }).click();
-  await log(page).locator("article").filter({ hasText: "The answer to the first" }).getByText(/Accepted|Sent|Delivered/).waitFor();
-});
-
-journeyOf("a draft is not lost when an admin breaks the lock", [ada], async (page) => {
-  await openNewConversation(page, "Please hurry");
-  await replyBox(page).fill("Half a sentence");
-  const path = new URL(page.url()).pathname.split("/");
-  await api(admin, "DELETE", `/v1/inboxes/${inbox.inboxId}/conversations/${path.at(-1)}/lock?force=true`);
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-  await page.getByRole("button", { name: "Respond" }).waitFor();
-  assert.equal(await replyBox(page).inputValue(), "Half a sentence");
-});
-
-journeyOf("a reply whose response is lost is sent again with the same key", [ada], async (page) => {
-  await openNewConversation(page, "Do you hear me?");
-  await log(page).getByText("Do you hear me?").waitFor();
-  /** @type {string[]} */
-  const keys = [];
-  await page.route(/\/messages$/, async (route) => {
-    keys.push(route.request().headers()["idempotency-key"] ?? "");
-    if (keys.length > 1) return route.continue();
-    await route.fetch();
-    return route.abort("connectionreset");
-  });
-  await reply(page, "Loud and clear");
-  const message = log(page).locator("article").filter({ hasText: "Loud and clear" });
-  await message.getByText("Not sent").waitFor();
-  await message.getByRole("button", { name: "Try again" }).click();
-  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
-  assert.equal(await message.count(), 1);
-  assert.equal(keys[0], keys[1]);
-});
-
-journeyOf("a token that expires during a reply is renewed, and the reply is sent once", [ada], async (page) => {
-  await openNewConversation(page, "Still signed in?");
-  let refusals = 0;
-  await page.route(/\/messages$/, (route) =>
-    refusals++ === 0 ? route.fulfill({ status: 401, json: { message: "Unauthorized" } }) : route.continue());
-  const renewal = page.waitForResponse(/\/console\/session\/refresh$/);
-  await reply(page, "Yes, I am");
-  assert.equal((await renewal).status(), 200);
-  const message = log(page).locator("article").filter({ hasText: "Yes, I am" });
-  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
-  assert.equal(await message.count(), 1);
 });
 
 journeyOf("a search finds a conversation by number in both folders", [ada], async (page) => {
@@ -938,49 +740,6 @@ test("where sockets are blocked, the feed brings what happens, and nothing else 
   await conversationNamed(page, "Without a socket").waitFor();
   assert.deepEqual(errors.filter((error) => !error.includes("WebSocket")), []);
   await context.close();
-});
-
-journeyOf("an image is sent and received", [ada], async (page) => {
-  const phone = await openNewConversation(page, "Send me the plan");
-  await page.locator("#reply:not(:disabled)").waitFor();
-  const pixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
-  await page.getByLabel("Attach a file").setInputFiles({ name: "plan.png", mimeType: "image/png", buffer: pixel });
-  await page.getByText("plan.png").waitFor();
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-  const image = log(page).getByRole("img", { name: "Attachment" });
-  await image.waitFor();
-  await log(page).getByText(/Accepted|Sent|Delivered/).waitFor(); // until then it is the picture of this page
-  const renewed = page.waitForResponse(/\/v1\/messages\/msg_/);
-  const opened = page.context().waitForEvent("page");
-  // Two hours later, the link has expired. A click reads a new one. The next response corrects the clock again, so the
-  // click has to come at once.
-  await image.evaluate((/** @type {HTMLElement} */ element) => {
-    const now = Date.now;
-    Date.now = () => now() + 2 * 3_600_000;
-    element.click();
-  });
-  assert.equal((await renewed).status(), 200);
-  await (await opened).close();
-  await sendInbound(phone, "And here is mine", { Media: "picture" });
-  await log(page).getByText("And here is mine").waitFor();
-});
-
-journeyOf("a conversation that is opened in another tab moves there with its lock, and this tab says so", [ada], async (page) => {
-  await openNewConversation(page, "Which tab?");
-  await replyBox(page).fill("From the first tab");
-  const other = await page.context().newPage();
-  await other.goto(page.url());
-  await other.locator("#reply:not(:disabled)").waitFor();
-  await page.getByRole("status").filter({ hasText: "You opened this conversation in another tab" }).waitFor();
-  assert.equal(await replyBox(page).isDisabled(), true);
-  assert.equal(await replyBox(page).inputValue(), "From the first tab", "the draft stays");
-  await reply(other, "From the second tab");
-  // The pointer of this tab is over the list, whose rows stay, and the reply appears anyway.
-  await log(page).locator("article").filter({ hasText: "From the second tab" }).waitFor();
-  await page.getByRole("button", { name: "Respond" }).click();
-  await page.locator("#reply:not(:disabled)").waitFor();
-  await other.getByRole("button", { name: "Respond" }).waitFor();
-  await other.close();
 });
 
 journeyOf("rows stay where they are while the pointer is over the list", [ada], async (page) => {

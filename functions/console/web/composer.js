@@ -19,14 +19,13 @@ const COUNTED_FROM = 160;
 /** @param {{ current: OpenConversation }} properties */
 export function Composer({ current }) {
   const box = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
-  const [files, setFiles] = useState(/** @type {{ mediaId: string, name: string }[]} */ ([]));
   const [isUploading, setUploading] = useState(false);
   const { kind } = current.lock.state.value;
   const contact = current.conversation.value?.contact;
   const isHeld = kind === "held" || kind === "notNeeded";
   // A conversation that became free is locked when the user turns to the box.
   const mayWrite = (isHeld || kind === "free" || (kind === "acquiring" && document.activeElement === box.current)) && !contact?.optedOut && !contact?.blocked;
-  const text = current.draft.value;
+  const { text, files } = current.draft.value;
   const maySend = mayWrite && isHeld && !isUploading && (text.trim() !== "" || files.length > 0);
 
   useEffect(() => {
@@ -45,8 +44,7 @@ export function Composer({ current }) {
   const send = (event) => {
     event?.preventDefault();
     if (!maySend) return;
-    current.send(text, files.map((file) => file.mediaId));
-    setFiles([]);
+    current.send();
     box.current?.focus();
   };
   /** @param {Event} event */
@@ -58,7 +56,7 @@ export function Composer({ current }) {
     setUploading(true);
     attempt(async () => {
       const mediaId = await upload(current.account.inboxId, file);
-      setFiles((before) => [...before, { mediaId, name: file.name }]);
+      current.attach({ mediaId, name: file.name });
     }).finally(() => setUploading(false));
   };
   /** @param {KeyboardEvent} event */
@@ -71,10 +69,10 @@ export function Composer({ current }) {
       <textarea ref=${box} id="reply" aria-label=${t.reply} rows="2" dir="auto" placeholder=${mayWrite ? t.replyFrom(current.account.name) : ""}
         value=${text} disabled=${!mayWrite} maxlength=${REPLY_LIMIT} onKeyDown=${onKeyDown}
         onFocus=${() => kind === "free" && current.lock.acquire()}
-        onInput=${(/** @type {Event} */ event) => current.setDraft(/** @type {HTMLTextAreaElement} */ (event.target).value)} />
+        onInput=${(/** @type {Event} */ event) => current.setDraft({ text: /** @type {HTMLTextAreaElement} */ (event.target).value })} />
       ${files.length > 0 && html`<ul class="files">${files.map((file) => html`
         <li>${file.name}<button type="button" class="icon" aria-label=${t.removeFile(file.name)}
-          onClick=${() => setFiles(files.filter((other) => other !== file))}>×</button></li>`)}</ul>`}
+          onClick=${() => current.setDraft({ files: files.filter((other) => other !== file) })}>×</button></li>`)}</ul>`}
       <div class="tools">
         <label class=${mayWrite ? "tool" : "tool disabled"} title=${t.attach}><${Icon} name="attach" /><span class="hidden">${t.attach}</span>
           <input type="file" class="hidden" disabled=${!mayWrite} onChange=${attach} /></label>
@@ -116,8 +114,8 @@ function TemplatePicker({ current, isDisabled, onPick }) {
     const contactId = current.conversation.peek()?.contact.contactId;
     const { text, missing } = await request("POST", `${path}/${encodeURIComponent(template.templateId)}/render`, { body: { contactId } });
     if (text === null) throw new Error(t.missingValues(missing));
-    const typed = current.draft.peek();
-    current.setDraft(typed ? `${typed} ${text}` : text);
+    const typed = current.draft.peek().text;
+    current.setDraft({ text: typed ? `${typed} ${text}` : text });
     setOpen(false);
     onPick();
   });

@@ -5,6 +5,7 @@ import { listAll } from "./api.js";
 import { contactName } from "./contact.js";
 import { changeConversations, isPointerOver, list, loadMore, refreshList, showWaiting, waitingCount } from "./conversations.js";
 import { html } from "./html.js";
+import { outgoing } from "./outgoing.js";
 import { inboxPath, navigate, route } from "./router.js";
 import { texts } from "./texts.js";
 import { Time } from "./time.js";
@@ -125,6 +126,7 @@ function Row({ item, href, isCurrent }) {
   const preview = text || (media ? t.attachments(media) : t.attachments(1));
   const isOther = item.lock && item.lock.holder.id !== me.value?.user.userId;
   const isSelected = selected.value.has(item.conversationId);
+  const isUnsent = outgoing.value.some((reply) => reply.conversationId === item.conversationId && reply.state === "failed");
   const toggle = () => {
     const next = new Set(selected.value);
     if (!next.delete(item.conversationId)) next.add(item.conversationId);
@@ -140,6 +142,7 @@ function Row({ item, href, isCurrent }) {
           ${!item.read && html`<span class="hidden">${t.unread}</span>`}
           ${item.lock && html`<span class=${isOther ? "mark busy" : "mark mine"}>${isOther ? t.responding(item.lock.holder.name) : t.respondingYourself}</span>`}
           ${item.deliveryFailed && html`<span class="mark failed">${t.notDelivered}</span>`}
+          ${isUnsent && html`<span class="mark failed">${t.notSent}</span>`}
           ${item.contact.optedOut && html`<span class="mark">${t.optedOut}</span>`}
           ${item.assignedUser && html`<span class="mark assigned">${t.assigned(item.assignedUser.name)}</span>`}
         </span>

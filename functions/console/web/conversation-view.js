@@ -57,12 +57,17 @@ function conversationAtHand() {
  */
 async function changeAndLeave(conversation, change) {
   const { inboxId, conversationId } = conversation;
-  const isOpen = opened.peek()?.conversationId === conversationId;
+  const current = opened.peek()?.conversationId === conversationId ? opened.peek() : null;
   // The lock is released first: acquiring it marked the conversation read.
-  if (isOpen) await opened.peek()?.lock.release();
-  await changeConversations(inboxId, [conversationId], change);
+  await current?.leave();
+  try {
+    await changeConversations(inboxId, [conversationId], change);
+  } catch (error) {
+    if (opened.peek() === current) current?.lock.reopen();
+    throw error;
+  }
   // Another conversation may have been opened in between.
-  if (isOpen && opened.peek()?.conversationId === conversationId) leaveConversation();
+  if (current && opened.peek() === current) leaveConversation();
   await Promise.allSettled([refreshList(), loadMe()]);
 }
 

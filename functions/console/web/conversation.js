@@ -1,16 +1,21 @@
-/** The open conversation: its messages, its lock, and the replies that are on their way. */
+/** The open conversation: its messages, its lock, and what is written and sent in it. */
 
 import { accountOf, loadMe, me } from "./accounts.js";
 import { Problem, newKey, request } from "./api.js";
 import { contactName } from "./contact.js";
 import { isListed, list, refreshList, replaceInList } from "./conversations.js";
-import { draftOf, forgetDrafts, keepDraft } from "./drafts.js";
+import { claimDrafts, draftOf, forgetDrafts, joined, keepDraft } from "./drafts.js";
 import { onChange, readAt, view } from "./live.js";
 import { Lock } from "./lock.js";
+import { attemptsOf, forgetOutgoing, keepOutgoing, noteAttempt, outgoing, removeOutgoing } from "./outgoing.js";
 import { revisits, route } from "./router.js";
-import { beforeSignOut, session } from "./session.js";
+import { beforeSignOut } from "./session.js";
+import { texts } from "./texts.js";
+import { showToast } from "./toast.js";
 import { computed, effect, signal, untracked } from "./vendor/signals.js";
 
+/** @import { AttachedFile, Draft } from "./drafts.js" */
+/** @import { Outgoing } from "./outgoing.js" */
 /** @import { Account, Conversation, Message, Page } from "./types.d.ts" */
 /** @import { Signal } from "./vendor/signals.js" */
 
@@ -19,15 +24,6 @@ const PAGE_SIZE = 25;
 const FINAL_STATES = ["received", "delivered", "undelivered", "failed"];
 /** Carriers that report no delivery leave a message at `sent`. After this time, it is no longer read again. */
 const DELIVERY_MS = 10 * 60_000;
-
-/**
- * A reply that the server has not accepted yet.
- * @typedef {object} Outgoing
- * @property {string} key the idempotency key: a repeated attempt cannot send the text twice
- * @property {Record<string, unknown> & { text: string }} body
- * @property {"sending" | "failed"} state
- * @property {string} detail why it failed
- */
 
 export class OpenConversation {
   /**
@@ -46,8 +42,8 @@ export class OpenConversation {
     this.messages = signal(null);
     /** @type {Signal<string | null>} */
     this.olderCursor = signal(null);
-    /** @type {Signal<Outgoing[]>} */
-    this.outgoing = signal([]);
+    /** The replies that are not accepted yet. */
+    this.outgoing = computed(() => outgoing.value.filter((reply) => reply.conversationId === conversationId));
     /** A reply that was refused because of a message that the user has not seen. @type {Signal<{ reply: Outgoing, message: Message | undefined } | null>} */
     this.unseen = signal(null);
     this.draft = signal(draftOf(conversationId));
@@ -57,12 +53,18 @@ export class OpenConversation {
   async open() {
     const isUnread = this.conversation.peek()?.read === false;
     const known = this.conversation.peek() ? null : this.readConversation();
-    await Promise.allSettled([this.lock.acquire(), this.readMessages(), known]);
+    await Promise.allSettled([this.acquire(), this.readMessages(), known]);
     const isRead = this.lock.state.peek().kind === "held";
     if (!isUnread) return;
     // Acquiring the lock marks the conversation read.
     if (!isRead) await this.change({ read: true }).catch(() => {});
     await Promise.allSettled([refreshList(), loadMe()]);
+  }
+
+  /** Acquires the lock. That ends the token of an earlier visit, which its replies on their way still need. */
+  async acquire() {
+    await Promise.allSettled(attemptsOf(this.conversationId));
+    await this.lock.acquire();
   }
 
   /** @returns {string} the ID of the newest message that the user sees */
@@ -151,52 +153,78 @@ export class OpenConversation {
     replaceInList(changed);
   }
 
-  /** @param {string} text */
-  setDraft(text) {
-    this.draft.value = text;
-    keepDraft(this.conversationId, text);
+  /** @param {Partial<Draft>} change */
+  setDraft(change) {
+    this.draft.value = { ...this.draft.peek(), ...change };
+    keepDraft(this.conversationId, this.draft.peek());
     this.lock.noteActivity();
   }
 
+  /** @param {AttachedFile} file */
+  attach(file) {
+    this.setDraft({ files: [...this.draft.peek().files, file] });
+  }
+
+  /** Sends what is written. It is shown at once, as *sending*. */
+  send() {
+    const { text, files } = this.draft.peek();
+    this.setDraft({ text: "", files: [] });
+    return this.reply(text, files);
+  }
+
   /**
-   * Sends a reply. It is shown at once, as *sending*.
    * @param {string} text
-   * @param {string[]} [media] IDs of uploaded files
+   * @param {AttachedFile[]} files
    * @param {boolean} [acceptUnseen]
    */
-  send(text, media = [], acceptUnseen = false) {
-    this.lock.noteActivity();
-    /** @type {Outgoing} */
-    const reply = {
+  reply(text, files, acceptUnseen = false) {
+    const token = this.lock.token;
+    return this.deliver({
+      conversationId: this.conversationId,
       key: newKey(),
       body: {
         text,
-        ...(media.length ? { media } : {}),
-        ...(this.lock.token === undefined ? {} : { lockToken: this.lock.token }),
+        ...(files.length ? { media: files.map((file) => file.mediaId) } : {}),
+        ...(token === undefined ? {} : { lockToken: token }),
         ...(this.newestId ? { lastSeenMessageId: this.newestId } : {}),
         ...(acceptUnseen ? { acceptUnseen } : {}),
       },
+      files,
+      firstTriedAt: Date.now(),
       state: "sending",
       detail: "",
-    };
-    this.setDraft("");
-    return this.deliver(reply);
+    });
   }
 
   /**
    * Sends a reply, or repeats it with the same key.
    * @param {Outgoing} reply
    */
-  async deliver(reply) {
-    this.showOutgoing({ ...reply, state: "sending", detail: "" });
+  deliver(reply) {
+    keepOutgoing({ ...reply, state: "sending", detail: "" });
+    return noteAttempt(reply.key, this.attempt(reply));
+  }
+
+  /** @param {Outgoing} reply */
+  async attempt(reply) {
     try {
       const message = await request("POST", `${this.path}/messages`, { body: reply.body, key: reply.key });
-      this.removeOutgoing(reply.key);
-      this.addMessages([message]);
-      this.readConversation().then(refreshList);
+      removeOutgoing(reply.key);
+      const { shown } = this;
+      shown?.addMessages([message]);
+      Promise.resolve(shown?.readConversation()).then(refreshList);
     } catch (error) {
       await this.takeBack(reply, /** @type {Problem} */ (error));
     }
+  }
+
+  /**
+   * The conversation as it is on the screen. It may have been closed, or closed and opened again.
+   * @returns {OpenConversation | null}
+   */
+  get shown() {
+    const current = opened.peek();
+    return current?.conversationId === this.conversationId ? current : null;
   }
 
   /**
@@ -204,26 +232,35 @@ export class OpenConversation {
    * @param {Problem} problem
    */
   async takeBack(reply, problem) {
-    if (problem.code === "unseen_message") {
-      this.removeOutgoing(reply.key);
-      await this.readMessages();
-      const newest = this.messages.peek()?.findLast((message) => message.direction === "inbound");
-      this.unseen.value = { reply, message: problem.body.unseenMessage ?? newest };
+    const { shown } = this;
+    const isUnseen = problem.code === "unseen_message";
+    if (shown && isUnseen) {
+      removeOutgoing(reply.key);
+      await shown.readMessages();
+      const newest = shown.messages.peek()?.findLast((message) => message.direction === "inbound");
+      shown.unseen.value = { reply, message: problem.body.unseenMessage ?? newest };
       return;
     }
-    if (problem.status === 412 || problem.status === 423) {
-      this.lock.noteRefusal(problem);
-      this.removeOutgoing(reply.key);
-      this.restore(reply.body.text);
-      return;
+    if (isUnseen || problem.status === 412 || problem.status === 423) {
+      // The lock of an earlier visit says nothing about the one that is held now.
+      if (reply.body.lockToken === shown?.lock.token) shown?.lock.noteRefusal(problem);
+      this.edit(reply);
+    } else {
+      keepOutgoing({ ...reply, state: "failed", detail: problem.message });
     }
-    this.showOutgoing({ ...reply, state: "failed", detail: problem.message });
+    if (!shown) {
+      const conversation = this.conversation.peek();
+      showToast(texts.conversation.notSentTo(conversation ? contactName(conversation.contact) : ""), { isError: true });
+    }
   }
 
-  /** Puts a text back into the box, before what was typed since. @param {string} text */
-  restore(text) {
-    const typed = this.draft.peek();
-    this.setDraft(typed ? `${text}\n${typed}` : text);
+  /** Puts a reply that was not sent back into the box, before what was written since. @param {Outgoing} reply */
+  edit(reply) {
+    removeOutgoing(reply.key);
+    const back = { text: reply.body.text, files: reply.files };
+    const { shown } = this;
+    if (shown) shown.setDraft(joined(back, shown.draft.peek()));
+    else keepDraft(this.conversationId, joined(back, draftOf(this.conversationId)));
   }
 
   /** @param {boolean} sendAnyway the answer to the question about an unseen message */
@@ -231,27 +268,21 @@ export class OpenConversation {
     const unseen = this.unseen.peek();
     if (!unseen) return;
     this.unseen.value = null;
-    const { text, media } = unseen.reply.body;
-    if (sendAnyway) this.send(text, /** @type {string[]} */ (media), true);
-    else this.restore(text);
+    if (sendAnyway) this.reply(unseen.reply.body.text, unseen.reply.files, true);
+    else this.edit(unseen.reply);
   }
 
-  /** @param {Outgoing} reply */
-  showOutgoing(reply) {
-    const others = this.outgoing.peek();
-    const isKnown = others.some((other) => other.key === reply.key);
-    this.outgoing.value = isKnown ? others.map((other) => (other.key === reply.key ? reply : other)) : [...others, reply];
+  /** Releases the lock, once the replies that need it have their answers. */
+  async leave() {
+    if (this.unseen.peek()) this.decideUnseen(false);
+    await Promise.allSettled(attemptsOf(this.conversationId));
+    // If the conversation was opened again meanwhile, the lock is the new one's.
+    if (!this.shown || this.shown === this) await this.lock.release();
   }
 
-  /** @param {string} key */
-  removeOutgoing(key) {
-    this.outgoing.value = this.outgoing.peek().filter((reply) => reply.key !== key);
-  }
-
-  /** Puts a reply that was not sent back into the box. @param {Outgoing} reply */
-  edit(reply) {
-    this.removeOutgoing(reply.key);
-    this.restore(reply.body.text);
+  /** Releases the lock when the page is closed. A reply on its way keeps it, and then it expires. */
+  leaveWithPage() {
+    if (attemptsOf(this.conversationId).length === 0) this.lock.releaseOnLeave();
   }
 }
 
@@ -265,13 +296,19 @@ const wanted = computed(() => {
   return `${current.inboxId}/${current.conversationId}`;
 });
 
+/** The conversations that were left and still have their lock. */
+let leaving = Promise.resolve();
+
 effect(() => {
   const [inboxId, conversationId] = wanted.value.split("/");
   untracked(() => {
-    opened.peek()?.lock.release().then(refreshList);
+    const left = opened.peek();
     const account = accountOf(inboxId);
+    if (account && claimDrafts(me.peek()?.user.userId ?? "")) forgetOutgoing();
     opened.value = account && conversationId ? new OpenConversation(account, conversationId) : null;
     opened.peek()?.open();
+    const pending = [leaving, left?.leave().then(refreshList)];
+    leaving = Promise.allSettled(pending).then(() => {});
     view(opened.peek() && account?.kind === "shared" ? conversationId : null);
   });
 });
@@ -296,8 +333,10 @@ effect(() => {
 });
 // The lock was released when the browser put the page into its cache.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-addEventListener("pagehide", () => opened.peek()?.lock.releaseOnLeave());
-beforeSignOut.add(() => opened.peek()?.lock.release());
-effect(() => {
-  if (session.value === "signedOut") forgetDrafts();
+addEventListener("pagehide", () => opened.peek()?.leaveWithPage());
+// A session that only expired leaves them, and the same user goes on.
+beforeSignOut.add(async () => {
+  await Promise.allSettled([leaving, opened.peek()?.leave()]);
+  forgetDrafts();
+  forgetOutgoing();
 });

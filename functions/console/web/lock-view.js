@@ -19,7 +19,7 @@ export function LockBanner({ current }) {
   const state = current.lock.state.value;
   const contact = current.conversation.value?.contact;
   const respond = html`<button type="button" onClick=${() => current.lock.acquire()}>${texts.conversation.respond}</button>`;
-  const draftKept = current.draft.value ? ` ${t.draftKept}` : "";
+  const draftKept = current.draft.value.text ? ` ${t.draftKept}` : "";
   let banner = null;
   if (contact?.optedOut) banner = html`<strong>${t.optedOut(contactName(contact))}</strong><span>${t.optedOutHint}</span>`;
   else if (contact?.blocked) banner = html`<strong>${t.blocked(contactName(contact))}</strong><span>${t.optedOutHint}</span>`;

@@ -34,6 +34,8 @@ export class Lock {
     this.state = signal(path ? { kind: "free" } : { kind: "notNeeded" });
     this.wasActive = false;
     this.isClosed = false;
+    /** Ends when the server has answered whether the lock is held. @type {Promise<void>} */
+    this.acquisition = Promise.resolve();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
   }
@@ -48,14 +50,21 @@ export class Lock {
     this.wasActive = true;
   }
 
-  async acquire() {
+  acquire() {
     const { kind } = this.state.peek();
-    if (!this.path || this.isClosed || kind === "acquiring" || kind === "held") return;
+    if (!this.path || this.isClosed || kind === "acquiring" || kind === "held") return this.acquisition;
     this.state.value = { kind: "acquiring" };
+    this.acquisition = this.requestLock(this.path);
+    return this.acquisition;
+  }
+
+  /** @param {string} path */
+  async requestLock(path) {
     try {
-      const lock = await request("POST", this.path);
-      if (this.isClosed) return this.discard(lock.token);
-      this.hold(lock);
+      const lock = await request("POST", path);
+      if (!this.isClosed) return this.hold(lock);
+      this.state.value = { kind: "free" };
+      await this.discard(lock.token);
     } catch (error) {
       this.state.value = refusal(/** @type {Problem} */ (error));
     }
@@ -135,10 +144,15 @@ export class Lock {
     const token = this.token;
     this.isClosed = true;
     clearTimeout(this.timer);
-    if (token !== undefined) {
-      this.state.value = { kind: "free" };
-      await this.discard(token);
-    }
+    if (token === undefined) return this.acquisition;
+    this.state.value = { kind: "free" };
+    await this.discard(token);
+  }
+
+  /** Acquires the lock again after a release, because the conversation remains open. */
+  reopen() {
+    this.isClosed = false;
+    return this.acquire();
   }
 
   /** Releases the lock when the page is closed. */

@@ -4,13 +4,14 @@ import { serverNow } from "./clock.js";
 import { contactName } from "./contact.js";
 import { OpenConversation } from "./conversation.js";
 import { html } from "./html.js";
+import { isRepeatable } from "./outgoing.js";
 import { texts } from "./texts.js";
 import { Time, dayTitle } from "./time.js";
 import { attempt } from "./toast.js";
 import { useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 
 /** @import { Media, Message } from "./types.d.ts" */
-/** @import { Outgoing } from "./conversation.js" */
+/** @import { Outgoing } from "./outgoing.js" */
 
 const t = texts.conversation;
 /** A log that is scrolled up by more than this stays where it is. */
@@ -85,11 +86,12 @@ function OutgoingBubble({ reply, current }) {
   const isFailed = reply.state === "failed";
   return html`
     <article class="message outbound pending">
-      <p class="text" dir="auto">${reply.body.text}</p>
+      ${reply.files.map((file) => html`<p class="attachment" key=${file.mediaId}>${file.name}</p>`)}
+      ${reply.body.text && html`<p class="text" dir="auto">${reply.body.text}</p>`}
       <p class=${`state ${reply.state}`}>${isFailed ? `${t.states.failed}: ${reply.detail}` : t.states.outgoing}</p>
       ${isFailed && html`
         <div class="actions">
-          <button type="button" onClick=${() => current.deliver(reply)}>${texts.retry}</button>
+          ${isRepeatable(reply) && html`<button type="button" onClick=${() => current.deliver(reply)}>${texts.retry}</button>`}
           <button type="button" onClick=${() => current.edit(reply)}>${t.edit}</button>
         </div>`}
     </article>`;

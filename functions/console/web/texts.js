@@ -4,6 +4,14 @@ export const texts = {
   product: "Shared Inbox",
   loading: "Loading…",
   retry: "Try again",
+  tryingAgain: "Trying again…",
+  reload: "Reload",
+  broken: "This page cannot be shown",
+  brokenHint: "The console has a fault. Reload the page, or go to another one.",
+  notLoaded: "This page could not be loaded",
+  notLoadedHint: "The connection was lost, or the console was updated. Reload the page.",
+  outdated: "What you see may be outdated.",
+  badDate: "Enter a date with a year of four digits.",
   cancel: "Cancel",
   close: "Close",
   save: "Save",
@@ -49,6 +57,7 @@ export const texts = {
     unknownAnswer: "This sign-in was not started here, or is complete already. Sign in again.",
     denied: "Your organization's sign-in page refused access. Ask your administrator.",
     failed: "Your organization's sign-in page reported an error. Sign in again.",
+    ended: "Your session has ended. Sign in again to go on.",
     notSignedOut: "The server could not be reached, so you are still signed in on this browser. Open the console again, and sign out.",
   },
 
@@ -121,6 +130,7 @@ export const texts = {
     responding: (name) => `${name} is responding`,
     respondingYourself: "You are responding",
     notDelivered: "Not delivered",
+    notSent: "Not sent",
     optedOut: "Opted out",
     /** @param {string} name */
     assigned: (name) => `Assigned to ${name}`,
@@ -162,6 +172,9 @@ export const texts = {
     provisional: "Not in your contacts",
     /** @param {string} names */
     viewing: (names) => `Also here: ${names}`,
+    /** @param {string} name */
+    notSentTo: (name) => `Your reply to ${name || "a contact"} was not sent. It is kept in the conversation.`,
+    interrupted: "The page was closed before an answer came.",
     automatic: "Automatic reply",
     edit: "Edit",
     mediaPending: "The attachment is being loaded.",
@@ -303,6 +316,7 @@ export const texts = {
     addMember: "Add member",
     /** @param {string} name */
     removeMember: (name) => `Remove ${name}`,
+    removeMemberHint: "They can no longer read the inbox or reply from it. You can add them again.",
     retired: "Retired",
     notRegistered: "Waiting for registration",
     active: "Active",
@@ -365,6 +379,12 @@ export const texts = {
     nobody: "Not assigned",
     optOut: "Opt out",
     optIn: "Opt in",
+    /** @param {string} name */
+    optInOf: (name) => `Opt in ${name}`,
+    optInHint: "Do this only if they agreed to get messages again. It ends every earlier opt-out, also one that they sent themselves.",
+    /** @param {string} name */
+    removeOf: (name) => `Remove ${name}`,
+    removeHint: "The contact's fields and tags are deleted, and conversations show the number alone. The number stays opted out or blocked if it is.",
     block: "Block",
     unblock: "Unblock",
     optedOut: "Opted out",
