@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use shared_aws::contact::ContactEntry;
 use shared_domain::{
+    audience::AudienceSegment,
     broadcast::{Audience, Broadcast, SkipReason},
     contact::{Contact, custom_value},
     phone::PhoneNumber,
@@ -108,10 +109,11 @@ pub(super) struct AudienceReader<'a> {
     next: Place,
 }
 
-/// Where an audience is read next: a segment, contacts and numbers by their places.
+/// Where an audience is read next: a segment with the start of its next page, contacts and numbers by their
+/// places.
 #[derive(Debug)]
 enum Place {
-    Segment { place: usize, after: Option<String> },
+    Segment { place: usize, read: Option<(AudienceSegment, String)> },
     Contacts(usize),
     Numbers(usize),
 }
@@ -122,16 +124,23 @@ impl AudienceReader<'_> {
         let Self { workflow, broadcast, now, .. } = *self;
         let (team, Audience { segments, contacts, numbers }) = (broadcast.team_key(), &broadcast.audience);
         let people = match &self.next {
-            Place::Segment { place, after } => {
+            Place::Segment { place, read } => {
                 let Some(id) = segments.get(*place) else {
                     self.next = Place::Contacts(0);
                     return Ok(Some(Vec::new()));
                 };
-                let segment = workflow.segments.get(team, id).await?;
-                let segment = segment.ok_or_else(|| AudienceError::SegmentRemoved(id.clone()))?.value;
-                let found = workflow.audience.page(team, &segment, after.as_deref(), now).await?;
-                let place = if found.next.is_some() { *place } else { *place + 1 };
-                self.next = Place::Segment { place, after: found.next };
+                let (segment, after) = match read {
+                    Some((segment, after)) => (segment.clone(), Some(after.as_str())),
+                    None => {
+                        let segment = workflow.segments.get(team, id).await?;
+                        (segment.ok_or_else(|| AudienceError::SegmentRemoved(id.clone()))?.value, None)
+                    }
+                };
+                let found = workflow.audience.page(team, &segment, after, now).await?;
+                self.next = match found.next {
+                    Some(after) => Place::Segment { place: *place, read: Some((segment, after)) },
+                    None => Place::Segment { place: place + 1, read: None },
+                };
                 found.contacts.into_iter().map(Person::of).collect()
             }
             Place::Contacts(start) if *start < contacts.len() => {
@@ -162,7 +171,7 @@ impl AudienceReader<'_> {
 impl BroadcastWorkflow {
     /// Reads the audience of a broadcast.
     pub(super) fn audience_of<'a>(&'a self, broadcast: &'a Broadcast, now: Timestamp) -> AudienceReader<'a> {
-        let next = Place::Segment { place: 0, after: None };
+        let next = Place::Segment { place: 0, read: None };
         AudienceReader { workflow: self, broadcast, now, seen: HashSet::new(), next }
     }
 

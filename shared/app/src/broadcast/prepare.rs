@@ -1,6 +1,6 @@
 //! Preparing a broadcast: the audience is evaluated and stored, and does not change after that.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use shared_aws::{
     broadcast::{BroadcastWrite, NewRecipient, PreparedCounts, reference},
@@ -12,8 +12,14 @@ use shared_domain::{
     sending_hours::{RecipientPlace, SendingHours},
     time::Timestamp,
 };
+use tokio::sync::mpsc;
 
 use super::{AudienceError, BroadcastWorkflow, people::PersonalText, release::CHECK_AFTER, release::Slice};
+
+/// How many pages of people are read before the first of them is stored.
+const READ_AHEAD: usize = 2;
+/// When a worker renews its lease. That is early enough for several attempts.
+const KEEP_LEASE_AFTER: Duration = Duration::from_secs(15);
 
 impl BroadcastWorkflow {
     /// Prepares a broadcast. `worker` has its lease.
@@ -118,46 +124,56 @@ impl BroadcastWorkflow {
         let text = PersonalText::of(broadcast, &own_number);
         let same = text.is_the_same_for_all();
         let team_hours = self.team_hours(broadcast).await?;
-        let mut counts = PreparedCounts::default();
-        let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
-        let mut audience = self.audience_of(broadcast, start);
-        let mut next = audience.next().await?;
-        while let Some(people) = next {
-            if people.is_empty() {
-                next = audience.next().await?;
-                continue;
+        // People are read while those before them are stored.
+        let (read, mut to_store) = mpsc::channel(READ_AHEAD);
+        let reading = async move {
+            let mut audience = self.audience_of(broadcast, start);
+            while let Some(people) = audience.next().await? {
+                if read.send(people).await.is_err() {
+                    break; // another worker took the lease
+                }
             }
-            let mut recipients = Vec::with_capacity(people.len());
-            for person in people {
-                let rendered = text.render(&person);
-                let outcome = rendered.as_ref().map_err(|reason| *reason).and_then(|_| {
-                    let place = person.place();
-                    let first = *releases.entry(place.clone()).or_insert_with(|| {
-                        let hours = SendingHours::of(&place, broadcast.hours, team_hours.as_ref());
-                        hours.next_release(start).map(|release| release.at)
-                    });
-                    first.ok_or(SkipReason::Expired)
-                });
-                let recipient = NewRecipient {
-                    contact: person.contact.map(|entry| entry.contact.id),
-                    text: rendered.ok().filter(|_| !same),
-                    number: person.number,
-                    outcome,
-                };
-                counts.add(&recipient, start);
-                recipients.push(recipient);
+            Ok(())
+        };
+        let storing = async move {
+            let mut counts = PreparedCounts::default();
+            let mut releases: HashMap<RecipientPlace, Option<Timestamp>> = HashMap::new();
+            let mut kept_at = start;
+            while let Some(people) = to_store.recv().await {
+                let recipients: Vec<NewRecipient> = people
+                    .into_iter()
+                    .map(|person| {
+                        let rendered = text.render(&person);
+                        let outcome = rendered.as_ref().map_err(|reason| *reason).and_then(|_| {
+                            let place = person.place();
+                            let first = *releases.entry(place.clone()).or_insert_with(|| {
+                                let hours = SendingHours::of(&place, broadcast.hours, team_hours.as_ref());
+                                hours.next_release(start).map(|release| release.at)
+                            });
+                            first.ok_or(SkipReason::Expired)
+                        });
+                        NewRecipient {
+                            contact: person.contact.map(|entry| entry.contact.id),
+                            text: rendered.ok().filter(|_| !same),
+                            number: person.number,
+                            outcome,
+                        }
+                    })
+                    .collect();
+                recipients.iter().for_each(|recipient| counts.add(recipient, start));
+                self.recipients.put_many(team.organization, &of, &recipients, start).await?;
+                if clock() >= kept_at + KEEP_LEASE_AFTER {
+                    kept_at = clock();
+                    if !self.broadcasts.acquire(team, &broadcast.id, worker, false, kept_at).await? {
+                        return Ok(None);
+                    }
+                    self.broadcasts.postpone(broadcast, None, None, kept_at + CHECK_AFTER).await?;
+                }
             }
-            // The next people are read while these are stored.
-            let stored = self.recipients.put_many(team.organization, &of, &recipients, start);
-            let (stored, read) = futures_util::join!(stored, audience.next());
-            stored?;
-            next = read?;
-            if !self.broadcasts.acquire(team, &broadcast.id, worker, false, clock()).await? {
-                return Ok(None);
-            }
-            self.broadcasts.postpone(broadcast, None, None, clock() + CHECK_AFTER).await?;
-        }
-        Ok(Some(counts))
+            Ok::<_, AudienceError>(Some(counts))
+        };
+        let ((), counts) = futures_util::try_join!(reading, storing)?;
+        Ok(counts)
     }
 
     async fn start(
