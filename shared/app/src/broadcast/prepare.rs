@@ -160,7 +160,9 @@ impl BroadcastWorkflow {
                         }
                     })
                     .collect();
-                recipients.iter().for_each(|recipient| counts.add(recipient, start));
+                for recipient in &recipients {
+                    counts.add(recipient, start);
+                }
                 self.recipients.put_many(team.organization, &of, &recipients, start).await?;
                 if clock() >= kept_at + KEEP_LEASE_AFTER {
                     kept_at = clock();
@@ -172,7 +174,7 @@ impl BroadcastWorkflow {
             }
             Ok::<_, AudienceError>(Some(counts))
         };
-        let ((), counts) = futures_util::try_join!(reading, storing)?;
+        let ((), counts) = futures_util::try_join!(Box::pin(reading), Box::pin(storing))?;
         Ok(counts)
     }
 
