@@ -2,7 +2,7 @@
 
 import { readServerTime } from "./clock.js";
 import { isConnected } from "./connection.js";
-import { bearerToken, renewSession } from "./session.js";
+import { bearerToken, renewSession, session } from "./session.js";
 import { texts } from "./texts.js";
 
 /** @import { FieldError, Page } from "./types.d.ts" */
@@ -89,8 +89,11 @@ async function send(method, path, { body, file, query = {}, key, tag }) {
   const content = file ?? (body === undefined ? undefined : JSON.stringify(body));
 
   let response = await exchange(url, method, headers, content);
-  if (response.status === 401 && (await renewSession())) {
-    response = await exchange(url, method, headers, content);
+  if (response.status === 401) {
+    if (await renewSession()) response = await exchange(url, method, headers, content);
+    // The session may still be there.
+    else if (session.peek() === "signedIn") throw new Problem(0, { code: "offline", detail: texts.offline });
+    else throw new Problem(401, { code: "signed_out", detail: texts.signIn.ended });
   }
   if (response.status === 204) return { answer: undefined, response };
   const answer = await response.json().catch(() => ({}));

@@ -1,8 +1,8 @@
 /** Fields of forms, with their errors. */
 
-import { Problem } from "./api.js";
+import { newKey, Problem } from "./api.js";
 import { html } from "./html.js";
-import { useId, useState } from "./vendor/hooks.js";
+import { useId, useRef, useState } from "./vendor/hooks.js";
 
 /** @import { ComponentChildren } from "./vendor/preact.js" */
 
@@ -103,6 +103,19 @@ export function useSubmission() {
     }
   };
   return { isBusy, error, fields, setError, setFields, submit };
+}
+
+/**
+ * Returns a function that gives the idempotency key of what a form sends. A repeated attempt with the same content has
+ * the same key, so that it is not carried out twice if only the response of the first was lost.
+ */
+export function useKey() {
+  const attempted = useRef({ key: "", content: "" });
+  return (/** @type {unknown} */ body) => {
+    const content = JSON.stringify(body);
+    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
+    return attempted.current.key;
+  };
 }
 
 /**

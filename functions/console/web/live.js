@@ -235,8 +235,9 @@ async function connect() {
     }
     if (frame.type === "close" && frame.code === SIGNED_OUT) checkSession();
     if (frame.type === "refresh") {
-      const { ticket } = await request("POST", "v1/realtime-tickets");
-      opened.send(JSON.stringify({ type: "refresh", ticket }));
+      // Without a ticket, the server closes the connection, and another one is opened.
+      const answer = await request("POST", "v1/realtime-tickets").catch(() => null);
+      if (answer && socket === opened) opened.send(JSON.stringify({ type: "refresh", ticket: answer.ticket }));
     }
   };
   opened.onclose = () => {

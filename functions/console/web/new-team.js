@@ -1,25 +1,25 @@
 /** The dialog in which the owner creates a team. */
 
 import { loadAllTeams, loadMe } from "./accounts.js";
-import { newKey, request } from "./api.js";
+import { request } from "./api.js";
 import { Dialog } from "./dialog.js";
 import { closeDialog } from "./dialogs.js";
-import { FormError, TextField, useSubmission } from "./form.js";
+import { FormError, TextField, useKey, useSubmission } from "./form.js";
 import { html } from "./html.js";
 import { navigate, teamPath } from "./router.js";
 import { texts } from "./texts.js";
-import { useRef, useState } from "./vendor/hooks.js";
+import { useState } from "./vendor/hooks.js";
 
 export function NewTeamDialog() {
   const [name, setName] = useState("");
-  const attempt = useRef({ key: newKey(), name: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
   const create = (event) => {
     event.preventDefault();
-    if (attempt.current.name !== name) attempt.current = { key: newKey(), name };
+    const body = { name: name.trim() };
     submit(async () => {
-      const team = await request("POST", "v1/teams", { body: { name: name.trim() }, key: attempt.current.key });
+      const team = await request("POST", "v1/teams", { body, key: keyOf(body) });
       await Promise.allSettled([loadAllTeams(), loadMe()]);
       closeDialog();
       navigate(teamPath(team.teamId, "members"));

@@ -20,13 +20,22 @@ export const revisits = signal(0);
 
 export const route = computed(() => parse(address.value));
 
+/** @param {string} part of a path @returns {string} as it is if it cannot be decoded, so that nothing has this ID */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /**
  * @param {string} text path and query
  * @returns {Route}
  */
 function parse(text) {
   const url = new URL(text, location.origin);
-  const parts = url.pathname.slice(ROOT.length).split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = url.pathname.slice(ROOT.length).split("/").filter(Boolean).map(decoded);
   if (parts[0] === "inboxes" && parts[1]) {
     const read = url.searchParams.get("read");
     return {
@@ -92,5 +101,7 @@ document.addEventListener("click", (event) => {
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.origin !== location.origin || !link.pathname.startsWith(ROOT)) return;
   event.preventDefault();
-  navigate(link.pathname + link.search);
+  // A link within the page moves the focus.
+  if (link.hash) document.getElementById(link.hash.slice(1))?.focus();
+  else navigate(link.pathname + link.search);
 });

@@ -20,8 +20,14 @@ export const session = signal("starting");
  */
 export const signInKind = document.querySelector("meta[name=sign-in]")?.getAttribute("content") ?? undefined;
 
-/** Run before the session ends, while the token is still valid. @type {Set<() => unknown>} */
+/** Run before the user signs out, while the token is still valid. A session that only expires does not run them. @type {Set<() => unknown>} */
 export const beforeSignOut = new Set();
+
+/** Why the session ended: the user signed out, here or on another screen, or it expired. */
+export const endedBy = signal(/** @type {"signOut" | "expired" | null} */ (null));
+
+/** Why it is not known yet whether there is a session. */
+export const resumeError = signal("");
 
 let token = "";
 let expiresAt = 0;
@@ -30,8 +36,22 @@ let renewal = null;
 /** How often this tab has signed out. What was requested before that is ignored. */
 let signOuts = 0;
 
-/** A refused sign-in. */
-export class SignInError extends Error {}
+/** A sign-in that failed. `status` is 0 without a response. */
+export class SignInError extends Error {
+  /**
+   * @param {string} message
+   * @param {number} [status]
+   */
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Statuses with which the server says that there is no session. */
+const REFUSALS = [400, 401];
+const MIN_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 30_000;
 
 /**
  * @typedef {{ challenge: "new_password" | "code", session: string }} Challenge
@@ -56,7 +76,7 @@ async function call(route, body = {}) {
   }
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new SignInError(answer.detail ?? texts.signIn.unavailable);
+  if (!response.ok) throw new SignInError(answer.detail ?? texts.signIn.unavailable, response.status);
   return answer;
 }
 
@@ -70,6 +90,8 @@ function accept(answer) {
   token = answer.token;
   expiresAt = Date.now() + answer.expiresInSeconds * 1000;
   signInError.value = "";
+  resumeError.value = "";
+  endedBy.value = null;
   session.value = "signedIn";
   return null;
 }
@@ -152,7 +174,8 @@ export async function finishSignIn() {
 }
 
 /**
- * Gets a new token with the cookie. Returns `false` and ends the session if that is refused.
+ * Gets a new token with the cookie. Returns `false` if that failed. The session ends only if the server refuses it: a
+ * loss of the connection, too many requests, or a fault of the server say nothing about the session.
  * @returns {Promise<boolean>}
  */
 export function renewSession() {
@@ -169,24 +192,60 @@ function callAlone(route) {
   return navigator.locks.request("session", () => call(route));
 }
 
+/**
+ * Asks for a new token. Returns `null` if the server says that there is no session, and throws if that is not known.
+ * @returns {Promise<any>}
+ */
+async function refresh() {
+  try {
+    return await callAlone("refresh");
+  } catch (error) {
+    if (error instanceof SignInError && REFUSALS.includes(error.status)) return null;
+    throw error;
+  }
+}
+
 async function renew() {
   const before = signOuts;
   try {
-    const answer = await callAlone("refresh");
-    if (answer && signOuts === before) {
-      accept(answer);
-      return true;
-    }
-  } catch {
-    if (session.value === "signedIn") return false; // no response; the next request tries again
+    const answer = await refresh();
+    if (signOuts !== before) return false;
+    if (answer) accept(answer);
+    else end("expired");
+    return answer !== null;
+  } catch (error) {
+    resumeError.value = /** @type {Error} */ (error).message;
+    return false; // the next request tries again
   }
-  end();
-  return false;
 }
 
-function end() {
+/** @type {() => void} */
+let stopWaiting = () => {};
+addEventListener("online", () => stopWaiting());
+
+/** Continues the session of the cookie when the page is loaded, and tries until it is known whether there is one. */
+export async function resumeSession() {
+  for (let pause = MIN_PAUSE_MS; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
+    await renewSession();
+    if (session.value !== "starting") return;
+    await new Promise((resolve) => {
+      stopWaiting = () => resolve(undefined);
+      setTimeout(resolve, pause * (0.75 + Math.random() / 2));
+    });
+  }
+}
+
+/** Does not wait for the next attempt to continue the session. */
+export function resumeNow() {
+  stopWaiting();
+}
+
+/** @param {"signOut" | "expired"} reason */
+function end(reason) {
   signOuts += 1;
   token = "";
+  // Without a session before, there is nothing to say.
+  endedBy.value = session.value === "signedIn" ? reason : null;
   session.value = "signedOut";
 }
 
@@ -207,22 +266,22 @@ function leave() {
 export async function signOut() {
   await leave();
   await callAlone("sign-out").catch(() => (signInError.value = texts.signIn.notSignedOut));
-  end();
+  end("signOut");
 }
 
 /** Ends the sessions of all devices. Throws if that failed, and nothing has changed then. */
 export async function signOutEverywhere() {
   await callAlone("sign-out-everywhere");
   await leave(); // the token remains valid until it expires
-  end();
+  end("signOut");
 }
 
 /** Looks whether the session has ended elsewhere, and leaves what is open if it has. */
 export async function checkSession() {
   const before = signOuts;
-  const answer = await callAlone("refresh").catch(() => undefined);
+  const answer = await refresh().catch(() => undefined);
   if (answer && signOuts === before) accept(answer);
-  if (answer !== null) return;
+  if (answer !== null || signOuts !== before) return;
   await leave();
-  end();
+  end("expired");
 }

@@ -2,7 +2,7 @@
 
 import { FormError, TextField } from "./form.js";
 import { html } from "./html.js";
-import { answerChallenge, requestPasswordCode, resetPassword, signIn, signInError, signInKind, startSignIn } from "./session.js";
+import { answerChallenge, endedBy, requestPasswordCode, resetPassword, signIn, signInError, signInKind, startSignIn } from "./session.js";
 import { texts } from "./texts.js";
 import { useState } from "./vendor/hooks.js";
 
@@ -18,6 +18,11 @@ export function SignInPage() {
 
 function Brand() {
   return html`<div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>`;
+}
+
+/** Says that the session ended without the user's doing. */
+function Ended() {
+  return endedBy.value === "expired" ? html`<p class="banner" role="status">${t.ended}</p>` : null;
 }
 
 /** Another identity provider asks for the password. */
@@ -40,6 +45,7 @@ function IssuerPage() {
       <form onSubmit=${submit}>
         <${Brand} />
         <h1>${t.title}</h1>
+        <${Ended} />
         <${FormError} text=${signInError.value} />
         <p>${t.issuerHint}</p>
         <button class="primary" disabled=${isBusy} autofocus>${t.submit}</button>
@@ -119,6 +125,7 @@ function PasswordPage() {
       <form onSubmit=${submit}>
         <${Brand} />
         <h1>${titles[step]}</h1>
+        ${step === "password" && html`<${Ended} />`}
         ${notice && step === "password" && html`<p class="banner" role="status">${notice}</p>`}
         <${FormError} text=${error} />
         ${step === "password" && html`

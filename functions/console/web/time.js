@@ -37,6 +37,15 @@ export function Time({ at, withClock = false }) {
   return html`<time datetime=${at} title=${exact.format(date)}>${withClock ? clock.format(date) : shortTime(date)}</time>`;
 }
 
+/**
+ * The time of a field of date and time, in UTC. Empty if it is not a time with a year of up to four digits.
+ * @param {string} local such as `2026-11-29T14:00`, in the browser's time zone
+ */
+export function isoTime(local) {
+  const at = new Date(local);
+  return Number.isNaN(at.getTime()) || Math.abs(at.getUTCFullYear()) > 9999 ? "" : at.toISOString();
+}
+
 /** @param {string} at */
 export function dayTitle(at) {
   const date = new Date(at);

@@ -1,9 +1,12 @@
-/** Short confirmations at the bottom of the page. */
+/** Short confirmations and errors at the bottom of the page. */
 
 import { html } from "./html.js";
+import { useLayoutEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 
 const SHOWN_MS = 5_000;
+/** An error takes longer to read. */
+const ERROR_SHOWN_MS = 10_000;
 
 /** @type {import("./vendor/signals.js").Signal<{ text: string, isError: boolean } | null>} */
 const toast = signal(null);
@@ -17,7 +20,7 @@ let timer;
 export function showToast(text, { isError = false } = {}) {
   toast.value = { text, isError };
   clearTimeout(timer);
-  timer = setTimeout(() => (toast.value = null), SHOWN_MS);
+  timer = setTimeout(() => (toast.value = null), isError ? ERROR_SHOWN_MS : SHOWN_MS);
 }
 
 /**
@@ -35,7 +38,15 @@ export async function attempt(task, success) {
 }
 
 export function Toast() {
-  return html`<div class="toasts" role="status">${
-    toast.value && html`<p class=${toast.value.isError ? "toast error" : "toast"}>${toast.value.text}</p>`
+  const element = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const shown = toast.value;
+  // A popover that is opened now is above the dialogs that are open already.
+  useLayoutEffect(() => {
+    if (!shown) return;
+    element.current?.showPopover();
+    return () => element.current?.hidePopover();
+  }, [shown]);
+  return html`<div class="toasts" role="status" popover="manual" ref=${element}>${
+    shown && html`<p class=${shown.isError ? "toast error" : "toast"}>${shown.text}</p>`
   }</div>`;
 }

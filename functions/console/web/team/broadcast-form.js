@@ -1,11 +1,12 @@
 /** The form of a draft. */
 
 import { me } from "../accounts.js";
-import { listAll, newKey, request } from "../api.js";
-import { FormError, SelectField, TextField, useSubmission } from "../form.js";
+import { listAll, request } from "../api.js";
+import { FormError, SelectField, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
+import { isoTime } from "../time.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { contactName, formatNumber } from "../contact.js";
 import { QuestionFields, questionDraft, questionOf, RecurrenceFields, recurrenceDraft, recurrenceErrors, recurrenceOf } from "./broadcast-options.js";
@@ -26,6 +27,11 @@ function localTime(time) {
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/** What people edit of a broadcast, as text that can be compared. @param {Broadcast} broadcast */
+function contentOf({ name, text, templateId, audience, hours, scheduledAt, question, recurrence, replyWindowHours }) {
+  return JSON.stringify([name, text, templateId, audience, hours, scheduledAt, question, recurrence, replyWindowHours]);
+}
+
 /** @param {{ teamId: string, broadcast: Broadcast | null, onSaved?: () => unknown }} properties */
 export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const accounts = (me.value?.accounts ?? []).filter((account) => account.teamId === teamId && account.kind === "shared");
@@ -41,7 +47,13 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const [replyHours, setReplyHours] = useState(String(broadcast?.replyWindowHours ?? REPLY_HOURS));
   const [question, setQuestion] = useState(questionDraft(broadcast));
   const [recurrence, setRecurrence] = useState(recurrenceDraft(broadcast));
-  const attempted = useRef({ key: newKey(), content: "" });
+  /** What the form was opened with. `broadcast` changes when somebody else saves. */
+  const opened = useRef(broadcast);
+  /** @type {{ current: Record<string, unknown> | null }} */
+  const writtenBefore = useRef(null);
+  /** The version that the next save changes. */
+  const seen = useRef(broadcast && contentOf(broadcast));
+  const keyOf = useKey();
   const segments = useLoaded(() => /** @type {Promise<Segment[]>} */ (listAll(`${teamApi(teamId)}/segments`, { limit: 100 })), teamId);
   const templates = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(`${teamApi(teamId)}/templates`, { limit: 100 })), teamId);
   const { isBusy, error, fields, setFields, submit } = useSubmission();
@@ -60,33 +72,50 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
     const missing = {
       ...(name.trim() ? {} : { "/name": texts.required }), ...(inboxId ? {} : { "/from": t.chooseFrom }), ...(text.trim() ? {} : { "/text": texts.required }),
       ...(recurrence.frequency && !scheduledAt ? { "/scheduledAt": t.repeatNeedsStart } : {}),
+      ...(scheduledAt && !isoTime(scheduledAt) ? { "/scheduledAt": texts.badDate } : {}),
       ...(/^[1-9][0-9]{0,2}$/.test(replyHours) ? {} : { "/replyWindowHours": t.replyHoursNeeded }), ...recurrenceErrors(recurrence),
     };
     if (Object.keys(missing).length) return setFields(missing);
-    const template = templates.value?.find((one) => one.templateId === templateId);
-    const body = {
-      name: name.trim(), ...(broadcast ? {} : { from: { inboxId } }),
-      audience: { segmentIds, contactIds: contacts.map((contact) => contact.contactId), phoneNumbers: numbers.split(/[\n,;]+/).map((number) => number.trim()).filter(Boolean) },
-      // The text of a template that was edited is a text.
-      ...(template && template.text === text ? { templateId } : { text }),
-      ...optional("question", questionOf(question)), ...optional("recurrence", recurrenceOf(recurrence)), replyWindowHours: Number(replyHours),
-      hours: { mode: hours }, scheduledAt: scheduledAt ? new Date(scheduledAt).toISOString() : null,
-    };
-    /** @type {string} */
-    const content = JSON.stringify(body);
-    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     await submit(async () => {
-      const saved = broadcast
-        ? await request("PATCH", `v1/broadcasts/${encodeURIComponent(broadcast.broadcastId)}`, { body })
-        : await request("POST", "v1/broadcasts", { body, key: attempted.current.key });
+      const broadcastId = broadcast ? await change(broadcast.broadcastId) : (await request("POST", "v1/broadcasts", { body: written, key: keyOf(written) })).broadcastId;
       await onSaved?.();
-      navigate(teamPath(teamId, "broadcasts", saved.broadcastId));
+      navigate(teamPath(teamId, "broadcasts", broadcastId));
     });
+  };
+  /**
+   * Saves the fields that the user changed. If somebody else was faster, it throws once, and a second save replaces what
+   * they wrote in the same fields.
+   * @param {string} broadcastId
+   */
+  const change = async (broadcastId) => {
+    const path = `v1/broadcasts/${encodeURIComponent(broadcastId)}`;
+    const before = writtenBefore.current ?? {};
+    const isSameText = text === opened.current?.text && templateId === (opened.current?.templateId ?? "");
+    const body = Object.fromEntries(Object.entries(written).filter(([field, value]) =>
+      field === "text" || field === "templateId" ? !isSameText : JSON.stringify(value) !== JSON.stringify(before[field])));
+    const current = contentOf(await request("GET", path));
+    if (current !== seen.current) {
+      seen.current = current;
+      throw new Error(texts.team.changedMeanwhile);
+    }
+    if (Object.keys(body).length) await request("PATCH", path, { body });
+    return broadcastId;
   };
   /** A draft that had a value and has none now loses it by `null`. @param {"question" | "recurrence"} field @param {unknown} value */
   function optional(field, value) {
-    return value || broadcast?.[field] ? { [field]: value } : {};
+    return value || opened.current?.[field] ? { [field]: value } : {};
   }
+  const template = templates.value?.find((one) => one.templateId === templateId);
+  /** @type {Record<string, unknown>} */
+  const written = {
+    name: name.trim(), ...(broadcast ? {} : { from: { inboxId } }),
+    audience: { segmentIds, contactIds: contacts.map((contact) => contact.contactId), phoneNumbers: numbers.split(/[\n,;]+/).map((number) => number.trim()).filter(Boolean) },
+    // The text of a template that was edited is a text.
+    ...(template && template.text === text ? { templateId } : { text }),
+    ...optional("question", questionOf(question)), ...optional("recurrence", recurrenceOf(recurrence)), replyWindowHours: Number(replyHours),
+    hours: { mode: hours }, scheduledAt: isoTime(scheduledAt) || null,
+  };
+  writtenBefore.current ??= written;
   /** @param {string} pointer */
   const errorBelow = (pointer) => Object.entries(fields).find(([other]) => other.startsWith(pointer))?.[1];
   const froms = /** @type {[string, string][]} */ ([...(accounts.length === 1 ? [] : [["", t.chooseFrom]]), ...accounts.map((account) => [account.inboxId, `${account.name} · ${formatNumber(account.phoneNumber)}`])]);
@@ -114,7 +143,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
       <${QuestionFields} draft=${question} onInput=${setQuestion} fields=${fields} />
       <${TextField} label=${t.replyHours} type="number" value=${replyHours} onInput=${setReplyHours} hint=${t.replyHoursHint} error=${fields["/replyWindowHours"]} more=${{ min: 1, max: 720 }} />
       <div class="side-by-side">
-        <${TextField} label=${t.scheduledAt} type="datetime-local" value=${scheduledAt} onInput=${setScheduledAt} error=${fields["/scheduledAt"]} hint=${t.scheduledHint} />
+        <${TextField} label=${t.scheduledAt} type="datetime-local" value=${scheduledAt} onInput=${setScheduledAt} error=${fields["/scheduledAt"]} hint=${t.scheduledHint} more=${{ max: "9999-12-31T23:59" }} />
         <${SelectField} label=${t.hours} value=${hours} options=${Object.entries(t.hoursModes)} onInput=${setHours} error=${errorBelow("/hours")} hint=${t.hoursHints[hours]} />
       </div>
       <${RecurrenceFields} draft=${recurrence} onInput=${setRecurrence} fields=${fields} />
@@ -134,11 +163,15 @@ function ContactPicker({ teamId, contacts, onInput }) {
   const [found, setFound] = useState(/** @type {Contact[]} */ ([]));
   useEffect(() => {
     if (typed.trim().length < 2) return setFound([]);
+    let isCurrent = true;
     const timer = setTimeout(async () => {
       const page = /** @type {Page<Contact>} */ (await request("GET", `${teamApi(teamId)}/contacts`, { query: { q: typed.trim(), limit: 8 } }).catch(() => ({ items: [] })));
-      setFound(page.items);
+      if (isCurrent) setFound(page.items);
     }, SEARCH_PAUSE_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
   }, [typed]);
   const offered = found.filter((contact) => contacts.every((chosen) => chosen.contactId !== contact.contactId));
   /** @param {Contact} contact */

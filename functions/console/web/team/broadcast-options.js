@@ -3,6 +3,7 @@
 import { SelectField, TextField } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
+import { isoTime } from "../time.js";
 
 /** @import { Broadcast, Question, Recurrence } from "../types.d.ts" */
 
@@ -73,7 +74,7 @@ export function recurrenceOf({ frequency, days, ends, count, until, timeZone }) 
     frequency: /** @type {Recurrence["frequency"]} */ (frequency),
     ...(frequency === "weekly" && days.length ? { days } : {}),
     ...(ends === "count" ? { count: Number(count) } : {}),
-    ...(ends === "until" && until ? { until: new Date(`${until}T23:59:59`).toISOString() } : {}),
+    ...(ends === "until" && until ? { until: isoTime(`${until}T23:59:59`) } : {}),
     ...(timeZone ? { timeZone } : {}),
   };
 }
@@ -81,7 +82,7 @@ export function recurrenceOf({ frequency, days, ends, count, until, timeZone }) 
 /** @param {RecurrenceDraft} draft @returns {Record<string, string>} errors by pointer */
 export function recurrenceErrors({ frequency, ends, count, until }) {
   if (frequency && ends === "count" && !/^[1-9][0-9]{0,3}$/.test(count)) return { "/recurrence/count": t.countNeeded };
-  if (frequency && ends === "until" && !until) return { "/recurrence/until": texts.required };
+  if (frequency && ends === "until" && !isoTime(until)) return { "/recurrence/until": until ? texts.badDate : texts.required };
   return {};
 }
 
@@ -123,7 +124,7 @@ export function RecurrenceFields({ draft, onInput, fields }) {
           ${ends === "count" && html`<${TextField} label=${t.count} type="number" value=${count} onInput=${(/** @type {string} */ text) => onInput({ ...draft, count: text })}
             error=${fields["/recurrence/count"]} more=${{ min: 1, max: 1000 }} />`}
           ${ends === "until" && html`<${TextField} label=${t.lastDay} type="date" value=${until} onInput=${(/** @type {string} */ text) => onInput({ ...draft, until: text })}
-            error=${fields["/recurrence/until"]} />`}
+            error=${fields["/recurrence/until"]} more=${{ max: "9999-12-31" }} />`}
         </div>
       </fieldset>`}`;
 }

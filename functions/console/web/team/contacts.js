@@ -1,13 +1,13 @@
 /** The team's contacts. */
 
-import { listAll, newKey, request } from "../api.js";
+import { listAll, request } from "../api.js";
 import { contactName, formatNumber } from "../contact.js";
-import { Dialog } from "../dialog.js";
-import { FormError, SelectField, TextField, useSubmission } from "../form.js";
+import { ConfirmDialog, Dialog } from "../dialog.js";
+import { FormError, SelectField, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useState } from "../vendor/hooks.js";
 import { ImportDialog } from "./import.js";
 import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
 
@@ -76,7 +76,8 @@ function ContactDialog({ teamId, contact, onClose, onSaved }) {
   const [mobileNumber, setMobileNumber] = useState(contact?.mobileNumber ?? "");
   const [externalId, setExternalId] = useState(contact?.externalId ?? "");
   const [assignedUserId, setAssigned] = useState(contact?.assignedUserId ?? "");
-  const key = useRef(newKey());
+  const [asked, setAsked] = useState(/** @type {"remove" | "optIn" | null} */ (null));
+  const keyOf = useKey();
   const members = useLoaded(() => /** @type {Promise<TeamMember[]>} */ (listAll(`${teamApi(teamId)}/members`)), teamId);
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
@@ -89,9 +90,8 @@ function ContactDialog({ teamId, contact, onClose, onSaved }) {
       ...Object.fromEntries(changed.map(([name, value]) => [name, value.trim() || null])),
       ...(mobileNumber === contact?.mobileNumber ? {} : { mobileNumber }),
     };
-    const isSaved = await submit(() => (own ? request("PATCH", own, { body }) : request("POST", path, { body, key: key.current })));
+    const isSaved = await submit(() => (own ? request("PATCH", own, { body }) : request("POST", path, { body, key: keyOf(body) })));
     if (isSaved) onSaved();
-    else key.current = newKey(); // the body may change
   };
   /** @param {() => Promise<unknown>} change */
   const apply = async (change) => (await submit(change)) && onSaved();
@@ -110,13 +110,19 @@ function ContactDialog({ teamId, contact, onClose, onSaved }) {
         <div class="actions">
           ${own && html`
             <span class="start">
-              <button type="button" onClick=${() => apply(() => request(contact.optedOut ? "DELETE" : "PUT", `${own}/opt-out`))}>${contact.optedOut ? t.optIn : t.optOut}</button>
+              ${contact.optedOut
+                ? html`<button type="button" onClick=${() => setAsked("optIn")}>${t.optIn}</button>`
+                : html`<button type="button" onClick=${() => apply(() => request("PUT", `${own}/opt-out`))}>${t.optOut}</button>`}
               <button type="button" onClick=${() => apply(() => request("PATCH", own, { body: { blocked: !contact.blocked } }))}>${contact.blocked ? t.unblock : t.block}</button>
-              <button type="button" class="danger" onClick=${() => apply(() => request("DELETE", own))}>${texts.remove}</button>
+              <button type="button" class="danger" onClick=${() => setAsked("remove")}>${texts.remove}</button>
             </span>`}
           <button type="button" onClick=${onClose}>${texts.cancel}</button>
           <button class="primary" disabled=${isBusy}>${texts.save}</button>
         </div>
       </form>
+      ${own && asked === "remove" && html`<${ConfirmDialog} title=${t.removeOf(contactName(contact))} hint=${t.removeHint} action=${texts.remove}
+        onConfirm=${() => apply(() => request("DELETE", own))} onClose=${() => setAsked(null)} />`}
+      ${own && asked === "optIn" && html`<${ConfirmDialog} title=${t.optInOf(contactName(contact))} hint=${t.optInHint} action=${t.optIn} tone="primary"
+        onConfirm=${() => apply(() => request("DELETE", `${own}/opt-out`))} onClose=${() => setAsked(null)} />`}
     </${Dialog}>`;
 }

@@ -36,6 +36,8 @@ export function ImportDialog({ teamId, onClose }) {
   const [file, setFile] = useState(/** @type {File | null} */ (null));
   const [report, setReport] = useState(/** @type {ImportReport | null} */ (null));
   const isClosed = useRef(false);
+  /** The start whose response did not come. @type {{ current: { key: string, file: File, dryRun: boolean } | null }} */
+  const started = useRef(null);
   const { isBusy, error, fields, setFields, submit } = useSubmission();
   useEffect(() => () => void (isClosed.current = true), []);
 
@@ -44,7 +46,13 @@ export function ImportDialog({ teamId, onClose }) {
     if (!file) return setFields({ "/file": t.chooseFile });
     setReport(null);
     await submit(async () => {
-      let current = await start(path, file, dryRun);
+      const known = started.current;
+      const attempt = known?.file === file && known.dryRun === dryRun ? known : { key: newKey(), file, dryRun };
+      started.current = attempt;
+      const accepted = await begin(path, attempt);
+      started.current = null; // a file can be imported again
+      await upload(accepted, file);
+      let current = accepted;
       setReport(current);
       while (!isClosed.current && (current.status === "queued" || current.status === "running")) {
         await nextChange();
@@ -75,18 +83,20 @@ export function ImportDialog({ teamId, onClose }) {
 
 /**
  * @param {string} path
- * @param {File} file
- * @param {boolean} dryRun
+ * @param {{ key: string, file: File, dryRun: boolean }} attempt
  * @returns {Promise<ImportReport>}
  */
-async function start(path, file, dryRun) {
+function begin(path, { key, file, dryRun }) {
   const query = dryRun ? { dryRun: true } : {};
-  if (file.size <= DIRECT_BYTES) return request("POST", path, { file, query, key: newKey() });
-  const report = await request("POST", path, { body: {}, query, key: newKey() });
+  return request("POST", path, { ...(file.size <= DIRECT_BYTES ? { file } : { body: {} }), query, key });
+}
+
+/** Uploads a file that is too large for a request. @param {ImportReport} report @param {File} file */
+async function upload(report, file) {
+  if (!report.upload) return;
   const { url, method, headers } = report.upload;
   const response = await fetch(url, { method, headers, body: file }).catch(() => null);
   if (!response?.ok) throw new Error(texts.uploadFailed);
-  return report;
 }
 
 /** @param {{ report: ImportReport }} properties */

@@ -1,14 +1,14 @@
 /** The dialog that creates a shared inbox step by step. */
 
 import { loadMe, me } from "../accounts.js";
-import { listAll, newKey, request } from "../api.js";
+import { listAll, request } from "../api.js";
 import { formatNumber } from "../contact.js";
 import { Dialog } from "../dialog.js";
-import { Field, FormError, SelectField, TextField, useSubmission } from "../form.js";
+import { Field, FormError, SelectField, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useState } from "../vendor/hooks.js";
 import { teamApi } from "./resource.js";
 
 /** @import { AvailableNumber, InboxWizard, TeamMember } from "../types.d.ts" */
@@ -32,20 +32,24 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
   const [phoneNumber, setPhoneNumber] = useState("");
   const [forwarding, setForwarding] = useState("");
   const [memberIds, setMemberIds] = useState(/** @type {string[]} */ ([]));
-  const attempt = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, setFields, setError, submit } = useSubmission();
 
   useEffect(() => {
+    let isCurrent = true;
     const timer = setTimeout(async () => {
       const answer = await request("GET", "v1/inbox-wizard", { query: { name: name.trim() || undefined } }).catch((problem) => setError(problem.message));
-      if (!answer) return;
+      if (!answer || !isCurrent) return;
       const suggested = answer.teamId ?? (answer.teams.some((/** @type {{ teamId: string }} */ one) => one.teamId === teamId) && answer.teams.length === 1 ? teamId : "");
       // A late answer does not replace what the user chose.
       if (!wizard) setTeam((chosen) => chosen || suggested);
       setWizard(answer);
       if (!isCodeEdited && answer.apiCode) setApiCode(answer.apiCode);
     }, wizard ? CODE_PAUSE_MS : 0);
-    return () => clearTimeout(timer);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
   }, [name]);
 
   const chosenTeam = wizard?.teams.find((one) => one.teamId === team);
@@ -72,12 +76,10 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
       ...(forwarding.trim() ? { voiceForwardingNumber: forwarding.trim() } : {}),
       ...(memberIds.length ? { memberIds } : {}),
     };
-    // A repeated attempt with the same content finishes or undoes what the first one began.
-    const content = JSON.stringify([team, body]);
-    if (content !== attempt.current.content) attempt.current = { key: newKey(), content };
-    const isDone = await submit(async () => {
+    await submit(async () => {
       try {
-        const created = await request("POST", `${teamApi(team)}/inboxes`, { body, key: attempt.current.key });
+        // A repeated attempt with the same content finishes or undoes what the first one began.
+        const created = await request("POST", `${teamApi(team)}/inboxes`, { body, key: keyOf([team, body]) });
         showToast(t.created);
         await loadMe().catch(() => {});
         onCreated(created.notice ?? created.registration?.notice ?? "");
@@ -89,7 +91,6 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
         throw caught;
       }
     });
-    if (!isDone) attempt.current = { ...attempt.current };
   };
   /** @param {Event} event */
   const next = (event) => {

@@ -3,7 +3,7 @@
 import { loadMe } from "../accounts.js";
 import { listAll, Problem, readTagged, request } from "../api.js";
 import { formatNumber } from "../contact.js";
-import { Dialog } from "../dialog.js";
+import { ConfirmDialog, Dialog } from "../dialog.js";
 import { Field, FormError, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { navigate, teamPath } from "../router.js";
@@ -100,6 +100,7 @@ function SettingsForm({ path, inbox, tag, onSaved }) {
 /** @param {{ teamId: string, path: string, isAdmin: boolean }} properties */
 function Members({ teamId, path, isAdmin }) {
   const [chosen, setChosen] = useState("");
+  const [removed, setRemoved] = useState(/** @type {UserName | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<UserName[]>} */ (listAll(path)), path);
   const team = useLoaded(() => /** @type {Promise<TeamMember[]>} */ (listAll(`${teamApi(teamId)}/members`)), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
@@ -116,7 +117,8 @@ function Members({ teamId, path, isAdmin }) {
   });
   return html`
     <ul class="people">${value.map((member) => html`
-      <li key=${member.userId}>${member.name}${isAdmin && html`<button type="button" class="icon" aria-label=${t.removeMember(member.name)} onClick=${() => remove(member)}>×</button>`}</li>`)}</ul>
+      <li key=${member.userId}>${member.name}${isAdmin && html`<button type="button" class="icon" aria-label=${t.removeMember(member.name)} onClick=${() => setRemoved(member)}>×</button>`}</li>`)}</ul>
+    ${removed && html`<${ConfirmDialog} title=${t.removeMember(removed.name)} hint=${t.removeMemberHint} action=${texts.remove} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
     ${isAdmin && others.length > 0 && html`
       <div class="side-by-side">
         <select aria-label=${t.addMember} value=${chosen} onChange=${(/** @type {Event} */ event) => setChosen(/** @type {HTMLSelectElement} */ (event.target).value)}>

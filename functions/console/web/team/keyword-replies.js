@@ -1,12 +1,12 @@
 /** The texts with which an inbox answers keywords by itself. */
 
-import { listAll, newKey, request } from "../api.js";
+import { listAll, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
-import { FormError, TextField, useSubmission } from "../form.js";
+import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
-import { useRef, useState } from "../vendor/hooks.js";
+import { useState } from "../vendor/hooks.js";
 import { Nothing, Pending, useLoaded } from "./resource.js";
 
 /** @import { KeywordReply } from "../types.d.ts" */
@@ -46,7 +46,7 @@ function ReplyDialog({ path, reply, onClose, onSaved }) {
   const [keywords, setKeywords] = useState(reply?.keywords.join("\n") ?? "");
   const [text, setText] = useState(reply?.text ?? "");
   const [tag, setTag] = useState(reply?.tag ?? "");
-  const attempted = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
   const save = async (event) => {
@@ -55,10 +55,8 @@ function ReplyDialog({ path, reply, onClose, onSaved }) {
       keywords: keywords.split(/[\n,]+/).map((word) => word.trim()).filter(Boolean), text,
       ...(tag.trim() ? { tag: tag.trim() } : reply ? { tag: null } : {}),
     };
-    const content = JSON.stringify(body);
-    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     const isSaved = await submit(() =>
-      reply ? request("PATCH", `${path}/${encodeURIComponent(reply.keywordReplyId)}`, { body }) : request("POST", path, { body, key: attempted.current.key }));
+      reply ? request("PATCH", `${path}/${encodeURIComponent(reply.keywordReplyId)}`, { body }) : request("POST", path, { body, key: keyOf(body) }));
     if (isSaved) onSaved();
   };
   return html`

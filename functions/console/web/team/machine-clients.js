@@ -2,7 +2,7 @@
 
 import { listAll, newKey, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
-import { FormError, TextField, useSubmission } from "../form.js";
+import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { dateAndTime } from "../time.js";
@@ -21,12 +21,18 @@ export function MachineClientsPage() {
   const [rotated, setRotated] = useState(/** @type {MachineClient | null} */ (null));
   const [removed, setRemoved] = useState(/** @type {MachineClient | null} */ (null));
   const [shown, setShown] = useState(/** @type {MachineClient | null} */ (null));
+  /** The keys of rotations whose response did not come. @type {{ current: Map<string, string> }} */
+  const rotations = useRef(new Map());
   const { value, error, reload } = useLoaded(() => /** @type {Promise<MachineClient[]>} */ (listAll(PATH)), PATH);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const create = html`<button type="button" class="primary" onClick=${() => setCreating(true)}>${t.create}</button>`;
   /** @param {MachineClient} client */
-  const rotate = (client) => attempt(async () => {
-    setShown(await request("POST", `${PATH}/${encodeURIComponent(client.clientId)}/rotate-secret`, { key: newKey() }));
+  const rotate = ({ clientId }) => attempt(async () => {
+    // A second rotation would end the secret that programs still use.
+    const key = rotations.current.get(clientId) ?? newKey();
+    rotations.current.set(clientId, key);
+    setShown(await request("POST", `${PATH}/${encodeURIComponent(clientId)}/rotate-secret`, { key }));
+    rotations.current.delete(clientId);
   });
   /** @param {MachineClient} client */
   const remove = (client) => attempt(async () => {
@@ -57,17 +63,15 @@ export function MachineClientsPage() {
 function ClientDialog({ onClose, onSaved }) {
   const [name, setName] = useState("");
   const [clientId, setClientId] = useState("");
-  const attempted = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
   const save = async (event) => {
     event.preventDefault();
     const body = { name: name.trim(), ...(clientId.trim() ? { clientId: clientId.trim() } : {}) };
-    const content = JSON.stringify(body);
-    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     /** @type {MachineClient | undefined} */
     let made;
-    const isSaved = await submit(async () => void (made = await request("POST", PATH, { body, key: attempted.current.key })));
+    const isSaved = await submit(async () => void (made = await request("POST", PATH, { body, key: keyOf(body) })));
     if (isSaved && made) onSaved(made);
   };
   return html`

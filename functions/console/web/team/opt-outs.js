@@ -5,7 +5,7 @@ import { download, listAll, request } from "../api.js";
 import { contactName, formatNumber } from "../contact.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
-import { Time, dateAndTime } from "../time.js";
+import { Time, dateAndTime, isoTime } from "../time.js";
 import { attempt } from "../toast.js";
 import { useState } from "../vendor/hooks.js";
 import { Nothing, Pending, teamApi, useLive, useLoaded } from "./resource.js";
@@ -13,6 +13,8 @@ import { Nothing, Pending, teamApi, useLive, useLoaded } from "./resource.js";
 /** @import { OptOutEntry, OptOutReview, Page } from "../types.d.ts" */
 
 const t = texts.optOuts;
+/** Browsers let people enter longer years than this. */
+const LAST_DAY = "9999-12-31";
 
 /** @param {{ teamId: string }} properties */
 export function OptOutsPage({ teamId }) {
@@ -55,7 +57,8 @@ function Ledger({ teamId }) {
   const [to, setTo] = useState("");
   const [more, setMore] = useState(/** @type {{ key: string, items: OptOutEntry[], nextCursor: string | null } | null} */ (null));
   const key = `${teamId} ${from} ${to}`;
-  const period = { from: from && new Date(`${from}T00:00`).toISOString(), to: to && new Date(`${to}T23:59:59.999`).toISOString() };
+  const period = { from: isoTime(`${from}T00:00`), to: isoTime(`${to}T23:59:59.999`) };
+  const isInvalid = Boolean((from && !period.from) || (to && !period.to));
   const query = { ...period, limit: 50 };
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Page<OptOutEntry>>} */ (request("GET", path, { query })), key);
   useLive(reload, /^opt_out\./);
@@ -71,10 +74,11 @@ function Ledger({ teamId }) {
   return html`
     <section class="block">
       <div class="bar"><h2>${t.ledger}</h2>
-        <label>${t.from} <input type="date" value=${from} onInput=${input(setFrom)} /></label>
-        <label>${t.to} <input type="date" value=${to} onInput=${input(setTo)} /></label>
+        <label>${t.from} <input type="date" value=${from} max=${LAST_DAY} aria-invalid=${from && !period.from ? "true" : undefined} onInput=${input(setFrom)} /></label>
+        <label>${t.to} <input type="date" value=${to} max=${LAST_DAY} aria-invalid=${to && !period.to ? "true" : undefined} onInput=${input(setTo)} /></label>
         <button type="button" onClick=${() => attempt(() => download(path, "opt-outs.csv", period))}>${texts.team.download}</button>
       </div>
+      ${isInvalid && html`<p class="error" role="alert">${texts.badDate}</p>`}
       ${!value && html`<${Pending} error=${error} onRetry=${reload} />`}
       ${value && entries.length === 0 && html`<${Nothing} title=${t.none} />`}
       ${entries.length > 0 && html`

@@ -14,6 +14,7 @@ import { MembersPage } from "./members.js";
 import { NotificationsPage } from "./notifications.js";
 import { OptOutsPage } from "./opt-outs.js";
 import { RegistrationPage } from "./registration.js";
+import { Outdated } from "./resource.js";
 import { SegmentsPage } from "./segments.js";
 import { TemplatesPage } from "./templates.js";
 import { WebhooksPage } from "./webhooks.js";
@@ -40,12 +41,13 @@ export function TeamPage() {
   const current = route.value;
   if (current.page !== "team") return null;
   const { teamId, section, item, view } = current;
-  const page = PAGES[section];
+  const isKnown = Object.hasOwn(PAGES, section);
   return html`
     <div class="page" tabindex="0" key=${`${teamId}/${section}/${item}`}>
       <header>
-        <div><h1>${texts.sections[section] ?? texts.team.unknown}</h1><p>${texts.team.hints[section] ?? texts.team.notFound}</p></div>
+        <div><h1>${isKnown ? texts.sections[section] : texts.team.unknown}</h1><p>${isKnown ? texts.team.hints[section] : texts.team.notFound}</p></div>
       </header>
-      ${page?.({ teamId, isAdmin: isAdminOf(teamId), item, view })}
+      <${Outdated} />
+      ${isKnown && PAGES[section]({ teamId, isAdmin: isAdminOf(teamId), item, view })}
     </div>`;
 }

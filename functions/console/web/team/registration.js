@@ -1,12 +1,12 @@
 /** The team's A2P 10DLC registration. */
 
-import { newKey, request } from "../api.js";
-import { FormError, TextField, useSubmission } from "../form.js";
+import { request } from "../api.js";
+import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { dateAndTime } from "../time.js";
 import { showToast } from "../toast.js";
-import { useRef, useState } from "../vendor/hooks.js";
+import { useState } from "../vendor/hooks.js";
 import { Pending, teamApi, useLive, useLoaded } from "./resource.js";
 
 /** @import { Campaign, Registration } from "../types.d.ts" */
@@ -59,7 +59,7 @@ function CampaignForm({ path, campaign, onSubmitted }) {
   const [hasPhones, setPhones] = useState(campaign?.hasEmbeddedPhone ?? false);
   const [privacy, setPrivacy] = useState(campaign?.privacyPolicyUrl ?? "");
   const [terms, setTerms] = useState(campaign?.termsUrl ?? "");
-  const attempt = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
   const send = async (event) => {
@@ -69,9 +69,7 @@ function CampaignForm({ path, campaign, onSubmitted }) {
       hasEmbeddedLinks: hasLinks, hasEmbeddedPhone: hasPhones,
       ...(privacy ? { privacyPolicyUrl: privacy } : {}), ...(terms ? { termsUrl: terms } : {}),
     };
-    const content = JSON.stringify(body);
-    if (content !== attempt.current.content) attempt.current = { key: newKey(), content };
-    if (await submit(() => request("POST", path, { body, key: attempt.current.key }))) {
+    if (await submit(() => request("POST", path, { body, key: keyOf(body) }))) {
       showToast(t.submitted);
       onSubmitted();
     }

@@ -4,10 +4,22 @@ import { Problem, readTagged, request } from "../api.js";
 import { html } from "../html.js";
 import { onChange } from "../live.js";
 import { texts } from "../texts.js";
-import { useCallback, useEffect, useState } from "../vendor/hooks.js";
+import { useCallback, useEffect, useRef, useState } from "../vendor/hooks.js";
+import { signal } from "../vendor/signals.js";
+
+/** What is shown and could not be read again, by the function that reads it. @type {import("../vendor/signals.js").Signal<Map<() => unknown, Problem>>} */
+const outdated = signal(new Map());
+
+/** @param {() => unknown} reload @param {Problem} [problem] */
+function noteOutdated(reload, problem) {
+  if (!problem && !outdated.peek().has(reload)) return;
+  const others = [...outdated.peek()].filter(([other]) => other !== reload);
+  outdated.value = new Map(problem ? [...others, [reload, problem]] : others);
+}
 
 /**
- * Loads data when the component appears and whenever `key` changes.
+ * Loads data when the component appears and whenever `key` changes. What is shown stays if it cannot be read again, and
+ * `Outdated` says so: it may be in a form that the user is filling in.
  *
  * @template T
  * @param {() => Promise<T>} load
@@ -15,17 +27,31 @@ import { useCallback, useEffect, useState } from "../vendor/hooks.js";
  */
 export function useLoaded(load, key) {
   const [loaded, setLoaded] = useState(/** @type {{ key: string, value?: T, error?: Problem }} */ ({ key: "" }));
+  const shown = useRef(loaded);
+  /** How many requests were started. The answer of any but the newest is ignored. */
+  const started = useRef(0);
   const reload = useCallback(async () => {
+    const turn = ++started.current;
+    /** @type {typeof loaded} */
+    let next;
     try {
-      setLoaded({ key, value: await load() });
+      next = { key, value: await load() };
     } catch (error) {
-      // What is shown stays during a loss of the connection.
-      setLoaded((before) => (before.key === key && before.value !== undefined && /** @type {Problem} */ (error).status === 0
-        ? before : { key, error: /** @type {Problem} */ (error) }));
+      next = { key, error: /** @type {Problem} */ (error) };
     }
+    if (turn !== started.current) return;
+    const isKept = next.error && shown.current.key === key && shown.current.value !== undefined;
+    noteOutdated(reload, isKept ? next.error : undefined);
+    if (isKept) return;
+    shown.current = next;
+    setLoaded(next);
   }, [key]);
   useEffect(() => {
     reload();
+    return () => {
+      started.current++;
+      noteOutdated(reload);
+    };
   }, [reload]);
   const current = loaded.key === key ? loaded : { value: undefined, error: undefined };
   return { value: current.value, error: current.error, reload };
@@ -47,6 +73,14 @@ export function useLive(reload, types) {
 export function Pending({ error, onRetry }) {
   if (!error) return html`<p class="empty" role="status">${texts.loading}</p>`;
   return html`<div class="empty" role="alert"><p>${error.message}</p><button type="button" onClick=${onRetry}>${texts.retry}</button></div>`;
+}
+
+/** Says that what is shown could not be read again. A lost connection is shown above all pages. */
+export function Outdated() {
+  const problem = [...outdated.value.values()].find(({ status }) => status !== 0);
+  if (!problem) return null;
+  const retry = () => [...outdated.peek().keys()].forEach((reload) => reload());
+  return html`<p class="banner warning" role="alert"><span>${texts.outdated} ${problem.message}</span> <button type="button" onClick=${retry}>${texts.retry}</button></p>`;
 }
 
 /** @param {{ title: string, hint?: string, children?: import("../vendor/preact.js").ComponentChildren }} properties */

@@ -2,6 +2,7 @@
 
 import { html } from "../html.js";
 import { texts } from "../texts.js";
+import { isoTime } from "../time.js";
 
 /** @import { Broadcast, SegmentFilter, TeamMember } from "../types.d.ts" */
 
@@ -85,14 +86,14 @@ function parseValue(kind, op, value) {
   if (kind === "flag" || op === "exists") return value !== "false";
   if (op === "in") return value.split(",").map((part) => part.trim()).filter(Boolean);
   if (op === "withinDays") return Number(value);
-  if (kind === "time") return value ? new Date(value).toISOString() : "";
+  if (kind === "time") return isoTime(value);
   return value;
 }
 
 /** Whether each row has what it needs. @param {Rows} rows */
 export function isComplete({ conditions }) {
   return conditions.every(({ field, name, op, value }) =>
-    (FIELDS[field] === "flag" || op === "exists" || value.trim() !== "") && (!/^(custom|broadcast)/.test(field) || name.trim() !== ""));
+    (FIELDS[field] === "flag" || op === "exists" || (/^(before|after)$/.test(op) ? isoTime(value) : value.trim()) !== "") && (!/^(custom|broadcast)/.test(field) || name.trim() !== ""));
 }
 
 /**
@@ -176,6 +177,6 @@ function ValueControl({ row, kind, label, error, members, onInput }) {
   if (kind === "member") return select([["", t.chooseMember], .../** @type {[string, string][]} */ (members.map((member) => [member.userId, member.name]))]);
   if (kind === "state" && row.op !== "in") return select([["", "…"], .../** @type {[string, string][]} */ (Object.entries(texts.broadcasts.states))]);
   if (row.op === "withinDays") return html`<input ...${attributes} type="number" min="1" max="3650" placeholder="30" onInput=${input} />`;
-  if (kind === "time") return html`<input ...${attributes} type="datetime-local" onInput=${input} />`;
+  if (kind === "time") return html`<input ...${attributes} type="datetime-local" max="9999-12-31T23:59" onInput=${input} />`;
   return html`<input ...${attributes} type="text" maxlength="500" placeholder=${row.op === "in" ? t.listHint : ""} onInput=${input} />`;
 }

@@ -1,9 +1,9 @@
 /** Groups of contacts that broadcasts go to. */
 
-import { listAll, newKey, readTagged, request } from "../api.js";
+import { listAll, readTagged, request } from "../api.js";
 import { contactName, formatNumber } from "../contact.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
-import { FormError, SelectField, TextField, useSubmission } from "../form.js";
+import { FormError, SelectField, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { Time } from "../time.js";
@@ -63,7 +63,7 @@ function SegmentDialog({ teamId, segment, version, onClose, onSaved }) {
   const [kind, setKind] = useState(/** @type {Segment["kind"]} */ (segment?.kind ?? "filter"));
   const [rows, setRows] = useState(/** @type {Rows | null} */ (rowsOf(segment?.filter)));
   const [code, setCode] = useState(JSON.stringify(segment?.filter ?? {}, null, 2));
-  const attempted = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const members = useLoaded(() => /** @type {Promise<TeamMember[]>} */ (listAll(`${teamApi(teamId)}/members`)), teamId);
   const broadcasts = useLoaded(async () => /** @type {Broadcast[]} */ ((await request("GET", "v1/broadcasts", { query: { limit: 100 } })).items).filter((one) => one.teamId === teamId), teamId);
   const { isBusy, error, fields, setFields, submit } = useSubmission();
@@ -75,12 +75,10 @@ function SegmentDialog({ teamId, segment, version, onClose, onSaved }) {
     if (!name.trim()) return setFields({ "/name": texts.required });
     if (!isReady) return setFields({ "/filter": t.incomplete });
     const body = { name: name.trim(), ...(segment ? {} : { kind }), ...(filter ? { filter } : {}) };
-    const content = JSON.stringify(body);
-    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     /** @type {Segment | undefined} */
     let saved;
     const isSaved = await submit(async () => {
-      saved = segment ? await saveVersion("PATCH", `${path}/${encodeURIComponent(segment.segmentId)}`, body, tag) : await request("POST", path, { body, key: attempted.current.key });
+      saved = segment ? await saveVersion("PATCH", `${path}/${encodeURIComponent(segment.segmentId)}`, body, tag) : await request("POST", path, { body, key: keyOf(body) });
     });
     if (isSaved && saved) onSaved(saved);
   };

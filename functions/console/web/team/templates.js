@@ -1,8 +1,8 @@
 /** Templates: read by members, written by admins. */
 
-import { listAll, newKey, readTagged, request } from "../api.js";
+import { listAll, readTagged, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
-import { FormError, TextField, useSubmission } from "../form.js";
+import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
@@ -50,7 +50,7 @@ function TemplateDialog({ path, template, version, onClose, onSaved }) {
   const tag = useRef(version);
   const [name, setName] = useState(template?.name ?? "");
   const [text, setText] = useState(template?.text ?? "");
-  const key = useRef(newKey());
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
   const save = async (event) => {
@@ -58,9 +58,8 @@ function TemplateDialog({ path, template, version, onClose, onSaved }) {
     const body = { name, text };
     const isSaved = await submit(() => template
       ? saveVersion("PATCH", `${path}/${encodeURIComponent(template.templateId)}`, body, tag)
-      : request("POST", path, { body, key: key.current }));
+      : request("POST", path, { body, key: keyOf(body) }));
     if (isSaved) onSaved();
-    else key.current = newKey(); // the body may change
   };
   return html`
     <${Dialog} title=${template ? t.edit : t.create} size="wide" onClose=${onClose}>

@@ -3,7 +3,7 @@
 import { me } from "../accounts.js";
 import { listAll, newKey, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
-import { FormError, TextField, useSubmission } from "../form.js";
+import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
@@ -67,7 +67,7 @@ function EndpointDialog({ teamId, endpoint, onClose, onSaved }) {
   const [types, setTypes] = useState(endpoint?.types.join(", ") ?? "message.*");
   const [description, setDescription] = useState(endpoint?.description ?? "");
   const [inboxIds, setInboxIds] = useState(endpoint?.inboxIds ?? []);
-  const attempted = useRef({ key: newKey(), content: "" });
+  const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {string} id */
   const toggle = (id) => setInboxIds(inboxIds.includes(id) ? inboxIds.filter((other) => other !== id) : [...inboxIds, id]);
@@ -78,12 +78,10 @@ function EndpointDialog({ teamId, endpoint, onClose, onSaved }) {
       url: url.trim(), types: types.split(/[\s,]+/).filter(Boolean),
       ...(endpoint || description ? { description } : {}), ...(endpoint || inboxIds.length ? { inboxIds } : {}),
     };
-    const content = JSON.stringify(body);
-    if (content !== attempted.current.content) attempted.current = { key: newKey(), content };
     /** @type {WebhookEndpoint | undefined} */
     let saved;
     const isSaved = await submit(async () => {
-      saved = endpoint ? await request("PATCH", `${PATH}/${encodeURIComponent(endpoint.endpointId)}`, { body }) : await request("POST", PATH, { body, key: attempted.current.key });
+      saved = endpoint ? await request("PATCH", `${PATH}/${encodeURIComponent(endpoint.endpointId)}`, { body }) : await request("POST", PATH, { body, key: keyOf(body) });
     });
     if (isSaved && saved) onSaved(saved);
   };
