@@ -179,6 +179,8 @@ export async function finishSignIn() {
  * @returns {Promise<boolean>}
  */
 export function renewSession() {
+  // A late 401 of something that was open does not begin a session again.
+  if (session.peek() === "signedOut") return Promise.resolve(false);
   renewal ??= renew().finally(() => (renewal = null));
   return renewal;
 }
