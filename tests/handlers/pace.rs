@@ -3,17 +3,19 @@
 use std::time::{Duration, Instant};
 
 use shared_app::delivery::{CarrierReport, DeliveryWorkflow, Recorded};
-use shared_aws::registration::Registrations;
+use shared_aws::{registration::Registrations, sending::Paces};
 use shared_carriers::twilio::CarrierState;
 use shared_domain::{
-    ids::MessageId,
+    broadcast::BroadcastRef,
+    ids::{BroadcastId, MessageId},
     inbox::{Inbox, Stage},
     keys::TeamKey,
-    message::DeliveryState,
+    message::{DeliveryState, Message},
+    phone::PhoneNumber,
     team::Team,
 };
-use shared_lambda::clock::now;
-use test_kit::{TestApp, lambda_event::sqs_record};
+use shared_lambda::clock::{entropy, now};
+use test_kit::{TestApp, build, lambda_event::sqs_record};
 
 use crate::outbound_send::{app, deliver, job, state};
 
@@ -56,6 +58,36 @@ async fn a_message_whose_turn_is_later_stays_queued_and_comes_back_at_its_turn()
     let delays = test.queue.drain_delays();
     assert!(delays == [3] || delays == [4], "3 segments take 3.15 seconds: {delays:?}");
     assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_goes_out_before_a_text_of_a_broadcast_that_waits_for_its_turn() {
+    let test = start_with_rate(Some(1)).await;
+    let of = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
+    let text = async |contact: &str| {
+        let contact = PhoneNumber::parse(contact).unwrap();
+        let message = build::message(&test.inbox, &contact, &test.user, now(), entropy());
+        test.accept(Message { broadcast: Some(of.clone()), ..message }).await
+    };
+    let (first, second) = (text("+12025550171").await, text("+12025550172").await);
+    let reply = test.accept_message("The answer", now()).await;
+    let (app, paces) = (app(&test), Paces::new(test.table()));
+    let send =
+        async |id: &MessageId| deliver(&app, vec![sqs_record("0", Some("0"), &job(&test, id), 1)]).await;
+    assert_eq!(send(&first).await, [""; 0]);
+    let before = paces.get_with_sending_state(test.inbox.key()).await.unwrap();
+    let send_reply = async {
+        while paces.get_with_sending_state(test.inbox.key()).await.unwrap() == before {
+            tokio::task::yield_now().await; // until the second text has planned its turn
+        }
+        send(&reply).await
+    };
+    let (of_second, of_reply) = tokio::join!(send(&second), send_reply);
+    assert_eq!((of_second.len(), of_reply.len()), (0, 0), "neither goes back to the queue");
+    let sent_at = async |id| test.message(id).await.delivery.report(DeliveryState::Sent).unwrap().at.millis();
+    let (first, second, reply) = (sent_at(&first).await, sent_at(&second).await, sent_at(&reply).await);
+    assert!(reply < second, "the reply {} ms after the text", reply - second);
+    assert!(second - first >= 2 * 1_050 - 500, "the text keeps the rate: {} ms", second - first);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,7 @@ use shared_domain::{
     keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
+    pace::{MAX_RESERVATION, MAX_WAIT},
     segment::Segments,
     sending_hours::validity,
     sending_pause::{PauseCause, SendingPause, SendingState},
@@ -194,8 +195,8 @@ impl SendWorkflow {
         Ok(is_out.then(refused_by_opt_out))
     }
 
-    /// Takes the next turn of the inbox's number and waits for it. A message whose turn is not near goes back
-    /// to the queue.
+    /// Takes the next turn of the inbox's number and waits for it. A text of a broadcast waits first, and
+    /// then takes its turn. A message whose turn is not near goes back to the queue.
     async fn wait_for_turn(
         &self,
         clock: &impl Fn() -> Timestamp,
@@ -204,15 +205,33 @@ impl SendWorkflow {
         message: &Message,
     ) -> Result<(), SendError> {
         let segments = u32::try_from(Segments::of(&message.text).count).unwrap_or(u32::MAX);
-        let (rate, now) = (from.segments_per_second(), clock());
-        match self.paces.take_turn(from.inbox.key(), pace, rate, segments, now).await? {
-            Reservation::Turn(turn) => {
-                tokio::time::sleep(now.duration_until(turn)).await;
-                Ok(())
-            }
-            Reservation::Later(until) => {
-                let delay = now.duration_until(until);
-                Err(SendError::Delayed { delay, why: "the number's turn is later" })
+        let (inbox, rate, start) = (from.inbox.key(), from.segments_per_second(), clock());
+        let mut now = start;
+        let mut reservation = match message.broadcast {
+            Some(_) => self.paces.plan_turn(inbox, pace, rate, segments, now).await?,
+            None => self.paces.take_turn(inbox, pace, rate, segments, now).await?,
+        };
+        loop {
+            let planned = match reservation {
+                Reservation::Turn(turn) => {
+                    tokio::time::sleep(now.duration_until(turn)).await;
+                    return Ok(());
+                }
+                Reservation::Planned(at) => at,
+                Reservation::Later(until) => {
+                    let delay = now.duration_until(until);
+                    return Err(SendError::Delayed { delay, why: "the number's turn is later" });
+                }
+            };
+            tokio::time::sleep(now.duration_until(planned)).await;
+            now = clock();
+            reservation = self.paces.take_planned_turn(inbox, rate, segments, planned, now).await?;
+            // Other messages took the turn. The next one may be near.
+            if let Reservation::Later(until) = reservation
+                && until <= now + MAX_RESERVATION
+                && until <= start + MAX_WAIT
+            {
+                reservation = Reservation::Planned(until);
             }
         }
     }

@@ -55,7 +55,7 @@ async fn messages_that_ask_at_the_same_time_get_different_turns() {
     }
     let mut turns: Vec<_> = asking.join_all().await.into_iter().collect();
     turns.sort_by_key(|turn| match turn {
-        Reservation::Turn(at) | Reservation::Later(at) => *at,
+        Reservation::Turn(at) | Reservation::Planned(at) | Reservation::Later(at) => *at,
     });
     let expected =
         [0, 105, 210, 315, 420].map(|at| Reservation::Turn(at_second(0) + Duration::from_millis(at)));
@@ -70,6 +70,46 @@ async fn an_outdated_pace_takes_no_turn_twice() {
     assert_eq!(take(&paces, inbox, 4, at_second(0)).await, Reservation::Turn(at_second(0)));
     let next = paces.take_turn(inbox, outdated, RATE, 1, at_second(0)).await.unwrap();
     assert_eq!(next, Reservation::Turn(at_second(0) + Duration::from_millis(420)));
+}
+
+/// A text of a broadcast asks at this time.
+async fn plan(paces: &Paces, inbox: InboxKey<'_>, now: Timestamp) -> Reservation {
+    let pace = stored(paces, inbox).await;
+    paces.plan_turn(inbox, pace, RATE, 1, now).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_goes_before_the_planned_texts_of_a_broadcast() {
+    let stores = TestStores::start().await;
+    let (paces, inbox) = (Paces::new(stores.table()), stores.inbox.key());
+    let at = |millis| at_second(0) + Duration::from_millis(millis);
+    assert_eq!(plan(&paces, inbox, at(0)).await, Reservation::Turn(at(0)));
+    for turn in [105, 210, 315] {
+        assert_eq!(plan(&paces, inbox, at(0)).await, Reservation::Planned(at(turn)));
+    }
+    assert_eq!(take(&paces, inbox, 1, at(1)).await, Reservation::Turn(at(105)), "the reply");
+    assert_eq!(plan(&paces, inbox, at(2)).await, Reservation::Planned(at(525)), "behind all");
+    let planned = async |turn, now| paces.take_planned_turn(inbox, RATE, 1, at(turn), at(now)).await.unwrap();
+    assert_eq!(planned(105, 105).await, Reservation::Later(at(210)));
+    assert_eq!(planned(210, 213).await, Reservation::Turn(at(210)));
+    assert_eq!(planned(210, 214).await, Reservation::Later(at(315)));
+    assert_eq!(planned(315, 430).await, Reservation::Turn(at(330)), "too late for the whole delay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_workers_that_take_a_planned_turn_at_the_same_time_one_gets_it() {
+    let stores = TestStores::start().await;
+    let mut asking = JoinSet::new();
+    for _ in 0..5 {
+        let (paces, inbox) = (Paces::new(stores.table()), stores.inbox.clone());
+        asking.spawn(async move {
+            paces.take_planned_turn(inbox.key(), RATE, 1, at_second(0), at_second(0)).await.unwrap()
+        });
+    }
+    let taken = asking.join_all().await;
+    let next = Reservation::Later(at_second(0) + Duration::from_millis(105));
+    assert_eq!(taken.iter().filter(|taken| **taken == Reservation::Turn(at_second(0))).count(), 1);
+    assert_eq!(taken.iter().filter(|taken| **taken == next).count(), 4, "{taken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

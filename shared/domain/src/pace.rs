@@ -8,6 +8,11 @@
 //! message of several segments also needs idle time before its turn, because it is sent as a whole. A message
 //! that alone is larger than the limit waits for ten idle seconds.
 //!
+//! The texts of broadcasts come last. Other messages reserve their turns ahead. A text of a broadcast only
+//! plans its turn, behind the planned turns of other texts, and takes it when it comes. Until then, any other
+//! message may take the turn, so it waits for at most one text of a broadcast: the one that has just gone
+//! out.
+//!
 //! ```
 //! use std::time::Duration;
 //! use shared_domain::{pace::{Pace, Turn}, time::Timestamp};
@@ -37,7 +42,17 @@ pub const MAX_LATENESS: Duration = Duration::from_millis(500);
 const SPACED_WINDOW: Duration = Duration::from_millis(10_500);
 
 /// A message whose turn is later than this waits in the queue. One whose turn is earlier waits in the worker.
+/// The time of a text of a broadcast that is going out does not count, because the queue would deliver a
+/// reply after the next text.
 pub const MAX_RESERVATION: Duration = Duration::from_millis(1_200);
+
+/// How long a worker waits for a turn at most, with the idle time before a long message. The timeout of
+/// `outbound-send` is this time and that of a request to the carrier.
+pub const MAX_WAIT: Duration = Duration::from_secs(12);
+
+/// How much later than its planned turn a text of a broadcast may take it without losing it to the next text.
+/// Part of [`MAX_LATENESS`]: without it, each late worker would slow the number down.
+pub const MAX_TAKING: Duration = Duration::from_millis(100);
 
 /// How long a number sends at half its rate after it exceeded the campaign's rate.
 const SLOW_PERIOD: Duration = Duration::from_mins(5);
@@ -133,6 +148,12 @@ pub struct Pace {
     /// The longest idle time of the last seconds, which messages of several segments use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     idle: Option<Idle>,
+    /// The end of the planned turns of broadcasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned_until: Option<Timestamp>,
+    /// When the last text of a broadcast has gone out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broadcast_until: Option<Timestamp>,
     /// The number sends at half its rate until this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     slow_until: Option<Timestamp>,
@@ -152,30 +173,98 @@ pub enum Turn {
     Wait { until: Timestamp },
 }
 
+/// When a text of a broadcast may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BroadcastTurn {
+    /// Now, if `next` is stored as the pace of the number.
+    #[expect(missing_docs, reason = "the variant says it all")]
+    Release { next: Pace },
+    /// It asks for its turn at this time if `next` is stored. See [`Pace::take_planned`].
+    #[expect(missing_docs, reason = "the variant says it all")]
+    Plan { at: Timestamp, next: Pace },
+    /// Not before this time. It then gets a new decision.
+    #[expect(missing_docs, reason = "the variant says it all")]
+    Wait { until: Timestamp },
+}
+
 impl Pace {
-    /// Decides when a message of this many segments may go out. `rate` is in segments per second.
+    /// Decides when a message of this many segments may go out. `rate` is in segments per second. Planned
+    /// turns of broadcasts are later by the time of this message.
     pub fn decide(&self, rate: u32, segments: u32, now: Timestamp) -> Turn {
         if let Some(until) = self.hold_until.filter(|until| *until > now) {
             return Turn::Wait { until };
         }
-        let is_slow = self.slow_until.is_some_and(|until| until > now);
-        let time = |segments: u32| time_of(segments, rate, is_slow);
-        let Some(next_at) = self.next_at else {
-            let next = Self { next_at: Some(now + time(segments)), ..*self };
-            return Turn::Release { at: now, next };
-        };
-        if next_at > now + MAX_RESERVATION {
-            return Turn::Wait { until: next_at };
+        let free_at = self.broadcast_until.map_or(now, |until| until.max(now));
+        let (at, next) = self.next_turn(rate, segments, now, now);
+        let is_later = |next_at: &Timestamp| *next_at > free_at + MAX_RESERVATION || at > now + MAX_WAIT;
+        if let Some(until) = self.next_at.filter(is_later) {
+            return Turn::Wait { until };
         }
-        let needed = time(segments.saturating_sub(1)).min(SPACED_WINDOW);
-        let earliest = next_at.max(now);
+        let start = self.next_at.map_or(now, |next_at| next_at.max(now));
+        let moved = next.next_at.map_or(Duration::ZERO, |next_at| start.duration_until(next_at));
+        let planned_until = self.planned_after(now).map(|until| until + moved);
+        Turn::Release { at, next: Self { planned_until, ..next } }
+    }
+
+    /// Decides when a text of a broadcast with this many segments may go out.
+    pub fn decide_broadcast(&self, rate: u32, segments: u32, now: Timestamp) -> BroadcastTurn {
+        if let Some(until) = self.hold_until.filter(|until| *until > now) {
+            return BroadcastTurn::Wait { until };
+        }
+        let (at, next) = self.next_turn(rate, segments, now, now);
+        let planned = self.planned_after(now);
+        if at <= now && planned.is_none() {
+            return BroadcastTurn::Release { next: next.after_broadcast() };
+        }
+        let free_at = self.next_at.max(planned).unwrap_or(now);
+        if free_at > now + MAX_RESERVATION {
+            return BroadcastTurn::Wait { until: free_at };
+        }
+        let is_slow = self.is_slow(now);
+        let idle = idle_before(segments, rate, is_slow);
+        let at = planned.map_or(at, |until| at.max(until + idle));
+        let planned_until = Some(at + time_of(segments, rate, is_slow));
+        BroadcastTurn::Plan { at, next: Self { planned_until, ..*self } }
+    }
+
+    /// Takes a turn that was planned for a time. A text that comes a little late still gets this time. If
+    /// other messages took the turn, the text waits for the next one and takes that in the same way.
+    pub fn take_planned(&self, rate: u32, segments: u32, planned: Timestamp, now: Timestamp) -> Turn {
+        if let Some(until) = self.hold_until.filter(|until| *until > now) {
+            return Turn::Wait { until };
+        }
+        let (at, next) = self.next_turn(rate, segments, planned.max(now - MAX_TAKING), now);
+        if at > now { Turn::Wait { until: at } } else { Turn::Release { at, next: next.after_broadcast() } }
+    }
+
+    /// The next turn that is not before `from`, and the pace if it is taken.
+    fn next_turn(&self, rate: u32, segments: u32, from: Timestamp, now: Timestamp) -> (Timestamp, Self) {
+        let is_slow = self.is_slow(now);
+        let time = time_of(segments, rate, is_slow);
+        let Some(next_at) = self.next_at else {
+            return (from, Self { next_at: Some(from + time), ..*self });
+        };
+        let needed = idle_before(segments, rate, is_slow);
+        let earliest = next_at.max(from);
         let was_idle = self.idle.filter(|idle| idle.from > earliest - SPACED_WINDOW);
         let has_been_idle = was_idle.is_some_and(|idle| idle.millis() >= millis(needed));
         let at = if has_been_idle { earliest } else { earliest.max(next_at + needed) };
         let idle = Idle { from: next_at, until: at };
         let longest = was_idle.filter(|was_idle| was_idle.millis() > idle.millis()).unwrap_or(idle);
-        let next = Self { next_at: Some(at + time(segments)), idle: Some(longest), ..*self };
-        Turn::Release { at, next }
+        (at, Self { next_at: Some(at + time), idle: Some(longest), ..*self })
+    }
+
+    fn after_broadcast(self) -> Self {
+        Self { broadcast_until: self.next_at, ..self }
+    }
+
+    fn is_slow(&self, now: Timestamp) -> bool {
+        self.slow_until.is_some_and(|until| until > now)
+    }
+
+    /// The end of the planned turns, if any of them is to come.
+    fn planned_after(&self, now: Timestamp) -> Option<Timestamp> {
+        self.planned_until.filter(|until| *until > now)
     }
 
     /// The limit that holds the number now, and until when. A hold until midnight in the carriers' time zone
@@ -203,6 +292,11 @@ pub fn queue_delay(wait: Duration, receives: u32, entropy: u64) -> Duration {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let spread = 2_u64.saturating_pow(receives.saturating_sub(1)).min(MAX_SPREAD.as_secs() + 1);
     Duration::from_secs(seconds + entropy % spread)
+}
+
+/// The idle time that a message of several segments needs before its turn.
+fn idle_before(segments: u32, rate: u32, is_slow: bool) -> Duration {
+    time_of(segments.saturating_sub(1), rate, is_slow).min(SPACED_WINDOW)
 }
 
 /// The time that segments take, rounded up to milliseconds.

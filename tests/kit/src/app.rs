@@ -227,10 +227,15 @@ impl TestApp {
             send_until,
             ..build::message(&self.inbox, &self.contact, &self.user, at, shared_lambda::clock::entropy())
         };
+        self.accept(message).await
+    }
+
+    /// As [`TestApp::accept_message`], for a message of the test.
+    pub async fn accept(&self, message: Message) -> MessageId {
         let acceptance = Acceptance {
             organization: self.organization(),
             message: &message,
-            contact: &Contact::provisional(&self.team.id, &self.contact),
+            contact: &Contact::provisional(&self.team.id, &message.contact_number),
             guard: Guard::Compose { user: Some(&self.user.id) },
             idempotency: None,
         };

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | what the sender reads before each message: the pace, and the sending state of the organization | 1 | 1 read |
 //! | the turn of a message | 1 | 1 write |
+//! | the turn of a text of a broadcast | 1, or 3 if it is planned first | 1 write, or 2 and half a read |
 //! | a limit of the carrier | 1, or 2 if the number is held already | 1 write each |
 //!
 //! A turn is written only if the pace did not change since it was read. If it did, the failed write returns
@@ -12,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     keys::InboxKey,
-    pace::{CarrierLimit, Pace, Restraint, Turn},
+    pace::{BroadcastTurn, CarrierLimit, Pace, Restraint, Turn},
     sending_pause::SendingState,
     time::Timestamp,
 };
@@ -52,6 +53,8 @@ impl StoredPace {
 pub enum Reservation {
     /// The message may go out at this time.
     Turn(Timestamp),
+    /// The text of a broadcast takes its turn at this time, with [`Paces::take_planned_turn`].
+    Planned(Timestamp),
     /// The message waits until this time, and then asks again.
     Later(Timestamp),
 }
@@ -90,11 +93,62 @@ impl Paces {
         segments: u32,
         now: Timestamp,
     ) -> Result<Reservation, StoreError> {
+        self.reserve(inbox, pace, now, |pace| match pace.decide(rate, segments, now) {
+            Turn::Release { at, next } => Ok((Reservation::Turn(at), next)),
+            Turn::Wait { until } => Err(until),
+        })
+        .await
+    }
+
+    /// Takes the next turn of an inbox for a text of a broadcast if it is due, and plans it otherwise.
+    pub async fn plan_turn(
+        &self,
+        inbox: InboxKey<'_>,
+        pace: StoredPace,
+        rate: u32,
+        segments: u32,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        self.reserve(inbox, pace, now, |pace| match pace.decide_broadcast(rate, segments, now) {
+            BroadcastTurn::Release { next } => Ok((Reservation::Turn(now), next)),
+            BroadcastTurn::Plan { at, next } => Ok((Reservation::Planned(at), next)),
+            BroadcastTurn::Wait { until } => Err(until),
+        })
+        .await
+    }
+
+    /// Takes the turn of a text that was planned for a time. The time has come. Returns
+    /// [`Reservation::Later`] if other messages took the turn.
+    pub async fn take_planned_turn(
+        &self,
+        inbox: InboxKey<'_>,
+        rate: u32,
+        segments: u32,
+        planned: Timestamp,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        let pace = self.table.get(keys::pace(inbox), false).await?.unwrap_or_default();
+        self.reserve(inbox, pace, now, |pace| match pace.take_planned(rate, segments, planned, now) {
+            Turn::Release { at, next } => Ok((Reservation::Turn(at), next)),
+            Turn::Wait { until } => Err(until),
+        })
+        .await
+    }
+
+    /// Stores the pace that `decide` returns with the reservation. It is called again if the pace changed.
+    /// Its error is the time until which the message waits.
+    async fn reserve(
+        &self,
+        inbox: InboxKey<'_>,
+        pace: StoredPace,
+        now: Timestamp,
+        decide: impl Fn(&Pace) -> Result<(Reservation, Pace), Timestamp>,
+    ) -> Result<Reservation, StoreError> {
         let mut stored = pace;
         for _ in 0..MAX_DECISIONS {
-            let (at, next) = match stored.pace.decide(rate, segments, now) {
-                Turn::Release { at, next } => (at, next),
-                Turn::Wait { until } => return Ok(Reservation::Later(until)),
+            let (reservation, next) = match decide(&stored.pace) {
+                Ok(decided) => decided,
+                Err(until) => return Ok(Reservation::Later(until)),
             };
             let next = StoredPace { pace: next, version: stored.version + 1, ..stored };
             let put = self.table.put_if(keys::pace(inbox), &next, |put| {
@@ -105,7 +159,7 @@ impl Paces {
                 .expression_attribute_values(":never", number(0))
             });
             match put.await? {
-                Conditional::Done(_) => return Ok(Reservation::Turn(at)),
+                Conditional::Done(_) => return Ok(reservation),
                 Conditional::Failed(item) => stored = item.map(from_item).transpose()?.unwrap_or_default(),
             }
         }

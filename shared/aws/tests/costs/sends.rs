@@ -3,7 +3,7 @@
 use shared_aws::{
     conversation::ConversationUpdate,
     messaging::{Acceptance, Accepted, FailedMessages, Guard},
-    sending::Paces,
+    sending::{Paces, Reservation},
     table::Idempotency,
 };
 use shared_domain::{
@@ -97,6 +97,23 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
     };
     measured.measure("take a turn", take).await;
     measured.measure("take a turn after a race", take).await;
+    let pace = read(&measured.stores).await;
+    let plan = async |stores: &TestStores| {
+        paces.plan_turn(stores.inbox.key(), pace, 40, 2, at_second(15)).await.unwrap()
+    };
+    let planned = measured.measure("plan the turn of a text of a broadcast", plan).await;
+    let Reservation::Planned(at) = planned else { panic!("{planned:?}") };
+    let take_planned =
+        async |stores: &TestStores| paces.take_planned_turn(stores.inbox.key(), 40, 2, at, at).await.unwrap();
+    let taken = measured.measure("take a planned turn", take_planned).await;
+    assert_eq!(taken, Reservation::Turn(at));
+    // The reply costs the same while texts of a broadcast wait.
+    let pace = read(&measured.stores).await;
+    paces.plan_turn(measured.stores.inbox.key(), pace, 40, 2, at).await.unwrap();
+    let pace = read(&measured.stores).await;
+    let reply =
+        async |stores: &TestStores| paces.take_turn(stores.inbox.key(), pace, 40, 2, at).await.unwrap();
+    measured.measure("take a turn before a planned one", reply).await;
     let claim = async |stores: &TestStores| {
         stores.messages.claim(stores.organization(), message, 1, at_second(15)).await.unwrap()
     };
