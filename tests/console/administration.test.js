@@ -74,9 +74,8 @@ journeyOf("a page that is loaded while the server cannot be reached waits for it
   let requests = 0;
   await page.route(/\/session\/refresh$/, (route) => (isDown ? answers[requests++ % answers.length](route) : route.continue()));
   await page.reload();
-  await page.getByRole("alert").filter({ hasText: "Come back in a minute." }).getByText("Trying again…").waitFor();
+  await page.getByRole("alert").filter({ hasText: "cannot be checked at the moment" }).getByText("Trying again…").waitFor();
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByRole("alert").filter({ hasText: "not available" }).waitFor();
   await page.getByRole("alert").filter({ hasText: "cannot be reached" }).waitFor();
   isDown = false;
   await page.waitForFunction(() => /** @type {HTMLTextAreaElement | null} */ (document.getElementById("reply"))?.value === "Half a sentence");
@@ -194,6 +193,40 @@ journeyOf("of two people who edit a broadcast, the later one is told, and change
   const stored = await api(admin, "GET", `/v1/broadcasts/${broadcastId}`);
   assert.equal(stored.name, `${name} of the second`);
   assert.equal(stored.text, "As the first wrote it. Reply STOP to opt out.");
+});
+
+journeyOf("of two people who edit what has no versions, the later one is told", [admin, admin], async (first, second) => {
+  const pages = [first, second];
+  const id = randomInt(1, 1_000_000);
+  const endpoint = await api(admin, "POST", "/v1/webhook-endpoints", { url: `http://127.0.0.1:9/${id}`, types: ["message.created"] });
+  await api(admin, "POST", `/v1/inboxes/${inbox.inboxId}/keyword-replies`, { keywords: [`word${id}`], text: "As it was" });
+  const forms = /** @type {[string[], string | null, string][]} */ ([
+    [["webhooks", endpoint.endpointId], "Edit", "Description"], [["inboxes", inbox.inboxId, "keyword-replies"], `Edit word${id}`, "Answer"], [["notifications"], null, "Unknown contact: recipients"],
+  ]);
+  const settings = await api(admin, "GET", `${TEAM}/notification-settings`);
+  await api(admin, "PUT", `${TEAM}/notification-settings`, { ...settings, unknownContact: { enabled: true, recipients: ["desk@clinic.example"] } });
+  for (const [place, button, label] of forms) {
+    for (const [index, page] of pages.entries()) {
+      await page.goto(pageOf(...place));
+      if (button) await page.getByRole("button", { name: button, exact: true }).click();
+      await page.getByLabel(label, { exact: true }).fill(`admin${index}@clinic.example`);
+    }
+    const dialogs = pages.map((page) => (button ? page.getByRole("dialog") : page.locator("form")));
+    /** @param {number} index */
+    const save = async (index) => {
+      await dialogs[index].getByRole("button", { name: "Save" }).click();
+      if (button) await dialogs[index].waitFor({ state: "detached" });
+      else await pages[index].getByRole("status").filter({ hasText: "Saved" }).waitFor();
+    };
+    await save(0);
+    await dialogs[1].getByRole("button", { name: "Save" }).click();
+    await second.getByRole("alert").filter({ hasText: "Somebody else changed this" }).waitFor();
+    assert.equal(await second.getByLabel(label, { exact: true }).inputValue(), "admin1@clinic.example");
+    await save(1);
+  }
+  assert.deepEqual((await api(admin, "GET", `${TEAM}/notification-settings`)).unknownContact.recipients, ["admin1@clinic.example"]);
+  await api(admin, "PUT", `${TEAM}/notification-settings`, settings);
+  await api(admin, "DELETE", `/v1/webhook-endpoints/${endpoint.endpointId}`);
 });
 
 journeyOf("what cannot be undone with one click is asked before", [admin], async (page) => {

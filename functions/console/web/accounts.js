@@ -13,12 +13,18 @@ export const me = signal(null);
 /** @type {import("./vendor/signals.js").Signal<string>} */
 export const meError = signal("");
 
+/** How many sessions have ended. An answer to an earlier one is of another user, perhaps. */
+let ended = 0;
+
 export async function loadMe() {
+  const before = ended;
   try {
-    me.value = await request("GET", "v1/me");
+    const answer = await request("GET", "v1/me");
+    if (before !== ended) return;
+    me.value = answer;
     meError.value = "";
   } catch (error) {
-    if (!me.value) meError.value = /** @type {Error} */ (error).message;
+    if (!me.value && before === ended) meError.value = /** @type {Error} */ (error).message;
     throw error;
   }
 }
@@ -57,7 +63,9 @@ export function isAdminOf(teamId) {
 onChange(loadMe);
 effect(() => {
   if (session.value === "signedOut") {
+    ended++;
     me.value = null;
+    meError.value = "";
     allTeams.value = [];
   }
   if (session.value === "signedIn") loadMe().then(loadAllTeams).catch(() => {});

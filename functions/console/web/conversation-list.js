@@ -92,7 +92,9 @@ function setFilter(name, value) {
 function FilterBar({ account, filters }) {
   const [members, setMembers] = useState(/** @type {UserName[]} */ ([]));
   useEffect(() => {
-    listAll(`v1/teams/${encodeURIComponent(account.teamId)}/members`).then(setMembers, () => {});
+    let isCurrent = true;
+    listAll(`v1/teams/${encodeURIComponent(account.teamId)}/members`).then((found) => isCurrent && setMembers(/** @type {UserName[]} */ (found)), () => {});
+    return () => void (isCurrent = false);
   }, [account.teamId]);
   const { assignedTo, read } = filters;
   const userId = me.value?.user.userId;

@@ -216,7 +216,8 @@ async function renew() {
     else end("expired");
     return answer !== null;
   } catch (error) {
-    resumeError.value = /** @type {Error} */ (error).message;
+    const isOffline = error instanceof SignInError && error.status === 0;
+    resumeError.value = isOffline ? texts.offline : texts.signIn.unchecked;
     return false; // the next request tries again
   }
 }

@@ -10,7 +10,7 @@ import { isoTime } from "../time.js";
 import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { contactName, formatNumber } from "../contact.js";
 import { QuestionFields, questionDraft, questionOf, RecurrenceFields, recurrenceDraft, recurrenceErrors, recurrenceOf } from "./broadcast-options.js";
-import { teamApi, useLoaded } from "./resource.js";
+import { expectUnchanged, teamApi, useLoaded } from "./resource.js";
 
 /** @import { Broadcast, Contact, Page, Segment, Template } from "../types.d.ts" */
 
@@ -27,9 +27,9 @@ function localTime(time) {
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** What people edit of a broadcast, as text that can be compared. @param {Broadcast} broadcast */
+/** What people edit of a broadcast. @param {Broadcast} broadcast */
 function contentOf({ name, text, templateId, audience, hours, scheduledAt, question, recurrence, replyWindowHours }) {
-  return JSON.stringify([name, text, templateId, audience, hours, scheduledAt, question, recurrence, replyWindowHours]);
+  return [name, text, templateId, audience, hours, scheduledAt, question, recurrence, replyWindowHours];
 }
 
 /** @param {{ teamId: string, broadcast: Broadcast | null, onSaved?: () => unknown }} properties */
@@ -51,8 +51,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
   const opened = useRef(broadcast);
   /** @type {{ current: Record<string, unknown> | null }} */
   const writtenBefore = useRef(null);
-  /** The version that the next save changes. */
-  const seen = useRef(broadcast && contentOf(broadcast));
+  const seen = useRef(JSON.stringify(broadcast && contentOf(broadcast)));
   const keyOf = useKey();
   const segments = useLoaded(() => /** @type {Promise<Segment[]>} */ (listAll(`${teamApi(teamId)}/segments`, { limit: 100 })), teamId);
   const templates = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(`${teamApi(teamId)}/templates`, { limit: 100 })), teamId);
@@ -93,11 +92,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
     const isSameText = text === opened.current?.text && templateId === (opened.current?.templateId ?? "");
     const body = Object.fromEntries(Object.entries(written).filter(([field, value]) =>
       field === "text" || field === "templateId" ? !isSameText : JSON.stringify(value) !== JSON.stringify(before[field])));
-    const current = contentOf(await request("GET", path));
-    if (current !== seen.current) {
-      seen.current = current;
-      throw new Error(texts.team.changedMeanwhile);
-    }
+    await expectUnchanged(seen, async () => contentOf(await request("GET", path)));
     if (Object.keys(body).length) await request("PATCH", path, { body });
     return broadcastId;
   };

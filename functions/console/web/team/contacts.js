@@ -95,7 +95,11 @@ function ContactDialog({ teamId, contact, onClose, onSaved }) {
   };
   /** @param {() => Promise<unknown>} change */
   const apply = async (change) => (await submit(change)) && onSaved();
-  const options = /** @type {[string, string][]} */ ([["", t.nobody], ...(members.value ?? []).map((member) => [member.userId, member.name])]);
+  const names = new Map(members.value?.map((member) => [member.userId, member.name]));
+  // The user may have left the team, and the members may not be known.
+  const assigned = contact?.assignedUserId;
+  if (assigned && !names.has(assigned)) names.set(assigned, assigned);
+  const options = /** @type {[string, string][]} */ ([["", t.nobody], ...names]);
   return html`
     <${Dialog} title=${contact ? t.edit : t.create} size="wide" onClose=${onClose}>
       <form onSubmit=${save} noValidate>

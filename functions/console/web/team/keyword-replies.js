@@ -6,8 +6,8 @@ import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { attempt } from "../toast.js";
-import { useState } from "../vendor/hooks.js";
-import { Nothing, Pending, useLoaded } from "./resource.js";
+import { useRef, useState } from "../vendor/hooks.js";
+import { expectUnchanged, Nothing, Pending, useLoaded } from "./resource.js";
 
 /** @import { KeywordReply } from "../types.d.ts" */
 
@@ -41,11 +41,17 @@ export function KeywordReplies({ path }) {
     ${edited && html`<${ReplyDialog} path=${path} reply=${edited === "new" ? null : edited} onClose=${() => setEdited(null)} onSaved=${() => { setEdited(null); reload(); }} />`}`;
 }
 
+/** What people edit of a keyword reply. @param {KeywordReply | undefined} reply */
+function contentOf(reply) {
+  return reply && [reply.keywords, reply.text, reply.tag];
+}
+
 /** @param {{ path: string, reply: KeywordReply | null, onClose: () => void, onSaved: () => void }} properties */
 function ReplyDialog({ path, reply, onClose, onSaved }) {
   const [keywords, setKeywords] = useState(reply?.keywords.join("\n") ?? "");
   const [text, setText] = useState(reply?.text ?? "");
   const [tag, setTag] = useState(reply?.tag ?? "");
+  const seen = useRef(JSON.stringify(reply ? contentOf(reply) : null));
   const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {Event} event */
@@ -55,8 +61,12 @@ function ReplyDialog({ path, reply, onClose, onSaved }) {
       keywords: keywords.split(/[\n,]+/).map((word) => word.trim()).filter(Boolean), text,
       ...(tag.trim() ? { tag: tag.trim() } : reply ? { tag: null } : {}),
     };
-    const isSaved = await submit(() =>
-      reply ? request("PATCH", `${path}/${encodeURIComponent(reply.keywordReplyId)}`, { body }) : request("POST", path, { body, key: keyOf(body) }));
+    const isSaved = await submit(async () => {
+      if (!reply) return request("POST", path, { body, key: keyOf(body) });
+      const { keywordReplyId } = reply;
+      await expectUnchanged(seen, async () => contentOf((/** @type {KeywordReply[]} */ (await listAll(path))).find((one) => one.keywordReplyId === keywordReplyId)));
+      return request("PATCH", `${path}/${encodeURIComponent(keywordReplyId)}`, { body });
+    });
     if (isSaved) onSaved();
   };
   return html`

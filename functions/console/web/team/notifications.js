@@ -5,8 +5,8 @@ import { FormError, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useState } from "../vendor/hooks.js";
-import { Pending, teamApi, useLoaded } from "./resource.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { expectUnchanged, Pending, teamApi, useLoaded } from "./resource.js";
 
 /** @import { NotificationSettings } from "../types.d.ts" */
 
@@ -18,8 +18,10 @@ export function NotificationsPage({ teamId }) {
   const { value, error: failure, reload } = useLoaded(() => /** @type {Promise<NotificationSettings>} */ (request("GET", path)), teamId);
   const [settings, setSettings] = useState(/** @type {Record<string, { enabled: boolean, recipients: string }>} */ ({}));
   const { isBusy, error, fields, submit } = useSubmission();
+  const seen = useRef("");
   useEffect(() => {
     if (!value) return;
+    seen.current = JSON.stringify(value);
     setSettings(Object.fromEntries(t.events.map(([event]) => [event, { enabled: value[event].enabled, recipients: value[event].recipients.join("\n") }])));
   }, [value]);
   if (!value) return html`<${Pending} error=${failure} onRetry=${reload} />`;
@@ -27,7 +29,11 @@ export function NotificationsPage({ teamId }) {
   const save = async (event) => {
     event.preventDefault();
     const body = Object.fromEntries(Object.entries(settings).map(([name, { enabled, recipients }]) => [name, { enabled, recipients: recipients.split(/[\s,;]+/).filter(Boolean) }]));
-    if (await submit(() => request("PUT", path, { body }))) showToast(texts.saved);
+    const isSaved = await submit(async () => {
+      await expectUnchanged(seen, () => request("GET", path));
+      seen.current = JSON.stringify(await request("PUT", path, { body }));
+    });
+    if (isSaved) showToast(texts.saved);
   };
   return html`
     <form class="form-width" onSubmit=${save} noValidate>

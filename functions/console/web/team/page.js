@@ -45,7 +45,7 @@ export function TeamPage() {
   return html`
     <div class="page" tabindex="0" key=${`${teamId}/${section}/${item}`}>
       <header>
-        <div><h1>${isKnown ? texts.sections[section] : texts.team.unknown}</h1><p>${isKnown ? texts.team.hints[section] : texts.team.notFound}</p></div>
+        <div><h1>${isKnown ? texts.sections[section] : texts.team.unknown}</h1>${isKnown && html`<p>${texts.team.hints[section]}</p>`}</div>
       </header>
       <${Outdated} />
       ${isKnown && PAGES[section]({ teamId, isAdmin: isAdminOf(teamId), item, view })}

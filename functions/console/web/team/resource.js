@@ -94,6 +94,19 @@ export function teamApi(teamId) {
 }
 
 /**
+ * Throws once if somebody else changed what a form was opened with, where the API has no versions: what the user wrote
+ * stays in the form, and a second save replaces it.
+ * @param {{ current: string }} seen what the user saw, as JSON
+ * @param {() => Promise<unknown>} read
+ */
+export async function expectUnchanged(seen, read) {
+  const current = JSON.stringify(await read());
+  if (current === seen.current) return;
+  seen.current = current;
+  throw new Error(texts.team.changedMeanwhile);
+}
+
+/**
  * Saves a change of the version that the user saw. If somebody else was faster, it throws, and `tag` becomes that of
  * their version: what the user wrote stays in the form, and a second save replaces it.
  * @param {"PATCH" | "PUT"} method

@@ -10,7 +10,7 @@ import { texts } from "../texts.js";
 import { Time, dateAndTime } from "../time.js";
 import { attempt, showToast } from "../toast.js";
 import { useRef, useState } from "../vendor/hooks.js";
-import { Nothing, Pending, useLoaded } from "./resource.js";
+import { expectUnchanged, Nothing, Pending, useLoaded } from "./resource.js";
 import { SecretDialog } from "./secret.js";
 
 /** @import { Page, WebhookDelivery, WebhookEndpoint } from "../types.d.ts" */
@@ -18,6 +18,8 @@ import { SecretDialog } from "./secret.js";
 const t = texts.webhooks;
 const PATH = "v1/webhook-endpoints";
 const DAY_MS = 86_400_000;
+/** How long deliveries are kept. */
+const KEPT_DAYS = 14;
 
 /** @param {{ teamId: string, item: string | null }} properties */
 export function WebhooksPage({ teamId, item }) {
@@ -60,6 +62,11 @@ function Status({ endpoint }) {
   return html`<span class=${`badge small ${name}`}>${text}</span>`;
 }
 
+/** What people edit of an endpoint. @param {WebhookEndpoint} endpoint */
+function contentOf({ url, types, description, inboxIds }) {
+  return [url, types, description, inboxIds];
+}
+
 /** @param {{ teamId: string, endpoint: WebhookEndpoint | null, onClose: () => void, onSaved: (endpoint: WebhookEndpoint) => void }} properties */
 function EndpointDialog({ teamId, endpoint, onClose, onSaved }) {
   const inboxes = (me.value?.accounts ?? []).filter((account) => account.kind === "shared" && (account.teamId === teamId || me.value?.user.owner));
@@ -67,6 +74,7 @@ function EndpointDialog({ teamId, endpoint, onClose, onSaved }) {
   const [types, setTypes] = useState(endpoint?.types.join(", ") ?? "message.*");
   const [description, setDescription] = useState(endpoint?.description ?? "");
   const [inboxIds, setInboxIds] = useState(endpoint?.inboxIds ?? []);
+  const seen = useRef(JSON.stringify(endpoint && contentOf(endpoint)));
   const keyOf = useKey();
   const { isBusy, error, fields, submit } = useSubmission();
   /** @param {string} id */
@@ -81,7 +89,10 @@ function EndpointDialog({ teamId, endpoint, onClose, onSaved }) {
     /** @type {WebhookEndpoint | undefined} */
     let saved;
     const isSaved = await submit(async () => {
-      saved = endpoint ? await request("PATCH", `${PATH}/${encodeURIComponent(endpoint.endpointId)}`, { body }) : await request("POST", PATH, { body, key: keyOf(body) });
+      if (!endpoint) return void (saved = await request("POST", PATH, { body, key: keyOf(body) }));
+      const path = `${PATH}/${encodeURIComponent(endpoint.endpointId)}`;
+      await expectUnchanged(seen, async () => contentOf(await request("GET", path)));
+      saved = await request("PATCH", path, { body });
     });
     if (isSaved && saved) onSaved(saved);
   };
@@ -206,8 +217,8 @@ function RecoverDialog({ path, onClose, onDone }) {
       <form onSubmit=${recover} noValidate>
         <${FormError} text=${error} />
         <p class="hint">${t.recoverHint}</p>
-        <${TextField} label=${t.days} type="number" value=${days} onInput=${setDays} more=${{ min: 1, max: 14, autofocus: true }} />
-        <div class="actions"><button type="button" onClick=${onClose}>${texts.cancel}</button><button class="primary" disabled=${isBusy || !(Number(days) > 0)}>${t.recover}</button></div>
+        <${TextField} label=${t.days} type="number" value=${days} onInput=${setDays} more=${{ min: 1, max: KEPT_DAYS, autofocus: true }} />
+        <div class="actions"><button type="button" onClick=${onClose}>${texts.cancel}</button><button class="primary" disabled=${isBusy || !(Number(days) >= 1 && Number(days) <= KEPT_DAYS)}>${t.recover}</button></div>
       </form>
     </${Dialog}>`;
 }
