@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may the steps that tests share")]
 
 mod alarms;
+mod broadcast_audience;
 mod broadcasts;
 mod console;
 mod contacts;

@@ -8,7 +8,7 @@ import { closeDialog, openDialog } from "./dialogs.js";
 import { html } from "./html.js";
 import { areSingleKeysOn, switchSingleKeys } from "./keys.js";
 import { inboxPath, navigate, teamPath } from "./router.js";
-import { signOut } from "./session.js";
+import { askToSignOut } from "./sign-out.js";
 import { sectionsOf } from "./sidebar.js";
 import { texts } from "./texts.js";
 import { useState } from "./vendor/hooks.js";
@@ -41,7 +41,7 @@ function commands() {
     ...ofAccounts,
     ...ofTeams,
     { name: texts.navigation.shortcuts, key: "?", run: () => openDialog("keys") },
-    { name: texts.navigation.signOut, run: signOut },
+    { name: texts.navigation.signOut, run: askToSignOut },
   ];
 }
 

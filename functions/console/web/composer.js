@@ -56,7 +56,7 @@ export function Composer({ current }) {
     setUploading(true);
     attempt(async () => {
       const mediaId = await upload(current.account.inboxId, file);
-      current.attach({ mediaId, name: file.name });
+      current.editDraft((draft) => ({ ...draft, files: [...draft.files, { mediaId, name: file.name }] }));
     }).finally(() => setUploading(false));
   };
   /** @param {KeyboardEvent} event */
@@ -68,11 +68,11 @@ export function Composer({ current }) {
     <form class="composer" onSubmit=${send}>
       <textarea ref=${box} id="reply" aria-label=${t.reply} rows="2" dir="auto" placeholder=${mayWrite ? t.replyFrom(current.account.name) : ""}
         value=${text} disabled=${!mayWrite} maxlength=${REPLY_LIMIT} onKeyDown=${onKeyDown}
-        onFocus=${() => kind === "free" && current.lock.acquire()}
-        onInput=${(/** @type {Event} */ event) => current.setDraft({ text: /** @type {HTMLTextAreaElement} */ (event.target).value })} />
+        onFocus=${() => kind === "free" && current.acquire()}
+        onInput=${(/** @type {Event} */ event) => current.setDraft({ ...current.draft.peek(), text: /** @type {HTMLTextAreaElement} */ (event.target).value })} />
       ${files.length > 0 && html`<ul class="files">${files.map((file) => html`
         <li>${file.name}<button type="button" class="icon" aria-label=${t.removeFile(file.name)}
-          onClick=${() => current.setDraft({ files: files.filter((other) => other !== file) })}>×</button></li>`)}</ul>`}
+          onClick=${() => current.setDraft({ text, files: files.filter((other) => other !== file) })}>×</button></li>`)}</ul>`}
       <div class="tools">
         <label class=${mayWrite ? "tool" : "tool disabled"} title=${t.attach}><${Icon} name="attach" /><span class="hidden">${t.attach}</span>
           <input type="file" class="hidden" disabled=${!mayWrite} onChange=${attach} /></label>
@@ -114,8 +114,7 @@ function TemplatePicker({ current, isDisabled, onPick }) {
     const contactId = current.conversation.peek()?.contact.contactId;
     const { text, missing } = await request("POST", `${path}/${encodeURIComponent(template.templateId)}/render`, { body: { contactId } });
     if (text === null) throw new Error(t.missingValues(missing));
-    const typed = current.draft.peek().text;
-    current.setDraft({ text: typed ? `${typed} ${text}` : text });
+    current.editDraft((draft) => ({ ...draft, text: draft.text ? `${draft.text} ${text}` : text }));
     setOpen(false);
     onPick();
   });

@@ -128,7 +128,7 @@ function Row({ item, href, isCurrent }) {
   const preview = text || (media ? t.attachments(media) : t.attachments(1));
   const isOther = item.lock && item.lock.holder.id !== me.value?.user.userId;
   const isSelected = selected.value.has(item.conversationId);
-  const isUnsent = outgoing.value.some((reply) => reply.conversationId === item.conversationId && reply.state === "failed");
+  const isUnsent = outgoing.value.some((reply) => reply.conversationId === item.conversationId && reply.state !== "sending");
   const toggle = () => {
     const next = new Set(selected.value);
     if (!next.delete(item.conversationId)) next.add(item.conversationId);

@@ -59,8 +59,9 @@ async function changeAndLeave(conversation, change) {
   const { inboxId, conversationId } = conversation;
   const current = opened.peek()?.conversationId === conversationId ? opened.peek() : null;
   // The lock is released first: acquiring it marked the conversation read.
-  await current?.leave();
+  const isSent = (await current?.leave()) ?? true;
   try {
+    if (!isSent) throw new Error(t.notSentTo(contactName(conversation.contact)));
     await changeConversations(inboxId, [conversationId], change);
   } catch (error) {
     if (opened.peek() === current) current?.lock.reopen();
@@ -88,6 +89,7 @@ function Opened({ current }) {
       <button type="button" onClick=${leaveConversation}>${t.back}</button></div></section>`;
   }
   const name = conversation ? contactName(conversation.contact) : "";
+  const unseen = current.outgoing.value.find((reply) => reply.state === "unseen");
   return html`
     <section class="conversation" aria-label=${name || texts.loading} style=${{ "--color": current.account.color }}
       onPointerDown=${() => current.lock.noteActivity()} onKeyDown=${() => current.lock.noteActivity()}
@@ -99,13 +101,13 @@ function Opened({ current }) {
         <${Composer} current=${current} />
       </footer>
       <${IdleDialog} lock=${current.lock} />
-      ${current.unseen.value && html`
-        <${Dialog} role="alertdialog" title=${t.unseenTitle} onClose=${() => current.decideUnseen(false)}>
+      ${unseen && html`
+        <${Dialog} key=${unseen.key} role="alertdialog" title=${t.unseenTitle} onClose=${() => current.edit(unseen)}>
           <p>${t.unseenHint(name)}</p>
-          <blockquote dir="auto">${current.unseen.value.message?.text}</blockquote>
+          <blockquote dir="auto">${unseen.detail}</blockquote>
           <div class="actions">
-            <button type="button" onClick=${() => current.decideUnseen(false)}>${t.editReply}</button>
-            <button type="button" class="primary" onClick=${() => current.decideUnseen(true)}>${t.sendAnyway}</button>
+            <button type="button" onClick=${() => current.edit(unseen)}>${t.editReply}</button>
+            <button type="button" class="primary" onClick=${() => current.sendAnyway(unseen)}>${t.sendAnyway}</button>
           </div>
         </${Dialog}>`}
     </section>`;

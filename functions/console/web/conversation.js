@@ -2,6 +2,7 @@
 
 import { accountOf, loadMe, me } from "./accounts.js";
 import { Problem, newKey, request } from "./api.js";
+import { serverNow } from "./clock.js";
 import { contactName } from "./contact.js";
 import { isListed, list, refreshList, replaceInList } from "./conversations.js";
 import { claimDrafts, draftOf, forgetDrafts, joined, keepDraft } from "./drafts.js";
@@ -24,6 +25,8 @@ const PAGE_SIZE = 25;
 const FINAL_STATES = ["received", "delivered", "undelivered", "failed"];
 /** Carriers that report no delivery leave a message at `sent`. After this time, it is no longer read again. */
 const DELIVERY_MS = 10 * 60_000;
+/** Statuses after which a reply was certainly not accepted. Others leave that open. */
+const REFUSALS = [400, 401, 403, 404, 409, 413, 415, 422, 429];
 
 export class OpenConversation {
   /**
@@ -44,8 +47,6 @@ export class OpenConversation {
     this.olderCursor = signal(null);
     /** The replies that are not accepted yet. */
     this.outgoing = computed(() => outgoing.value.filter((reply) => reply.conversationId === conversationId));
-    /** A reply that was refused because of a message that the user has not seen. @type {Signal<{ reply: Outgoing, message: Message | undefined } | null>} */
-    this.unseen = signal(null);
     this.draft = signal(draftOf(conversationId));
     this.error = signal("");
   }
@@ -153,16 +154,21 @@ export class OpenConversation {
     replaceInList(changed);
   }
 
-  /** @param {Partial<Draft>} change */
-  setDraft(change) {
-    this.draft.value = { ...this.draft.peek(), ...change };
-    keepDraft(this.conversationId, this.draft.peek());
+  /** @param {Draft} draft */
+  setDraft(draft) {
+    this.draft.value = draft;
+    keepDraft(this.conversationId, draft);
     this.lock.noteActivity();
   }
 
-  /** @param {AttachedFile} file */
-  attach(file) {
-    this.setDraft({ files: [...this.draft.peek().files, file] });
+  /**
+   * Changes the draft as it is now, after the user may have left.
+   * @param {(draft: Draft) => Draft} change
+   */
+  editDraft(change) {
+    const { shown } = this;
+    if (shown) shown.setDraft(change(shown.draft.peek()));
+    else keepDraft(this.conversationId, change(draftOf(this.conversationId)));
   }
 
   /** Sends what is written. It is shown at once, as *sending*. */
@@ -190,9 +196,10 @@ export class OpenConversation {
         ...(acceptUnseen ? { acceptUnseen } : {}),
       },
       files,
-      firstTriedAt: Date.now(),
+      firstTriedAt: serverNow(),
       state: "sending",
       detail: "",
+      isRefused: false,
     });
   }
 
@@ -201,20 +208,25 @@ export class OpenConversation {
    * @param {Outgoing} reply
    */
   deliver(reply) {
-    keepOutgoing({ ...reply, state: "sending", detail: "" });
+    keepOutgoing({ ...reply, state: "sending", detail: "", isRefused: false });
     return noteAttempt(reply.key, this.attempt(reply));
   }
 
-  /** @param {Outgoing} reply */
+  /**
+   * @param {Outgoing} reply
+   * @returns {Promise<boolean>} whether it was accepted
+   */
   async attempt(reply) {
     try {
       const message = await request("POST", `${this.path}/messages`, { body: reply.body, key: reply.key });
       removeOutgoing(reply.key);
       const { shown } = this;
-      shown?.addMessages([message]);
+      if (shown?.messages.peek()) shown.addMessages([message]);
       Promise.resolve(shown?.readConversation()).then(refreshList);
+      return true;
     } catch (error) {
-      await this.takeBack(reply, /** @type {Problem} */ (error));
+      this.takeBack(reply, /** @type {Problem} */ (error));
+      return false;
     }
   }
 
@@ -231,22 +243,17 @@ export class OpenConversation {
    * @param {Outgoing} reply
    * @param {Problem} problem
    */
-  async takeBack(reply, problem) {
+  takeBack(reply, problem) {
     const { shown } = this;
-    const isUnseen = problem.code === "unseen_message";
-    if (shown && isUnseen) {
-      removeOutgoing(reply.key);
-      await shown.readMessages();
-      const newest = shown.messages.peek()?.findLast((message) => message.direction === "inbound");
-      shown.unseen.value = { reply, message: problem.body.unseenMessage ?? newest };
-      return;
-    }
-    if (isUnseen || problem.status === 412 || problem.status === 423) {
+    if (problem.code === "unseen_message") {
+      keepOutgoing({ ...reply, state: "unseen", detail: problem.body.unseenMessage?.text ?? "", isRefused: true });
+      shown?.readMessages();
+    } else if (problem.status === 412 || problem.status === 423) {
       // The lock of an earlier visit says nothing about the one that is held now.
       if (reply.body.lockToken === shown?.lock.token) shown?.lock.noteRefusal(problem);
       this.edit(reply);
     } else {
-      keepOutgoing({ ...reply, state: "failed", detail: problem.message });
+      keepOutgoing({ ...reply, state: "failed", detail: problem.message, isRefused: REFUSALS.includes(problem.status) });
     }
     if (!shown) {
       const conversation = this.conversation.peek();
@@ -256,28 +263,24 @@ export class OpenConversation {
 
   /** Puts a reply that was not sent back into the box, before what was written since. @param {Outgoing} reply */
   edit(reply) {
+    this.editDraft((draft) => joined({ text: reply.body.text, files: reply.files }, draft));
     removeOutgoing(reply.key);
-    const back = { text: reply.body.text, files: reply.files };
-    const { shown } = this;
-    if (shown) shown.setDraft(joined(back, shown.draft.peek()));
-    else keepDraft(this.conversationId, joined(back, draftOf(this.conversationId)));
   }
 
-  /** @param {boolean} sendAnyway the answer to the question about an unseen message */
-  decideUnseen(sendAnyway) {
-    const unseen = this.unseen.peek();
-    if (!unseen) return;
-    this.unseen.value = null;
-    if (sendAnyway) this.reply(unseen.reply.body.text, unseen.reply.files, true);
-    else this.edit(unseen.reply);
+  /** Sends a reply although there is a message that the user had not seen. @param {Outgoing} reply */
+  sendAnyway(reply) {
+    removeOutgoing(reply.key);
+    return this.reply(reply.body.text, reply.files, true);
   }
 
-  /** Releases the lock, once the replies that need it have their answers. */
+  /**
+   * Releases the lock, once the replies that need it have their answers.
+   * @returns {Promise<boolean>} whether these were accepted
+   */
   async leave() {
-    if (this.unseen.peek()) this.decideUnseen(false);
-    await Promise.allSettled(attemptsOf(this.conversationId));
-    // If the conversation was opened again meanwhile, the lock is the new one's.
-    if (!this.shown || this.shown === this) await this.lock.release();
+    const answers = await Promise.all(attemptsOf(this.conversationId));
+    await this.lock.release();
+    return answers.every((isAccepted) => isAccepted);
   }
 
   /** Releases the lock when the page is closed. A reply on its way keeps it, and then it expires. */
@@ -289,22 +292,28 @@ export class OpenConversation {
 /** @type {Signal<OpenConversation | null>} */
 export const opened = signal(null);
 
-/** `{inboxId}/{conversationId}` of the route, once the account is known. */
+/** `{inboxId}/{conversationId}/{userId}` of the route, once the account is known. */
 const wanted = computed(() => {
   const current = route.value;
   if (current.page !== "work" || !current.conversationId || !accountOf(current.inboxId)) return "";
-  return `${current.inboxId}/${current.conversationId}`;
+  return `${current.inboxId}/${current.conversationId}/${me.value?.user.userId}`;
 });
 
 /** The conversations that were left and still have their lock. */
 let leaving = Promise.resolve();
 
+// Another user may have signed in, in this tab or another one.
+const claim = () => {
+  const userId = me.value?.user.userId;
+  if (userId && claimDrafts(userId)) forgetOutgoing();
+};
+effect(claim);
 effect(() => {
   const [inboxId, conversationId] = wanted.value.split("/");
   untracked(() => {
     const left = opened.peek();
     const account = accountOf(inboxId);
-    if (account && claimDrafts(me.peek()?.user.userId ?? "")) forgetOutgoing();
+    claim();
     opened.value = account && conversationId ? new OpenConversation(account, conversationId) : null;
     opened.peek()?.open();
     const pending = [leaving, left?.leave().then(refreshList)];
@@ -329,7 +338,7 @@ effect(() => {
 onChange(async () => opened.peek()?.refresh());
 // Following the link of the open conversation again opens it again.
 effect(() => {
-  if (revisits.value) untracked(() => opened.peek()?.lock.acquire());
+  if (revisits.value) untracked(() => opened.peek()?.acquire());
 });
 // The lock was released when the browser put the page into its cache.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -24,7 +24,28 @@ const OWNER = "drafts of";
  * @returns {Draft}
  */
 export function draftOf(conversationId) {
-  return JSON.parse(sessionStorage.getItem(PREFIX + conversationId) ?? '{"text":"","files":[]}');
+  const stored = sessionStorage.getItem(PREFIX + conversationId) ?? "";
+  try {
+    const { text, files } = JSON.parse(stored);
+    if (typeof text === "string" && Array.isArray(files)) return { text, files };
+  } catch {
+    // An earlier version of the console kept the text as it is.
+  }
+  return { text: stored, files: [] };
+}
+
+/**
+ * Stores a value for this tab. If the browser's storage is full, the value is only lost with the page.
+ * @param {string} key
+ * @param {unknown} value `null` removes it
+ */
+export function keep(key, value) {
+  try {
+    if (value === null) sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, JSON.stringify(value));
+  } catch (error) {
+    console.warn(error);
+  }
 }
 
 /**
@@ -32,8 +53,7 @@ export function draftOf(conversationId) {
  * @param {Draft} draft
  */
 export function keepDraft(conversationId, draft) {
-  if (draft.text || draft.files.length) sessionStorage.setItem(PREFIX + conversationId, JSON.stringify(draft));
-  else sessionStorage.removeItem(PREFIX + conversationId);
+  keep(PREFIX + conversationId, draft.text || draft.files.length ? draft : null);
 }
 
 /**
@@ -52,10 +72,11 @@ export function joined(back, since) {
  * @returns {boolean} whether that was another user
  */
 export function claimDrafts(userId) {
-  const isSame = sessionStorage.getItem(OWNER) === userId;
-  if (!isSame) forgetDrafts();
-  sessionStorage.setItem(OWNER, userId);
-  return !isSame;
+  const owner = sessionStorage.getItem(OWNER);
+  const isOther = owner !== null && owner !== JSON.stringify(userId);
+  if (isOther) forgetDrafts();
+  keep(OWNER, userId);
+  return isOther;
 }
 
 /** Removes all drafts, because another person may sign in. */

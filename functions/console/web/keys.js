@@ -32,7 +32,7 @@ async function reply() {
     if (focused instanceof HTMLElement && focused.matches("[data-conversation]")) focused.click();
     return;
   }
-  await current.lock.acquire();
+  await current.acquire();
   document.getElementById("reply")?.focus();
 }
 

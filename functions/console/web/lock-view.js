@@ -18,7 +18,7 @@ const SPOKEN_AT = [60, 30, 10];
 export function LockBanner({ current }) {
   const state = current.lock.state.value;
   const contact = current.conversation.value?.contact;
-  const respond = html`<button type="button" onClick=${() => current.lock.acquire()}>${texts.conversation.respond}</button>`;
+  const respond = html`<button type="button" onClick=${() => current.acquire()}>${texts.conversation.respond}</button>`;
   const draftKept = current.draft.value.text ? ` ${t.draftKept}` : "";
   let banner = null;
   if (contact?.optedOut) banner = html`<strong>${t.optedOut(contactName(contact))}</strong><span>${t.optedOutHint}</span>`;

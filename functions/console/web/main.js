@@ -14,6 +14,7 @@ import { NewTeamDialog } from "./new-team.js";
 import { inboxPath, navigate, route, teamPath } from "./router.js";
 import { finishSignIn, resumeError, resumeNow, resumeSession, session } from "./session.js";
 import { SignInPage } from "./sign-in.js";
+import { SignOutDialog } from "./sign-out.js";
 import { Sidebar } from "./sidebar.js";
 import { texts } from "./texts.js";
 import { Toast } from "./toast.js";
@@ -55,7 +56,8 @@ function App() {
     ${dialog.value === "compose" && html`<${ComposeDialog} />`}
     ${dialog.value === "keys" && html`<${KeysDialog} />`}
     ${dialog.value === "team" && html`<${NewTeamDialog} />`}
-    ${dialog.value === "menu" && html`<${CommandMenu} />`}`;
+    ${dialog.value === "menu" && html`<${CommandMenu} />`}
+    <${SignOutDialog} />`;
 }
 
 /** While it is not known whether there is a session. */

@@ -81,18 +81,23 @@ function Bubble({ message, contact, current }) {
     </article>`;
 }
 
-/** @param {{ reply: Outgoing, current: OpenConversation }} properties */
+/**
+ * A reply that may have been accepted cannot be edited: it would be sent again with another key.
+ * @param {{ reply: Outgoing, current: OpenConversation }} properties
+ */
 function OutgoingBubble({ reply, current }) {
   const isFailed = reply.state === "failed";
+  const state = { sending: t.states.outgoing, failed: `${t.states.failed}: ${reply.detail}`, unseen: t.states.failed }[reply.state];
+  const mayRepeat = isRepeatable(reply);
   return html`
     <article class="message outbound pending">
       ${reply.files.map((file) => html`<p class="attachment" key=${file.mediaId}>${file.name}</p>`)}
       ${reply.body.text && html`<p class="text" dir="auto">${reply.body.text}</p>`}
-      <p class=${`state ${reply.state}`}>${isFailed ? `${t.states.failed}: ${reply.detail}` : t.states.outgoing}</p>
+      <p class=${`state ${reply.state === "sending" ? "sending" : "failed"}`}>${state}</p>
       ${isFailed && html`
         <div class="actions">
-          ${isRepeatable(reply) && html`<button type="button" onClick=${() => current.deliver(reply)}>${texts.retry}</button>`}
-          <button type="button" onClick=${() => current.edit(reply)}>${t.edit}</button>
+          ${mayRepeat && html`<button type="button" onClick=${() => current.deliver(reply)}>${texts.retry}</button>`}
+          ${(reply.isRefused || !mayRepeat) && html`<button type="button" onClick=${() => current.edit(reply)}>${t.edit}</button>`}
         </div>`}
     </article>`;
 }

@@ -3,6 +3,8 @@
  * cannot send it twice. They outlive the open conversation and a reload of the page, so that none is lost.
  */
 
+import { serverNow } from "./clock.js";
+import { keep } from "./drafts.js";
 import { texts } from "./texts.js";
 import { effect, signal } from "./vendor/signals.js";
 
@@ -14,9 +16,10 @@ import { effect, signal } from "./vendor/signals.js";
  * @property {string} key the idempotency key
  * @property {Record<string, unknown> & { text: string, lockToken?: number }} body
  * @property {AttachedFile[]} files
- * @property {number} firstTriedAt milliseconds since 1970
- * @property {"sending" | "failed"} state
- * @property {string} detail why it failed
+ * @property {number} firstTriedAt by the server's clock, in milliseconds since 1970
+ * @property {"sending" | "failed" | "unseen"} state `unseen`: refused because of a message that the user has not seen
+ * @property {string} detail why it failed, or the message
+ * @property {boolean} isRefused whether the server has certainly not accepted it
  */
 
 const STORED = "outgoing";
@@ -26,20 +29,22 @@ const REPEATABLE_MS = 23 * 3_600_000;
 /** @type {import("./vendor/signals.js").Signal<Outgoing[]>} */
 export const outgoing = signal(stored());
 
-/** The attempts that wait for an answer, by key. @type {Map<string, Promise<unknown>>} */
+/** The attempts that wait for an answer, by key. @type {Map<string, Promise<boolean>>} */
 const attempts = new Map();
 
 /** @returns {Outgoing[]} what the page had before it was loaded again */
 function stored() {
   /** @type {Outgoing[]} */
-  const replies = JSON.parse(sessionStorage.getItem(STORED) ?? "[]");
+  let replies = [];
+  try {
+    replies = JSON.parse(sessionStorage.getItem(STORED) ?? "[]");
+  } catch (error) {
+    console.warn(error);
+  }
   return replies.map((reply) => (reply.state === "sending" ? { ...reply, state: "failed", detail: texts.conversation.interrupted } : reply));
 }
 
-effect(() => {
-  if (outgoing.value.length) sessionStorage.setItem(STORED, JSON.stringify(outgoing.value));
-  else sessionStorage.removeItem(STORED);
-});
+effect(() => keep(STORED, outgoing.value.length ? outgoing.value : null));
 
 /** Shows a reply, or its new state. @param {Outgoing} reply */
 export function keepOutgoing(reply) {
@@ -55,7 +60,8 @@ export function removeOutgoing(key) {
 
 /** Whether a repeated attempt cannot send the reply twice. @param {Outgoing} reply */
 export function isRepeatable(reply) {
-  return Date.now() - reply.firstTriedAt < REPEATABLE_MS;
+  const age = serverNow() - reply.firstTriedAt;
+  return age >= 0 && age < REPEATABLE_MS;
 }
 
 /** Removes all replies, because another person may sign in. */
@@ -66,7 +72,7 @@ export function forgetOutgoing() {
 /**
  * Notes an attempt until it is over.
  * @param {string} key
- * @param {Promise<unknown>} attempt
+ * @param {Promise<boolean>} attempt whether the reply was accepted
  */
 export function noteAttempt(key, attempt) {
   attempts.set(key, attempt);

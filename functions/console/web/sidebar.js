@@ -6,9 +6,9 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { useMenu } from "./menu.js";
 import { inboxPath, route, teamPath } from "./router.js";
-import { signInKind, signOut, signOutEverywhere } from "./session.js";
+import { signInKind } from "./session.js";
+import { askToSignOut, askToSignOutEverywhere } from "./sign-out.js";
 import { texts } from "./texts.js";
-import { attempt } from "./toast.js";
 import { signal } from "./vendor/signals.js";
 
 /** @import { Account } from "./types.d.ts" */
@@ -89,8 +89,8 @@ function AccountMenu() {
         <div class="menu">
           <p class="who">${user.name}<span>${user.email}</span></p>
           <button type="button" onClick=${() => (setOpen(false), openDialog("keys"))}>${t.shortcuts}<kbd>?</kbd></button>
-          <button type="button" onClick=${signOut}>${t.signOut}</button>
-          ${signInKind === "pool" && html`<button type="button" onClick=${() => attempt(signOutEverywhere)}>${t.signOutEverywhere}</button>`}
+          <button type="button" onClick=${askToSignOut}>${t.signOut}</button>
+          ${signInKind === "pool" && html`<button type="button" onClick=${askToSignOutEverywhere}>${t.signOutEverywhere}</button>`}
         </div>`}
       <span class="name">${user.name}</span>
       <button type="button" class="icon" aria-label=${t.accountMenu} aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>···</button>

@@ -77,6 +77,9 @@ export const texts = {
     accountMenu: "Account menu",
     signOut: "Sign out",
     signOutEverywhere: "End all sessions",
+    unsentTitle: "Sign out?",
+    /** @param {number} count */
+    unsentHint: (count) => (count === 1 ? "A reply that was not sent is lost." : `${count} replies that were not sent are lost.`),
     shortcuts: "Keyboard shortcuts",
     newTeam: "New team",
     createTeam: "Create team",

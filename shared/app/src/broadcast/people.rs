@@ -139,7 +139,12 @@ impl AudienceReader<'_> {
                 let found = workflow.audience.page(team, &segment, after, now).await?;
                 self.next = match found.next {
                     Some(after) => Place::Segment { place: *place, read: Some((segment, after)) },
-                    None => Place::Segment { place: place + 1, read: None },
+                    None => {
+                        // A segment is removed before its members, which would be missing without a word.
+                        let remains = workflow.segments.get(team, id).await?.is_some();
+                        remains.then_some(()).ok_or_else(|| AudienceError::SegmentRemoved(id.clone()))?;
+                        Place::Segment { place: place + 1, read: None }
+                    }
                 };
                 found.contacts.into_iter().map(Person::of).collect()
             }
