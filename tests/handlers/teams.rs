@@ -11,7 +11,7 @@ mod sending_pause;
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use shared_aws::{clients::SigningSecret, messaging::Inbound, table::Table};
+use shared_aws::{clients::SigningSecret, messaging::Inbound, table::Table, team::Teams};
 use shared_domain::{
     ids::ConversationId,
     inbox::{Inbox, InboxKind},
@@ -210,6 +210,123 @@ async fn members_read_their_team_and_admins_rename_it() {
     assert_eq!(me(&app, "bob").await["teams"][0]["name"], "Reception");
     let owned = call(&app, &team_event("GET /v1/teams/{teamId}", "olga", "team_1")).await.1;
     assert_eq!(owned["role"], Value::Null);
+}
+
+/// Hold and retention of `team_1`, as this user reads them.
+async fn kept(app: &App, who: &str) -> (Value, Value) {
+    let (status, team) = call(app, &team_event("GET /v1/teams/{teamId}", who, "team_1")).await;
+    assert_eq!(status, 200, "{team}");
+    (team["hold"].clone(), team["retentionDays"].clone())
+}
+
+fn edit(who: &str, body: &Value) -> Event {
+    team_event("PATCH /v1/teams/{teamId}", who, "team_1").json(body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_owner_sets_hold_and_retention_and_members_see_them() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    assert_eq!(kept(&app, "bob").await, (json!(false), Value::Null));
+    let before = test.engine.items().await;
+    for body in [
+        json!({ "hold": true }),
+        json!({ "hold": false }),
+        json!({ "retentionDays": 30 }),
+        json!({ "retentionDays": null }),
+        json!({ "retentionDays": 0 }),
+        json!({ "name": "Mine", "hold": true }),
+    ] {
+        for (who, code) in [("ada", "owner_required"), ("bob", "admin_required")] {
+            let (status, problem) = call(&app, &edit(who, &body)).await;
+            assert_eq!((status, &problem["code"]), (403, &json!(code)), "{who} {body}");
+        }
+    }
+    for (days, status) in
+        [(json!(0), 422), (json!(-1), 422), (json!(3651), 422), (json!(1.5), 400), (json!("9"), 400)]
+    {
+        let (actual, problem) =
+            call(&app, &edit("olga", &json!({ "hold": true, "retentionDays": days }))).await;
+        assert_eq!((actual, pointers(&problem)), (status, vec!["/retentionDays"]), "{days}");
+    }
+    let (status, problem) = call(&app, &edit("olga", &json!({ "hold": true, "days": 5 }))).await;
+    assert_eq!((status, pointers(&problem)), (400, vec!["/days"]), "an unknown field");
+    let (status, problem) = call(&app, &edit("olga", &json!({ "name": "", "retentionDays": 0 }))).await;
+    assert_eq!((status, pointers(&problem)), (422, vec!["/name", "/retentionDays"]));
+    assert_eq!(test.engine.items().await, before, "a refused edit writes nothing");
+    for (body, hold, days) in [
+        (json!({ "retentionDays": 3650 }), false, json!(3650)),
+        (json!({ "hold": true }), true, json!(3650)),
+        (json!({ "hold": true, "retentionDays": 1 }), true, json!(1)),
+        (json!({ "name": "Reception" }), true, json!(1)),
+        (json!({ "hold": null }), true, json!(1)),
+        (json!({}), true, json!(1)),
+        (json!({ "hold": false }), false, json!(1)),
+        (json!({ "retentionDays": null }), false, Value::Null),
+    ] {
+        let (status, team) = call(&app, &edit("olga", &body)).await;
+        assert_eq!((status, &team["hold"], &team["retentionDays"]), (200, &json!(hold), &days), "{body}");
+        assert_eq!(kept(&app, "bob").await, (json!(hold), days), "{body}");
+    }
+    let (_, listed) = call(&app, &Event::new("GET /v1/teams", &[]).user("org_1", "bob")).await;
+    assert_eq!(
+        (&listed["items"][0]["hold"], &listed["items"][0]["name"]),
+        (&json!(false), &json!("Reception"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_of_hold_and_retention_has_one_audit_entry() {
+    let test = TestApp::with_two_teams().await;
+    let (app, start) = (app(&test), now());
+    let all = json!({ "name": "Reception", "hold": true, "retentionDays": 30 });
+    let end = json!({ "hold": false });
+    for (seconds, body) in (0..).zip([&all, &all, &end, &end]) {
+        let (status, team) = call_at(&app, &edit("olga", body), start + Duration::from_secs(seconds)).await;
+        assert_eq!(status, 200, "{team}");
+    }
+    let (_, trail) = call(&app, &team_event("GET /v1/teams/{teamId}/audit", "olga", "team_1")).await;
+    let entries = trail["items"].as_array().unwrap().iter();
+    let mut entries: Vec<_> = entries
+        .map(|entry| ["userId", "action", "target"].map(|field| entry[field].as_str().unwrap()))
+        .collect();
+    assert_eq!(entries[0], ["olga", "team.hold_end", "team_1"], "the newest is first");
+    entries.sort_unstable();
+    let actions: Vec<_> = entries.iter().map(|entry| entry[1]).collect();
+    assert_eq!(actions, ["team.edit", "team.hold_begin", "team.hold_end", "team.retention_edit"]);
+}
+
+/// The operator's tool and the erasure of contacts read the hold that the API begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_of_the_api_is_the_one_that_stops_erasures() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let organization = build::organization_id("org_1");
+    let held = async || Teams::new(test.table()).held(&organization).await.unwrap();
+    assert_eq!(held().await, []);
+    assert_eq!(call(&app, &edit("olga", &json!({ "hold": true }))).await.0, 200);
+    assert_eq!(held().await, [team_id("team_1")]);
+    assert_eq!(call(&app, &edit("olga", &json!({ "hold": false }))).await.0, 200);
+    assert_eq!(held().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_different_fields_at_the_same_time_are_both_kept() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let bodies = [json!({ "hold": true }), json!({ "retentionDays": 9 }), json!({ "name": "Reception" })];
+    let edits = bodies.map(|body| edit("olga", &body));
+    for round in 0..3 {
+        let answers = tokio::join!(call(&app, &edits[0]), call(&app, &edits[1]), call(&app, &edits[2]));
+        // One that lost every attempt says so, and its repetition is applied.
+        for (answer, edit) in [answers.0, answers.1, answers.2].into_iter().zip(&edits) {
+            assert!([200, 503].contains(&answer.0), "{round} {}", answer.1);
+            if answer.0 != 200 {
+                assert_eq!(call(&app, edit).await.0, 200);
+            }
+        }
+        assert_eq!(kept(&app, "bob").await, (json!(true), json!(9)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,30 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     );
 }
 
+/// Product 14: the owner sets hold and retention of a team, and its members see them.
+#[tokio::test]
+async fn the_owner_holds_a_team_and_sets_its_retention() {
+    let stack = Stack::open();
+    let team = TestTeam::create(&stack, "Kept", "amelia").await;
+    team.add_member("ben").await;
+    let (admin, ben, owner) = (&team.admin, stack.user("ben"), stack.user("olivia"));
+    for body in [json!({ "hold": true }), json!({ "retentionDays": 30 })] {
+        admin.patch(&team.path(), body.clone()).await.problem(403, "owner_required");
+        ben.patch(&team.path(), body).await.problem(403, "admin_required");
+    }
+    owner.patch(&team.path(), json!({ "retentionDays": 0 })).await.expect_field_error("/retentionDays");
+    let shown = ben.get(&team.path()).await.expect(200);
+    assert_eq!((&shown["hold"], &shown["retentionDays"]), (&json!(false), &Value::Null));
+    owner.patch(&team.path(), json!({ "hold": true, "retentionDays": 30 })).await.expect(200);
+    let shown = ben.get(&team.path()).await.expect(200);
+    assert_eq!((&shown["hold"], &shown["retentionDays"]), (&json!(true), &json!(30)));
+    let ended = owner.patch(&team.path(), json!({ "hold": false, "retentionDays": null })).await.expect(200);
+    assert_eq!(
+        (&ended["hold"], &ended["retentionDays"], &ended["name"]),
+        (&json!(false), &Value::Null, &json!("Kept"))
+    );
+}
+
 /// Product 1: the owner creates teams and adds admins. Admins add members.
 #[tokio::test]
 async fn the_owner_adds_admins_and_admins_add_members() {

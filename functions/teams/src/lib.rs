@@ -17,7 +17,7 @@ use axum::{
     extract::{FromRef, FromRequestParts},
 };
 use lambda_http::http::request::Parts;
-use shared_app::{machine_secret::SecretRotations, membership::Memberships};
+use shared_app::{machine_secret::SecretRotations, membership::Memberships, team_edit::TeamEdits};
 use shared_aws::{
     clients::{Aws, Secrets, SigningSecret, UserDirectory},
     conversation::{Conversations, Locks, Unread},
@@ -44,6 +44,7 @@ pub struct App {
     conversations: Conversations,
     unread: Unread,
     teams: Teams,
+    team_edits: TeamEdits,
     team_members: TeamMembers,
     memberships: Memberships,
     locks: Locks,
@@ -86,6 +87,7 @@ impl App {
             conversations: Conversations::new(table.clone()),
             unread: Unread::new(table.clone()),
             teams: Teams::new(table.clone()),
+            team_edits: TeamEdits::new(table),
             team_members: TeamMembers::new(table.clone()),
             memberships: Memberships::new(table),
             locks: Locks::new(table.clone()),

@@ -19,10 +19,10 @@ impl FromRequestParts<App> for Owner {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = UserCaller::from_request_parts(parts, app).await?;
         let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
-        if user.owner {
-            Ok(Self { caller, user })
-        } else {
-            Err(Problem::forbidden("owner_required", "Only the organization's owner can do this."))
-        }
+        if user.owner { Ok(Self { caller, user }) } else { Err(owner_required()) }
     }
+}
+
+pub(crate) fn owner_required() -> Problem {
+    Problem::forbidden("owner_required", "Only the organization's owner can do this.")
 }

@@ -1,13 +1,16 @@
 //! Teams: created by the organization's owner, renamed by their admins, read by their members.
 
 use axum::{extract::State, http::StatusCode};
+use shared_app::team_edit::EditTeamOutcome;
 use shared_aws::{table, team::AuditEvent};
 use shared_domain::{
+    field::FieldErrors,
     ids::{Id, TeamId},
     keys::TeamKey,
     registration::RegistrationStatus,
+    retention::RetentionDays,
     settings,
-    team::Team,
+    team::{Team, TeamEdit},
 };
 use shared_http::{
     access::{TeamAccess, TeamAdmin},
@@ -22,7 +25,10 @@ use shared_http::{
     },
 };
 
-use crate::{App, KnownUser, changed, owner::Owner};
+use crate::{
+    App, KnownUser, changed,
+    owner::{Owner, owner_required},
+};
 
 /// List teams
 ///
@@ -77,6 +83,8 @@ pub(crate) async fn create(
         registration: RegistrationStatus::NotStarted,
         messaging_service: None,
         segments_per_second: None,
+        hold: false,
+        retention: None,
     };
     let (actor, target) = (&caller.user, team.id.as_str());
     let event = AuditEvent { actor, action: "team.create", target, at: now, entropy };
@@ -115,12 +123,12 @@ pub(crate) async fn read(access: TeamAccess) -> Json<TeamView> {
 
 /// Edit a team
 ///
-/// For its admins and the organization's owner.
+/// For its admins and the organization's owner. Only the owner may set `hold` and `retentionDays`.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}", tag = "teams", operation_id = "updateTeam",
     params(("teamId" = String, Path)),
     request_body = TeamChange,
     responses((status = 200, body = TeamView)),
-    extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
+    extensions(("x-errors" = json!(["admin_required", "owner_required", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -128,20 +136,27 @@ pub(crate) async fn update(
     Entropy(entropy): Entropy,
     Json(change): Json<TeamChange>,
 ) -> Result<Json<TeamView>, Problem> {
-    let mut team = access.caller.team.clone();
-    if let Some(name) = change.name {
-        team.name = settings::name("/name", &name)?;
-        let (actor, target) = (&access.caller.user.id, team.id.as_str());
-        let event = AuditEvent { actor, action: "team.edit", target, at: now, entropy };
-        if !app
-            .teams
-            .rename(TeamKey { organization: &access.organization, team: &team.id }, &team.name, &event)
-            .await?
-        {
-            return Err(Problem::not_found());
-        }
+    if (change.hold.is_some() || change.retention_days.is_some()) && !access.caller.user.owner {
+        return Err(owner_required());
     }
-    Ok(Json(TeamView::of(&team, access.caller.role)))
+    let edit = team_edit(change)?;
+    let (actor, target) = (&access.caller.user.id, access.team().as_str());
+    let event = AuditEvent { actor, action: "team.edit", target, at: now, entropy };
+    match app.team_edits.apply(access.team_key(), &edit, &event).await? {
+        EditTeamOutcome::Edited { team, .. } => Ok(Json(TeamView::of(&team, access.caller.role))),
+        EditTeamOutcome::NoTeam => Err(Problem::not_found()),
+        EditTeamOutcome::Conflict => Err(changed()),
+    }
+}
+
+fn team_edit(change: TeamChange) -> Result<TeamEdit, Problem> {
+    let mut errors = FieldErrors::default();
+    let name = change.name.and_then(|name| errors.check(settings::name("/name", &name)));
+    let retention = change
+        .retention_days
+        .map(|days| days.and_then(|days| errors.check(RetentionDays::parse("/retentionDays", days))));
+    errors.finish()?;
+    Ok(TeamEdit { name, hold: change.hold, retention })
 }
 
 /// List the audit trail

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use shared_aws::team::Teams;
-use shared_domain::{ids::TeamId, keys::TeamKey};
+use shared_app::team_edit::{EditTeamOutcome, TeamEdits};
+use shared_domain::{ids::TeamId, keys::TeamKey, team::TeamEdit};
 
 use crate::{Error, Operator};
 
@@ -44,14 +44,19 @@ pub async fn hold(operator: &Operator, request: &Hold) -> Result<HoldView, Error
     let team = TeamId::parse(&request.team)
         .map_err(|error| Error::Invalid { argument: "team", expected: error.to_string() })?;
     let key = TeamKey { organization: &organization, team: &team };
-    let teams = Teams::new(operator.table.clone());
-    if teams.get(key).await?.is_none() {
-        return Err(Error::Conflict(format!("The organization {organization} has no team {team}.")));
-    }
-    let (hold, action) = match request.change {
-        HoldChange::Begin => (true, "team.hold_begin"),
-        HoldChange::End => (false, "team.hold_end"),
+    let hold = match request.change {
+        HoldChange::Begin => true,
+        HoldChange::End => false,
     };
-    let changed = teams.set_hold(key, hold, &operator.event(action, team.as_str())).await?;
-    Ok(HoldView { team_id: team.to_string(), hold, changed })
+    let edit = TeamEdit { hold: Some(hold), ..TeamEdit::default() };
+    let event = operator.event("team.edit", team.as_str());
+    match TeamEdits::new(&operator.table).apply(key, &edit, &event).await? {
+        EditTeamOutcome::Edited { changed, .. } => Ok(HoldView { team_id: team.to_string(), hold, changed }),
+        EditTeamOutcome::NoTeam => {
+            Err(Error::Conflict(format!("The organization {organization} has no team {team}.")))
+        }
+        EditTeamOutcome::Conflict => {
+            Err(Error::Conflict("The team was changed at the same time. Run the command again.".into()))
+        }
+    }
 }

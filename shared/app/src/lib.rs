@@ -25,6 +25,7 @@ pub mod reconcile;
 pub mod retry;
 pub mod send;
 pub mod sweep;
+pub mod team_edit;
 pub mod webhook;
 
 mod automatic;

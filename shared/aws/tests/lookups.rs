@@ -25,6 +25,8 @@ fn team(stores: &TestStores) -> Team {
         registration: RegistrationStatus::Approved,
         messaging_service: Some("MG0123456789abcdef0123456789abcdef".into()),
         segments_per_second: Some(40),
+        hold: false,
+        retention: None,
     }
 }
 

@@ -12,6 +12,7 @@ use shared_domain::{
     keys::TeamKey,
     notification::{MailingPreference, NotificationSettings},
     registration::RegistrationStatus,
+    retention::RetentionDays,
     team::Team,
 };
 use tokio::task::JoinSet;
@@ -121,28 +122,35 @@ async fn teams_are_listed_in_creation_order_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rename_changes_nothing_else_and_creates_no_team() {
+async fn an_edit_changes_nothing_else_and_creates_no_team() {
     let stores = TestStores::start().await;
     let team = team_with_registration(RegistrationStatus::Approved);
-    let (ada, id) = (ada(), &stores.inbox.team);
-    let audit_event = audit_event(&ada, "team.rename", id.as_str(), at_second(5));
-    let rename = async || {
-        stores
-            .teams
-            .rename(TeamKey { organization: stores.organization(), team: id }, "Enrolment", &audit_event)
-            .await
-            .unwrap()
-    };
-    assert!(!rename().await);
+    let (ada, key) = (ada(), stores.inbox.team_key());
+    let event = audit_event(&ada, "team.edit", key.team.as_str(), at_second(5));
+    let days = RetentionDays::try_from(30).unwrap();
+    let renamed = Team { name: "Enrolment".into(), ..team.clone() };
+    assert!(!stores.teams.edit(key, &team, &renamed, &[event]).await.unwrap());
     assert!(stores.items().await.is_empty());
     stores.teams.put(stores.organization(), &team).await.unwrap();
-    assert!(rename().await);
-    let renamed = Team { name: "Enrolment".into(), ..team };
-    assert_eq!(
-        stores.teams.get(TeamKey { organization: stores.organization(), team: id }).await.unwrap(),
-        Some(renamed)
-    );
-    assert_eq!(stores.audit_entries().await[0].action, "team.rename");
+    stores.teams.set_segments_per_second(key, 7).await.unwrap();
+    let team = Team { segments_per_second: Some(7), ..team };
+    let stale = Team { segments_per_second: Some(9), ..team.clone() };
+    let (mut before, mut entries) = (team.clone(), 0);
+    for after in [
+        Team { name: "Enrolment".into(), ..team.clone() },
+        Team { hold: true, ..team.clone() },
+        Team { hold: true, retention: Some(days), ..team.clone() },
+        Team { retention: Some(days), ..team.clone() },
+        team.clone(),
+    ] {
+        assert!(stores.teams.edit(key, &before, &after, &[event]).await.unwrap());
+        assert_eq!(stores.teams.get_current(key).await.unwrap(), Some(after.clone()));
+        assert!(!stores.teams.edit(key, &before, &stale, &[event]).await.unwrap(), "it changed since then");
+        assert_eq!(stores.teams.get_current(key).await.unwrap(), Some(after.clone()));
+        before = after;
+        entries = stores.audit_entries().await.len();
+    }
+    assert_eq!(entries, 1, "one event, written again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,15 +196,12 @@ async fn audit_entries_are_read_newest_first_and_two_at_the_same_time_are_both_k
         .await
         .unwrap();
     let (ada, ben, team) = (ada(), ben(), &stores.inbox.team);
+    let mut before = team_with_registration(RegistrationStatus::Approved);
     for (by, target, at) in [(&ada, "a", 1), (&ben, "b", 2), (&ada, "c", 3), (&ben, "d", 3)] {
-        let audit_event = audit_event(by, "team.rename", target, at_second(at));
-        assert!(
-            stores
-                .teams
-                .rename(TeamKey { organization: stores.organization(), team }, target, &audit_event)
-                .await
-                .unwrap()
-        );
+        let audit_event = audit_event(by, "team.edit", target, at_second(at));
+        let after = Team { name: target.into(), ..before.clone() };
+        assert!(stores.teams.edit(stores.inbox.team_key(), &before, &after, &[audit_event]).await.unwrap());
+        before = after;
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {

@@ -960,7 +960,7 @@ export interface paths {
         head?: never;
         /**
          * Edit a team
-         * @description For its admins and the organization's owner.
+         * @description For its admins and the organization's owner. Only the owner may set `hold` and `retentionDays`.
          */
         patch: operations["updateTeam"];
         trace?: never;
@@ -5846,17 +5846,35 @@ export interface components {
         };
         /** @description A team. */
         Team: {
+            /** @description Whether the team is under a legal hold: nothing of it is erased. */
+            hold: boolean;
             /** @description Name of the team. */
             name: string;
             registrationStatus: components["schemas"]["RegistrationStatus"];
+            /**
+             * Format: int32
+             * @description How many days the team keeps messages and files. `null` is forever.
+             */
+            retentionDays: number | null;
             role: components["schemas"]["RoleName"] | null;
             /** @description ID of the team. */
             teamId: string;
         };
-        /** @description Changes to a team. Absent fields keep their values. */
+        /**
+         * @description Changes to a team. Absent fields keep their values. `hold` and `retentionDays` are for the organization's
+         *     owner.
+         */
         TeamChange: {
+            /** @description `true` begins a legal hold, `false` ends it. While it lasts, nothing of the team is erased. */
+            hold?: boolean | null;
             /** @description 1 to 80 characters. */
             name?: string | null;
+            /**
+             * Format: int32
+             * @description How many days the team keeps messages and files: 1 to 3650. `null` is forever. The value is stored;
+             *     this version does not erase messages by age yet.
+             */
+            retentionDays?: number | null;
         };
         /** @description A team to create. */
         TeamDetails: {
@@ -12507,8 +12525,10 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "hold": false,
                      *           "name": "Front desk",
                      *           "registrationStatus": "approved",
+                     *           "retentionDays": 365,
                      *           "role": "admin",
                      *           "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *         }
@@ -12581,8 +12601,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "hold": false,
                      *       "name": "Front desk",
                      *       "registrationStatus": "approved",
+                     *       "retentionDays": 365,
                      *       "role": "admin",
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *     }
@@ -12654,8 +12676,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "hold": false,
                      *       "name": "Front desk",
                      *       "registrationStatus": "approved",
+                     *       "retentionDays": 365,
                      *       "role": "admin",
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *     }
@@ -12719,7 +12743,9 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "name": "Front desk"
+                 *       "hold": false,
+                 *       "name": "Front desk",
+                 *       "retentionDays": 365
                  *     }
                  */
                 "application/json": components["schemas"]["TeamChange"];
@@ -12734,8 +12760,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "hold": false,
                      *       "name": "Front desk",
                      *       "registrationStatus": "approved",
+                     *       "retentionDays": 365,
                      *       "role": "admin",
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *     }
@@ -12753,13 +12781,13 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description You do not have permission: `admin_required`, `user_required` */
+            /** @description You do not have permission: `admin_required`, `owner_required`, `user_required` */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                    "application/problem+json": components["schemas"]["AdminRequiredProblem"] | components["schemas"]["OwnerRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
                 };
             };
             /** @description It does not exist, or you do not have access to it: `not_found` */

@@ -194,6 +194,8 @@ mod tests {
             registration: RegistrationStatus::Approved,
             messaging_service: Some("MG1".into()),
             segments_per_second: None,
+            hold: false,
+            retention: None,
         };
         let bought = |kind| Inbox { number_sid: Some("PN1".into()), ..inbox(kind, Stage::Active) };
         let service = |inbox: Inbox, team: &Team| {
@@ -218,6 +220,8 @@ mod tests {
                 registration,
                 messaging_service: None,
                 segments_per_second: allowed,
+                hold: false,
+                retention: None,
             };
             let inbox = Inbox { segments_per_second: lowered, ..inbox(kind, Stage::Active) };
             TeamInbox { inbox, team }.segments_per_second()

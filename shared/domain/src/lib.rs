@@ -79,6 +79,7 @@ pub mod pace;
 pub mod phone;
 pub mod question;
 pub mod registration;
+pub mod retention;
 pub mod segment;
 pub mod sending;
 pub mod sending_hours;

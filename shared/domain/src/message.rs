@@ -459,6 +459,8 @@ mod tests {
             registration: RegistrationStatus::Approved,
             messaging_service: Some("MG1".into()),
             segments_per_second: None,
+            hold: false,
+            retention: None,
         };
         let message = TeamInbox { inbox, team }.outbound(&contact_number(), "Hi".into(), at, 9);
         assert_eq!(message.messaging_service.as_deref(), Some("MG1"));
@@ -524,6 +526,8 @@ mod tests {
             registration: RegistrationStatus::Approved,
             messaging_service: Some("MG1".into()),
             segments_per_second: None,
+            hold: false,
+            retention: None,
         };
         let from = TeamInbox { inbox: inbox(InboxKind::Shared), team };
         let at = Timestamp::from_millis(9);

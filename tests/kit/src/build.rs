@@ -59,6 +59,8 @@ pub fn team() -> Team {
         registration: RegistrationStatus::Approved,
         messaging_service: None,
         segments_per_second: Some(SEGMENTS_PER_SECOND),
+        hold: false,
+        retention: None,
     }
 }
 

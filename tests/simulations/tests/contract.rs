@@ -176,7 +176,10 @@ impl Ids {
                 "from": { "inboxId": INBOX }, "to": { "contactId": contact }, "text": "Hi.",
                 "media": [{ "url": "https://files.example/map.png" }],
             }),
-            "POST /v1/teams" | "PATCH /v1/teams/{teamId}" => json!({ "name": "Night desk" }),
+            "POST /v1/teams" => json!({ "name": "Night desk" }),
+            "PATCH /v1/teams/{teamId}" => {
+                json!({ "name": "Night desk", "hold": false, "retentionDays": 365 })
+            }
             "POST /v1/teams/{teamId}/contact-imports" => json!({ "clearMissingAssignments": true }),
             "POST /v1/teams/{teamId}/contacts" => json!({
                 "externalId": "S-1", "firstName": "Ada", "lastName": "King", "mobileNumber": "(907) 334-0001",

@@ -155,6 +155,7 @@ fn number(name: &str) -> u64 {
         "unchanged" => 9,
         "refused" | "segments" | "failed" | "undelivered" => 1,
         "segmentsPerSecond" => 4,
+        "retentionDays" => 365,
         "errorsBeyond" | "held" => 0,
         "size" => 48_213,
         "ms" => 120,

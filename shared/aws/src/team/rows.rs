@@ -7,6 +7,7 @@ use shared_domain::{
     keys::TeamKey,
     membership::{Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
+    retention::RetentionDays,
     team::Team,
     time::Timestamp,
     user::{User, UserRef},
@@ -25,17 +26,36 @@ pub(crate) struct TeamRow {
     /// Whether nothing of the team may be erased.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<RetentionDays>,
 }
 
 impl TeamRow {
     pub(crate) fn of(team: &Team) -> Self {
-        let Team { id, name, registration, messaging_service, segments_per_second } = team.clone();
-        Self { id, name, registration, messaging_service, segments_per_second, hold: false }
+        let Team { id, name, registration, messaging_service, segments_per_second, hold, retention } =
+            team.clone();
+        Self {
+            id,
+            name,
+            registration,
+            messaging_service,
+            segments_per_second,
+            hold,
+            retention_days: retention,
+        }
     }
 
     pub(crate) fn team(self) -> Team {
-        let Self { id, name, registration, messaging_service, segments_per_second, hold: _ } = self;
-        Team { id, name, registration, messaging_service, segments_per_second }
+        let Self {
+            id,
+            name,
+            registration,
+            messaging_service,
+            segments_per_second,
+            hold,
+            retention_days: retention,
+        } = self;
+        Team { id, name, registration, messaging_service, segments_per_second, hold, retention }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Teams and their notification settings.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     ids::{OrganizationId, TeamId},
     keys::TeamKey,
@@ -15,7 +15,7 @@ use crate::{
         item::{number, text},
         keys,
         query::{KeyRange, Order, Page},
-        requests::{EXISTS, Table},
+        requests::Table,
         transaction::Transaction,
     },
     team::{
@@ -38,6 +38,12 @@ impl Teams {
     /// Returns a team. Costs half a read unit.
     pub async fn get(&self, team: TeamKey<'_>) -> Result<Option<Team>, StoreError> {
         let row: Option<TeamRow> = self.table.get(keys::team(team), false).await?;
+        Ok(row.map(TeamRow::team))
+    }
+
+    /// As [`Self::get`], strongly consistent. Costs one read unit.
+    pub async fn get_current(&self, team: TeamKey<'_>) -> Result<Option<Team>, StoreError> {
+        let row: Option<TeamRow> = self.table.get(keys::team(team), true).await?;
         Ok(row.map(TeamRow::team))
     }
 
@@ -93,22 +99,20 @@ impl Teams {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Renames a team. `false` if it does not exist.
-    pub async fn rename(
+    /// Changes name, hold and retention of a team from what `before` has to what `after` has. `false`, and
+    /// nothing is written, if the team does not exist or does not have those of `before`.
+    pub async fn edit(
         &self,
         team: TeamKey<'_>,
-        name: &str,
-        event: &AuditEvent<'_>,
+        before: &Team,
+        after: &Team,
+        events: &[AuditEvent<'_>],
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::team(team), |update| {
-            update
-                .update_expression("SET #name = :name")
-                .condition_expression(EXISTS)
-                .expression_attribute_names("#name", "name")
-                .expression_attribute_values(":name", text(name))
-        })?;
-        event.write(&mut transaction, team)?;
+        transaction.update(keys::team(team), |update| edited(update, before, after))?;
+        for event in events {
+            event.write(&mut transaction, team)?;
+        }
         Ok(transaction.commit().await?.is_done())
     }
 
@@ -125,41 +129,12 @@ impl Teams {
         updated.await.map(drop)
     }
 
-    /// Begins or ends a legal hold of a team. Writes nothing, and returns `false`, if the team does not exist
-    /// or is in that state.
-    pub async fn set_hold(
-        &self,
-        team: TeamKey<'_>,
-        hold: bool,
-        event: &AuditEvent<'_>,
-    ) -> Result<bool, StoreError> {
-        let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::team(team), |update| {
-            let (change, condition) = if hold {
-                (
-                    "SET #hold = :hold",
-                    "attribute_exists(pk) AND (attribute_not_exists(#hold) OR #hold <> :hold)",
-                )
-            } else {
-                ("REMOVE #hold", "#hold = :hold")
-            };
-            update
-                .update_expression(change)
-                .condition_expression(condition)
-                .expression_attribute_names("#hold", "hold")
-                .expression_attribute_values(":hold", AttributeValue::Bool(true))
-        })?;
-        event.write(&mut transaction, team)?;
-        Ok(transaction.commit().await?.is_done())
-    }
-
     /// Returns the teams of an organization that are under a legal hold. Reads them strongly consistently.
     pub async fn held(&self, organization: &OrganizationId) -> Result<Vec<TeamId>, StoreError> {
         let mut held = Vec::new();
         for team in self.ids(organization).await? {
-            let row: Option<TeamRow> =
-                self.table.get(keys::team(TeamKey { organization, team: &team }), true).await?;
-            held.extend(row.filter(|row| row.hold).map(|_| team));
+            let found = self.get_current(TeamKey { organization, team: &team }).await?;
+            held.extend(found.filter(|found| found.hold).map(|_| team));
         }
         Ok(held)
     }
@@ -199,4 +174,38 @@ impl Teams {
         self.table.put(keys::team_in_list(team_key), &TeamPointer::of(team_key)).await?;
         self.table.put(keys::team(team_key), &TeamRow::of(team)).await
     }
+}
+
+/// An attribute is absent if there is no hold, and if messages are kept forever.
+fn edited(update: UpdateBuilder, before: &Team, after: &Team) -> UpdateBuilder {
+    let hold = |team: &Team| team.hold.then_some(AttributeValue::Bool(true));
+    let days = |team: &Team| team.retention.map(|days| number(days.get()));
+    let mut update = update
+        .expression_attribute_names("#name", "name")
+        .expression_attribute_names("#hold", "hold")
+        .expression_attribute_names("#days", "retentionDays")
+        .expression_attribute_values(":name", text(&after.name))
+        .expression_attribute_values(":nameBefore", text(&before.name));
+    let (mut conditions, mut sets) =
+        (vec!["#name = :nameBefore".to_owned()], vec!["#name = :name".to_owned()]);
+    let mut removed = Vec::new();
+    for (field, was, will) in [("hold", hold(before), hold(after)), ("days", days(before), days(after))] {
+        if let Some(value) = was {
+            conditions.push(format!("#{field} = :{field}Before"));
+            update = update.expression_attribute_values(format!(":{field}Before"), value);
+        } else {
+            conditions.push(format!("attribute_not_exists(#{field})"));
+        }
+        if let Some(value) = will {
+            sets.push(format!("#{field} = :{field}"));
+            update = update.expression_attribute_values(format!(":{field}"), value);
+        } else {
+            removed.push(format!("#{field}"));
+        }
+    }
+    let mut expression = format!("SET {}", sets.join(", "));
+    if !removed.is_empty() {
+        expression = format!("{expression} REMOVE {}", removed.join(", "));
+    }
+    update.update_expression(expression).condition_expression(conditions.join(" AND "))
 }

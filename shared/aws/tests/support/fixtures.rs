@@ -77,6 +77,8 @@ pub(crate) fn team_with_registration(registration: RegistrationStatus) -> Team {
         registration,
         messaging_service: Some("MG0123456789abcdef0123456789abcdef".into()),
         segments_per_second: Some(40),
+        hold: false,
+        retention: None,
     }
 }
 

@@ -5,12 +5,13 @@ use shared_aws::team::AuditEntry;
 use shared_domain::{
     membership::{Role, TeamMember, may_broadcast},
     notification::{MailingPreference, NotificationSettings},
+    retention::RetentionDays,
     team::Team,
 };
 use utoipa::ToSchema;
 
 use super::values::RegistrationStatus;
-use crate::input::object;
+use crate::input::{nullable, object};
 
 /// A team.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,6 +26,11 @@ pub struct TeamView {
     pub role: Option<&'static str>,
     #[schema(value_type = RegistrationStatus)]
     pub registration_status: &'static str,
+    /// Whether the team is under a legal hold: nothing of it is erased.
+    pub hold: bool,
+    /// How many days the team keeps messages and files. `null` is forever.
+    #[schema(required, minimum = 1, maximum = 3650)]
+    pub retention_days: Option<u16>,
 }
 
 impl TeamView {
@@ -35,6 +41,8 @@ impl TeamView {
             name: team.name.clone(),
             role: role.map(Role::as_str),
             registration_status: team.registration.as_str(),
+            hold: team.hold,
+            retention_days: team.retention.map(RetentionDays::get),
         }
     }
 }
@@ -46,11 +54,20 @@ pub struct TeamDetails {
     pub name: String,
 }
 
-/// Changes to a team. Absent fields keep their values.
+/// Changes to a team. Absent fields keep their values. `hold` and `retentionDays` are for the organization's
+/// owner.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TeamChange {
     /// 1 to 80 characters.
     pub name: Option<String>,
+    /// `true` begins a legal hold, `false` ends it. While it lasts, nothing of the team is erased.
+    pub hold: Option<bool>,
+    /// How many days the team keeps messages and files: 1 to 3650. `null` is forever. The value is stored;
+    /// this version does not erase messages by age yet.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 3650)]
+    pub retention_days: Option<Option<i64>>,
 }
 
 /// The role of a user in a team.
