@@ -41,16 +41,18 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const { templateId, name } = await api(admin, "POST", `${TEAM}/templates`, { name: `Stays ${randomInt(1, 1_000_000)}`, text: "Hello" });
     await page.route(new RegExp(`/templates/${templateId}$`), (route) => route.fulfill(PROBLEM));
     await page.goto(pageOf("templates"));
+    await page.evaluate(AXE); // before, because the notice goes after a while
     await page.getByRole("button", { name: `Delete ${name}` }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("status").getByText("Come back in a minute.").waitFor();
-    await page.waitForTimeout(400); // it moves in
-    await page.evaluate(AXE);
-    const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
-    assert.deepEqual(violations.filter((/** @type {any} */ one) => ["serious", "critical"].includes(one.impact)).map((/** @type {any} */ one) => `${one.id} ${one.nodes[0].target}`), []);
-    // Text of the color of its background is not a violation there.
-    const [color, background] = await page.locator(".toast").evaluate((element) => [getComputedStyle(element).color, getComputedStyle(element).backgroundColor]);
+    // Text of the color of its background is not a violation for axe.
+    const [color, background] = await page.locator(".toast").evaluate(async (element) => {
+      await Promise.all(element.getAnimations().map((animation) => animation.finished));
+      return [getComputedStyle(element).color, getComputedStyle(element).backgroundColor];
+    });
     assert.notEqual(color, background);
+    const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run(".toasts"));
+    assert.deepEqual(violations.filter((/** @type {any} */ one) => ["serious", "critical"].includes(one.impact)).map((/** @type {any} */ one) => `${one.id} ${one.nodes[0].target}`), []);
   }, { colorScheme });
 }
 
@@ -69,15 +71,18 @@ journeyOf("a confirmation is shown above the dialog that remains open", [admin],
 journeyOf("a page that is loaded while the server cannot be reached waits for it, and keeps the session and the draft", [ada], async (page) => {
   await openNewConversation(page, "Do you still have my reply?");
   await page.locator("#reply:not(:disabled)").fill("Half a sentence");
-  let isDown = true;
-  const answers = /** @type {((route: Route) => Promise<unknown>)[]} */ ([(route) => route.fulfill(PROBLEM), (route) => route.fulfill({ status: 429, json: {} }), (route) => route.abort("connectionrefused")]);
-  let requests = 0;
-  await page.route(/\/session\/refresh$/, (route) => (isDown ? answers[requests++ % answers.length](route) : route.continue()));
+  /** @type {(route: Route) => Promise<unknown>} */
+  let answer = (route) => route.fulfill({ status: 429, json: {} });
+  await page.route(/\/session\/refresh$/, (route) => answer(route));
   await page.reload();
-  await page.getByRole("alert").filter({ hasText: "cannot be checked at the moment" }).getByText("Trying again…").waitFor();
+  await page.getByRole("alert").getByText("Trying again…").waitFor();
+  answer = (route) => route.fulfill(PROBLEM);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("alert").filter({ hasText: "cannot be checked at the moment" }).waitFor();
+  answer = (route) => route.abort("connectionrefused");
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("alert").filter({ hasText: "cannot be reached" }).waitFor();
-  isDown = false;
+  answer = (route) => route.continue();
   await page.waitForFunction(() => /** @type {HTMLTextAreaElement | null} */ (document.getElementById("reply"))?.value === "Half a sentence");
 });
 
@@ -119,9 +124,11 @@ journeyOf("a late answer to an earlier search is ignored", [ada], async (page) =
   await page.getByRole("button", { name: `Later${id}` }).waitFor();
   const late = page.waitForResponse(/q=Early/);
   release();
-  await late;
-  await page.waitForTimeout(300);
+  await (await late).finished();
+  // What the page does with the response is done before the next frames.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve)))));
   assert.equal(await page.getByRole("button", { name: `Later${id}` }).isVisible(), true);
+  assert.equal(await page.getByRole("button", { name: `Early${id}` }).count(), 0);
 });
 
 journeyOf("what is written in a form stays when the page cannot be read again", [admin], async (page) => {

@@ -748,7 +748,10 @@ export const texts = {
     rotate: "Rotate secret",
     /** @param {string} name */
     rotateOf: (name) => `Rotate the secret of ${name}`,
-    rotateHint: "You get a new secret. The old one stays valid until the next rotation.",
+    rotateHint: "You get a new secret. The old one stays valid until you replace it.",
+    twoSecretsHint: "This client has two secrets, and one of them ends when you get a new one. Replace the newer one if you lost it, and the older one once nothing uses it.",
+    replaceOlder: "Replace the older one",
+    replaceNewer: "Replace the newer one",
     /** @param {string} name */
     removeOf: (name) => `Remove ${name}`,
     removeHint: "It can no longer get tokens or send messages.",

@@ -1,6 +1,6 @@
 /** Programs that send messages by API code. The owner of the organization manages them. */
 
-import { listAll, newKey, request } from "../api.js";
+import { Problem, listAll, newKey, request } from "../api.js";
 import { ConfirmDialog, Dialog } from "../dialog.js";
 import { FormError, TextField, useKey, useSubmission } from "../form.js";
 import { html } from "../html.js";
@@ -19,6 +19,7 @@ const PATH = "v1/machine-clients";
 export function MachineClientsPage() {
   const [isCreating, setCreating] = useState(false);
   const [rotated, setRotated] = useState(/** @type {MachineClient | null} */ (null));
+  const [withTwo, setWithTwo] = useState(/** @type {MachineClient | null} */ (null));
   const [removed, setRemoved] = useState(/** @type {MachineClient | null} */ (null));
   const [shown, setShown] = useState(/** @type {MachineClient | null} */ (null));
   /** The keys of rotations whose response did not come. @type {{ current: Map<string, string> }} */
@@ -26,13 +27,26 @@ export function MachineClientsPage() {
   const { value, error, reload } = useLoaded(() => /** @type {Promise<MachineClient[]>} */ (listAll(PATH)), PATH);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const create = html`<button type="button" class="primary" onClick=${() => setCreating(true)}>${t.create}</button>`;
-  /** @param {MachineClient} client */
-  const rotate = ({ clientId }) => attempt(async () => {
+  /**
+   * @param {MachineClient} client
+   * @param {"older" | "newer"} [replace] which of two secrets ends
+   */
+  const rotate = (client, replace) => attempt(async () => {
+    const path = `${PATH}/${encodeURIComponent(client.clientId)}/rotate-secret`;
     // A second rotation would end the secret that programs still use.
-    const key = rotations.current.get(clientId) ?? newKey();
-    rotations.current.set(clientId, key);
-    setShown(await request("POST", `${PATH}/${encodeURIComponent(clientId)}/rotate-secret`, { key }));
-    rotations.current.delete(clientId);
+    const name = `${client.clientId} ${replace}`;
+    const key = rotations.current.get(name) ?? newKey();
+    rotations.current.set(name, key);
+    try {
+      const answer = await request("POST", path, { key, query: { replace } });
+      // Without a secret, it was in a response that got lost.
+      if (answer.clientSecret) setShown(answer);
+      else setWithTwo(client);
+    } catch (error) {
+      if (/** @type {Problem} */ (error).code !== "two_secrets") throw error;
+      setWithTwo(client);
+    }
+    rotations.current.delete(name);
   });
   /** @param {MachineClient} client */
   const remove = (client) => attempt(async () => {
@@ -54,9 +68,21 @@ export function MachineClientsPage() {
     ${isCreating && html`<${ClientDialog} onClose=${() => setCreating(false)} onSaved=${(/** @type {MachineClient} */ made) => { setCreating(false); setShown(made); reload(); }} />`}
     ${rotated && html`<${ConfirmDialog} title=${t.rotateOf(rotated.name)} hint=${t.rotateHint} action=${t.rotate} onConfirm=${() => rotate(rotated)} onClose=${() => setRotated(null)} />`}
     ${removed && html`<${ConfirmDialog} title=${t.removeOf(removed.name)} hint=${t.removeHint} action=${texts.remove} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
-    ${shown && (shown.clientSecret
-      ? html`<${SecretDialog} rows=${[[t.clientId, shown.clientId], [t.clientSecret, shown.clientSecret]]} onClose=${() => setShown(null)} />`
-      : null)}`;
+    ${withTwo && html`<${TwoSecretsDialog} client=${withTwo} onChoose=${(/** @type {"older" | "newer"} */ replace) => { setWithTwo(null); rotate(withTwo, replace); }} onClose=${() => setWithTwo(null)} />`}
+    ${shown && html`<${SecretDialog} rows=${[[t.clientId, shown.clientId], [t.clientSecret, shown.clientSecret ?? ""]]} onClose=${() => setShown(null)} />`}`;
+}
+
+/** @param {{ client: MachineClient, onChoose: (replace: "older" | "newer") => void, onClose: () => void }} properties */
+function TwoSecretsDialog({ client, onChoose, onClose }) {
+  return html`
+    <${Dialog} role="alertdialog" title=${t.rotateOf(client.name)} onClose=${onClose}>
+      <p>${t.twoSecretsHint}</p>
+      <div class="actions">
+        <button type="button" autofocus onClick=${onClose}>${texts.cancel}</button>
+        <button type="button" class="danger" onClick=${() => onChoose("older")}>${t.replaceOlder}</button>
+        <button type="button" class="danger" onClick=${() => onChoose("newer")}>${t.replaceNewer}</button>
+      </div>
+    </${Dialog}>`;
 }
 
 /** @param {{ onClose: () => void, onSaved: (client: MachineClient) => void }} properties */
