@@ -75,6 +75,14 @@ outages: ## Outages with killed functions, and rotations of the secrets, on thei
 	$(call headline,Outages and rotations over real processes)
 	$(CLOUD) exec -- cargo test --workspace --test outages -- --nocapture
 
+# Stops all functions, so it has a local cloud of its own.
+.PHONY: restore-test
+restore-test: export RECONCILE_GRACE_SECONDS ?= 10
+restore-test: export STATE_DIR ?= .local/restore
+restore-test: ## A backup restored into a running stack, on its own local cloud
+	$(call headline,Restore of an older backup)
+	$(CLOUD) exec -- cargo test --workspace --test rehearsal -- --nocapture
+
 # SOCKETS= is the number of connections. The limit keeps the emulator from starting a process for each
 # connection that ends.
 .PHONY: live

@@ -10,6 +10,7 @@ use shared_aws::{
     event::EventLog,
     inbox::{Inboxes, OutOfOffice, Saved},
     messaging::{Inbound, Messages, Receipt},
+    restore::Restores,
     team::{AuditEvent, Members},
 };
 use shared_domain::{
@@ -21,6 +22,7 @@ use shared_domain::{
     message::{DeliveryState, Report},
     out_of_office::{Draft, Mode},
     registration::{Registration, RegistrationStatus},
+    time::Timestamp,
 };
 use shared_lambda::clock::now;
 use test_kit::{
@@ -475,4 +477,19 @@ async fn an_event_that_the_topic_refuses_holds_those_of_its_group_and_no_others(
     let response = handle(&stream.writer, event(records[1..].to_vec()), now()).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(published(), ["inb_2 ada", "inb_3 ada", "inb_2 bob", "inb_2 cleo"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_changes_is_no_event_and_what_changes_after_it_is() {
+    let mut stream = Stream::start().await;
+    let restores = Restores::new(stream.app.table());
+    let changed_at = Timestamp::from_millis(1_795_341_600_000); // the time of all records
+    restores.begin(changed_at - Duration::from_secs(10)).await.unwrap();
+    stream.receive("SM1").await;
+    assert_eq!(stream.events().await, []);
+    assert_eq!(stream.published.len(), 0);
+    restores.end(changed_at - Duration::from_secs(5)).await.unwrap();
+    stream.writer = App::new(&stream.app.table(), stream.topic.client()); // the other remembers the window
+    stream.receive("SM2").await;
+    assert!(types(&stream.events().await).contains(&"message.created"));
 }

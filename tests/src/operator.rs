@@ -62,6 +62,29 @@ impl Operator<'_> {
         let _ = request.send().await;
     }
 
+    /// Stops all functions, as `aws lambda put-function-concurrency` does. What they work on is completed.
+    pub async fn stop_functions(&self) {
+        let none = serde_json::json!({ "ReservedConcurrentExecutions": 0 }).to_string();
+        self.set_concurrency(reqwest::Method::PUT, &none).await;
+    }
+
+    /// Lets all functions run again, as `aws lambda delete-function-concurrency` does.
+    pub async fn start_functions(&self) {
+        self.set_concurrency(reqwest::Method::DELETE, "").await;
+    }
+
+    async fn set_concurrency(&self, method: reqwest::Method, body: &str) {
+        for name in self.stack.functions() {
+            let url = format!("{}/2017-10-31/functions/{name}/concurrency", self.stack.endpoint());
+            let scope = "Credential=test/20260101/us-east-1/lambda/aws4_request";
+            let authorization = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
+            let request = self.stack.plain_http().request(method.clone(), url);
+            let request = request.header("authorization", authorization).body(body.to_owned());
+            let response = request.send().await.expect("Lambda answers");
+            assert!(response.status().is_success(), "{name}: {}", response.status());
+        }
+    }
+
     /// Moves a message from a dead-letter queue back to its queue, as `aws sqs start-message-move-task` does.
     pub async fn redrive(&self, from: &str, to: &str, message: &QueueMessage) {
         self.enqueue(to, &format!("redriven {}", message.id), &message.body).await;

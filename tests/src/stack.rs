@@ -180,6 +180,11 @@ impl Stack {
         self.document.aws.functions.get(name).unwrap_or_else(|| panic!("no function {name}"))
     }
 
+    /// Returns the physical names of all functions.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        self.document.aws.functions.values().map(String::as_str)
+    }
+
     /// Uses another token of the carrier's account from now on.
     pub fn use_carrier_token(&self, token: String) {
         canaries::record("carrier's auth token", &token);

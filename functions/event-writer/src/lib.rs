@@ -4,6 +4,8 @@
 //! record alone, so there is no event without a change. Idempotent by the event's id, which is derived from
 //! the id of the stream record, see [`EventLog`].
 //!
+//! Changes that a restore of the table made are no events: see [`Restores`].
+//!
 //! If an event is not stored or not published, the function reports its record. The stream then delivers that
 //! record and the later ones again, for as long as it has them (24 hours). An event that an earlier attempt
 //! stored is published again, because that attempt may have died before it published the event.
@@ -13,6 +15,7 @@ mod derive;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use aws_lambda_events::event::{
@@ -24,6 +27,7 @@ use shared_aws::{
     clients::Aws,
     event::{Change, EventLog, EventsTopic, TopicError},
     inbox::Inboxes,
+    restore::{RestoreWindow, Restores},
     table::{StoreError, Table},
 };
 use shared_domain::{
@@ -40,6 +44,9 @@ pub use self::derive::{Draft, derive};
 const MAX_CONCURRENCY: usize = 8;
 /// Inboxes whose team is remembered.
 const MAX_KNOWN_TEAMS: usize = 10_000;
+/// How long the window of the last restore is remembered. The functions are stopped for longer than this
+/// while a restore goes on.
+const WINDOW_TTL: Duration = Duration::from_secs(10);
 /// Who deletes expired items, in a stream record.
 const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 
@@ -51,6 +58,9 @@ pub struct App {
     inboxes: Inboxes,
     /// The teams of inboxes, which never change.
     teams: Mutex<HashMap<EventScope, TeamId>>,
+    restores: Restores,
+    /// The window of the last restore, and when it was read.
+    window: Mutex<Option<(Timestamp, Option<RestoreWindow>)>>,
 }
 
 /// The events of one inbox or team in a batch, each with the index of its record.
@@ -80,7 +90,20 @@ impl App {
             topic,
             inboxes: Inboxes::new(table.clone()),
             teams: Mutex::default(),
+            restores: Restores::new(table.clone()),
+            window: Mutex::default(),
         }
+    }
+
+    /// Returns the window of the last restore.
+    async fn restore_window(&self, now: Timestamp) -> Result<Option<RestoreWindow>, StoreError> {
+        let known = *self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, window)) = known.filter(|(read_at, _)| now < *read_at + WINDOW_TTL) {
+            return Ok(window);
+        }
+        let window = self.restores.last().await?;
+        *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, window));
+        Ok(window)
     }
 
     /// Stores the events of one inbox or team.
@@ -158,6 +181,21 @@ pub async fn handle(app: &App, event: Event, now: Timestamp) -> DynamoDbEventRes
             batches.entry(event.scope.clone()).or_default().push((index, event));
         }
     }
+    if !batches.is_empty() {
+        match app.restore_window(now).await {
+            Ok(Some(window)) => {
+                for batch in batches.values_mut() {
+                    batch.retain(|(_, event)| !window.contains(event.at));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(event = "event_not_stored", %error, "event not stored");
+                let first = batches.into_values().flatten().map(|(record, _)| record).min();
+                return failed_at(first, numbers);
+            }
+        }
+    }
     let events: usize = batches.values().map(Vec::len).sum();
     // The futures of the SDK nest deeply, so they are boxed.
     let writes = batches.into_iter().map(|(scope, batch)| Box::pin(app.write(scope, batch, now)));
@@ -170,6 +208,11 @@ pub async fn handle(app: &App, event: Event, now: Timestamp) -> DynamoDbEventRes
     if events > 0 {
         tracing::info!(event = "events_stored", events, complete = failed.is_none(), "events stored");
     }
+    failed_at(failed, numbers)
+}
+
+/// The response that reports the record with this index, if there is one.
+fn failed_at(failed: Option<usize>, numbers: Vec<Option<String>>) -> DynamoDbEventResponse {
     let mut response = DynamoDbEventResponse::default();
     if let Some(index) = failed {
         let mut failure = DynamoDbBatchItemFailure::default();

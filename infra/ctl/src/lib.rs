@@ -15,6 +15,7 @@ pub mod number;
 pub mod operator;
 pub mod organization;
 pub mod registration;
+pub mod restore;
 pub mod secret;
 pub mod sending;
 pub mod team;

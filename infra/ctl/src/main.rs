@@ -12,6 +12,7 @@ use inboxctl::{
     operator,
     organization::{self, NewOrganization},
     registration::{self, Confirmation},
+    restore::{self, RestoreCommand},
     secret::{self, NewSecret, Rotation},
     sending::{self, SendingChange},
     team::{self, Hold},
@@ -74,6 +75,9 @@ enum Command {
         #[arg(long)]
         mend: bool,
     },
+    /// Restores the table from a backup, without sending anything again
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// Prints what happened to one message, without its text and numbers
     Trace(TraceRequest),
     /// Prints a token of a user. For a local cloud only
@@ -165,7 +169,7 @@ async fn main() -> ExitCode {
     match run(&arguments).await {
         Ok(document) => {
             print(&document);
-            // Only the doctor says whether everything is right.
+            // Only the doctor and the check of a restore say whether everything is right.
             if document["ok"] == false { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => {
@@ -230,6 +234,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         }
         Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
         Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
+        Command::Restore(command) => {
+            let report = |message: String| eprintln!("{message}");
+            restore::run(&aws, &stack, &operator, command, clock::now, report).await?
+        }
         Command::Trace(request) => {
             let logs = LogReader::of_stack(&aws, &arguments.stack);
             json!(trace::trace(&operator, &logs, request).await?)

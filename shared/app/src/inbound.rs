@@ -75,6 +75,8 @@ pub struct InboundWorkflow {
     broadcast_replies: BroadcastReplyWorkflow,
     keyword_replies: KeywordReplyWorkflow,
     out_of_office: OutOfOfficeReplies,
+    /// `None` if nothing gets an automatic reply.
+    max_reply_delay: Option<Duration>,
 }
 
 impl InboundWorkflow {
@@ -88,7 +90,14 @@ impl InboundWorkflow {
             broadcast_replies: BroadcastReplyWorkflow::new(table),
             keyword_replies: KeywordReplyWorkflow::new(table),
             out_of_office: OutOfOfficeReplies::new(table),
+            max_reply_delay: Some(MAX_REPLY_DELAY),
         }
+    }
+
+    /// Takes in messages that had their automatic reply before, as all that a restore finds.
+    #[must_use]
+    pub fn without_replies(self) -> Self {
+        Self { max_reply_delay: None, ..self }
     }
 
     /// Takes in a message for `inbox`. `received_at` is when it was received, unless it is stored already.
@@ -105,7 +114,7 @@ impl InboundWorkflow {
         let (Some(message), before) = self.store(inbox, text, received_at).await? else { return Ok(()) };
         self.request_media(inbox, &message, text.media.len(), received_at).await?;
         let at = message.made_at().unwrap_or(received_at);
-        let is_late = now > at + MAX_REPLY_DELAY;
+        let is_late = self.max_reply_delay.is_none_or(|delay| now > at + delay);
         let keyword = keyword_of(&text.text, opt_out_type);
         let is_keyword = match keyword {
             Some(keyword) => {

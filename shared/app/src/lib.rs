@@ -22,6 +22,7 @@ pub mod opt_out;
 pub mod outbox;
 pub mod probe;
 pub mod reconcile;
+pub mod restore;
 pub mod retry;
 pub mod send;
 pub mod sweep;

@@ -15,6 +15,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction};
 use shared_domain::{
+    ids::OrganizationId,
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
@@ -99,8 +100,8 @@ impl ReconcileWorkflow {
             // It is queued again, or an attempt is running. The item keeps the time of the first lost answer.
             return Ok(false);
         };
-        match self.find_at_carrier(send, &message).await? {
-            Some(found) if self.report_found(now, send, &found).await? => {}
+        match self.find_at_carrier(&send.organization, &message).await? {
+            Some(found) if self.report_found(now, &send.organization, &message, &found).await? => {}
             Some(_) => return Ok(false),
             None if now < unknown_at + self.grace => return Ok(false),
             None if send.misses == 0 => {
@@ -126,9 +127,9 @@ impl ReconcileWorkflow {
     /// Returns the carrier's copy of a message: same numbers, same text, made at the time of our attempt, and
     /// not known to be another message. If there are several, it is the oldest one, because messages of a
     /// conversation are sent and reconciled in their order.
-    async fn find_at_carrier(
+    pub(crate) async fn find_at_carrier(
         &self,
-        send: &UnknownSend,
+        organization: &OrganizationId,
         message: &Message,
     ) -> Result<Option<CarrierMessage>, CheckError> {
         let attempt = message.delivery.report(DeliveryState::Sending);
@@ -138,7 +139,7 @@ impl ReconcileWorkflow {
         let newest_first = self.carrier.find_messages(to, from, since).await?;
         for candidate in newest_first.into_iter().rev() {
             let matches = candidate.has_text(&message.text) && candidate.direction != Direction::Inbound;
-            if matches && !self.is_other_message(send, message, &candidate).await? {
+            if matches && !self.is_other_message(organization, message, &candidate).await? {
                 return Ok(Some(candidate));
             }
         }
@@ -147,20 +148,21 @@ impl ReconcileWorkflow {
 
     async fn is_other_message(
         &self,
-        send: &UnknownSend,
+        organization: &OrganizationId,
         message: &Message,
         candidate: &CarrierMessage,
     ) -> Result<bool, StoreError> {
         let conversation = &message.conversation;
-        let known = self.messages.by_carrier_id(&send.organization, conversation, &candidate.sid).await?;
+        let known = self.messages.by_carrier_id(organization, conversation, &candidate.sid).await?;
         Ok(known.is_some_and(|known| known.id != message.id))
     }
 
     /// Records what the carrier says about the message. `false` if it must be asked again.
-    async fn report_found(
+    pub(crate) async fn report_found(
         &self,
         now: Timestamp,
-        send: &UnknownSend,
+        organization: &OrganizationId,
+        message: &Message,
         found: &CarrierMessage,
     ) -> Result<bool, StoreError> {
         let carrier_id = found.sid.as_str();
@@ -168,11 +170,11 @@ impl ReconcileWorkflow {
         let report = CarrierReport { carrier_id, state, error_code: found.error_code };
         // Before the entry is removed: it stays until the report is recorded, so a crash in between loses
         // nothing.
-        let recorded = self.reports.record(now, &send.organization, &send.message, report).await?;
+        let recorded = self.reports.record(now, organization, &message.id, report).await?;
         if recorded == Recorded::Contended {
             return Ok(false);
         }
-        tracing::info!(event = "message_found", message_id = %send.message, carrier_id, "message found at the carrier");
+        tracing::info!(event = "message_found", message_id = %message.id, carrier_id, "message found at the carrier");
         Ok(true)
     }
 

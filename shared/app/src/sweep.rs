@@ -105,6 +105,17 @@ impl SweepWorkflow {
         }
     }
 
+    /// Takes in messages that had their automatic reply before, as all that a restore finds.
+    #[must_use]
+    pub fn without_replies(self) -> Self {
+        Self { inbound: self.inbound.without_replies(), ..self }
+    }
+
+    /// Whether a part of a number's list is not checked yet, so that another run is needed.
+    pub async fn has_gaps(&self) -> Result<bool, StoreError> {
+        Ok(self.numbers.all().await?.iter().any(|number| number.position.gap.is_some()))
+    }
+
     /// Does one run. Begins no number after `budget`. Errors if the numbers cannot be listed.
     pub async fn run(
         &self,

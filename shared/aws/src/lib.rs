@@ -21,6 +21,7 @@ pub mod notification;
 pub mod opt_out;
 pub mod realtime;
 pub mod registration;
+pub mod restore;
 pub mod segment;
 pub mod sending;
 pub mod table;

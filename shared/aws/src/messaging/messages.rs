@@ -254,6 +254,18 @@ impl Messages {
         Ok(updated.await?.is_done())
     }
 
+    /// Makes a message `queued` again that was being sent when the table was backed up, after the carrier has
+    /// certainly not taken it. Returns `false` if it has an outcome.
+    pub async fn unclaim(&self, organization: &OrganizationId, id: &MessageId) -> Result<bool, StoreError> {
+        let updated = self.update(organization, id, |update| {
+            update
+                .update_expression("REMOVE claim, states.sending, states.#unknown")
+                .condition_expression(format!("attribute_exists(pk) AND {HAS_NO_OUTCOME}"))
+                .expression_attribute_names("#unknown", DeliveryState::Unknown.as_str())
+        });
+        Ok(updated.await?.is_done())
+    }
+
     /// Returns the message with this id at the carrier, if it is among the newest 100 of the conversation.
     pub async fn by_carrier_id(
         &self,

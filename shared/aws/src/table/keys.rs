@@ -74,6 +74,7 @@
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
 //! | `IMPORTS` | `org_#team_#imp_` | import that is not complete, with the time of its next check; `ttl` | the sweep of imports |
+//! | `RESTORE` | `RESTORE` | when the last restore of the table began and ended | the writer of events |
 //! | `SWEPT` | `+1…` | number with its position in the carrier's list of messages | the sweep of inbound messages |
 //!
 //! A key that contains input of a request starts with the organization of the caller. The other keys are used
@@ -185,8 +186,11 @@ pub fn conversation(key: ConversationKey<'_>) -> Key {
 
 /// The number of the newest event of an inbox or team, beside the inbox or team.
 pub fn newest_event(scope: &EventScope) -> Key {
-    Key::new(format!("{}#{}", scope.organization(), scope.id()), "EVENTS")
+    Key::new(format!("{}#{}", scope.organization(), scope.id()), NEWEST_EVENT)
 }
+
+/// Sort key of the number of the newest event.
+pub const NEWEST_EVENT: &str = "EVENTS";
 
 /// Partition of the events of an inbox or team.
 pub fn events_partition(scope: &EventScope) -> String {
@@ -733,6 +737,14 @@ pub const RECONCILE: &str = "RECONCILE";
 
 pub fn reconcile(message: &MessageId) -> Key {
     Key::new(RECONCILE, message.as_str())
+}
+
+/// Partition of the last restore.
+pub const RESTORE: &str = "RESTORE";
+
+/// The last restore of the table.
+pub fn restore() -> Key {
+    Key::new(RESTORE, RESTORE)
 }
 
 /// Partition of the sending states of all organizations.

@@ -1,7 +1,8 @@
 //! The send queue. FIFO with one message group per conversation, so that the messages of a conversation are
 //! sent in the order in which they were accepted, and conversations do not wait for each other. The message
-//! id is the deduplication id: SQS drops duplicates within five minutes, and after that the claim on the
-//! message prevents a second send.
+//! id and the time of its outbox entry are the deduplication id: SQS drops duplicates within five minutes,
+//! and after that the claim on the message prevents a second send. A restore that adds the entry again gives
+//! it another time, so that the message is queued although it was before.
 
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ fn request(entry: &OutboxEntry) -> SendMessageBatchRequestEntryBuilder {
     SendMessageBatchRequestEntry::builder()
         .message_body(super::body(&job))
         .set_message_group_id(group.or_else(|| Some(entry.message.to_string())))
-        .message_deduplication_id(entry.message.to_string())
+        .message_deduplication_id(format!("{}:{}", entry.message, entry.at.millis()))
 }
 
 #[cfg(test)]

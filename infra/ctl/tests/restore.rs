@@ -1,0 +1,140 @@
+//! The restore of a backup, against a table in this process. `make restore-test` restores one into a running
+//! stack.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+use std::path::PathBuf;
+
+use inboxctl::{
+    Error, Operator,
+    organization::{self, NewOrganization},
+    restore::{self, BackupFile, RestoreCommand},
+};
+use serde_json::{Value, json};
+use shared_aws::{
+    clients::{Aws, Stack},
+    inbox::Inboxes,
+    messaging::{Inbound, Receipt},
+    sending::SendingPauses,
+    team::Teams,
+};
+use shared_domain::time::Timestamp;
+use test_kit::{build, engine::Engine};
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-28T09:00:00Z").unwrap()
+}
+
+fn operator(engine: &Engine) -> Operator {
+    Operator::new(engine.table(), None, now(), 1)
+}
+
+async fn run(engine: &Engine, command: RestoreCommand) -> Result<Value, Error> {
+    let (aws, stack) = (Aws::loopback("http://127.0.0.1:9"), Stack::new("test", [].into(), [].into()));
+    restore::run(&aws, &stack, &operator(engine), &command, now, |_| {}).await
+}
+
+fn export(backup: &Backup) -> RestoreCommand {
+    RestoreCommand::Export { backup: backup.0.clone(), table: None }
+}
+
+fn conflict(result: Result<Value, Error>) -> String {
+    match result {
+        Err(Error::Conflict(detail)) => detail,
+        other => panic!("expected a conflict, not {other:?}"),
+    }
+}
+
+/// Creates an organization with an inbox that received one message.
+async fn start() -> Engine {
+    let engine = Engine::start().await;
+    let new = NewOrganization {
+        name: "Clinic".into(),
+        owner_name: "Olivia Owens".into(),
+        owner_email: "olivia@clinic.example".into(),
+        owner_id: None,
+        id: Some(build::inbox().organization.to_string()),
+        no_invitation: true,
+    };
+    organization::create(&operator(&engine), &new).await.unwrap();
+    Teams::new(engine.table()).put(&build::inbox().organization, &build::team()).await.unwrap();
+    Inboxes::new(engine.table()).put(&build::inbox()).await.unwrap();
+    receive(&engine, "SM1").await;
+    engine
+}
+
+async fn receive(engine: &Engine, carrier_id: &str) {
+    let text = build::inbound_text(&build::number("+12025550143"), carrier_id, "Hello");
+    let (receipt, _) = Inbound::new(engine.table()).receive(&build::inbox(), &text, now()).await.unwrap();
+    assert!(matches!(receipt, Receipt::Stored(_)));
+}
+
+/// A file that is removed when it is dropped.
+struct Backup(BackupFile);
+
+impl Backup {
+    fn new(name: &str) -> Self {
+        let file = std::env::temp_dir().join(format!("inboxctl-{}-{name}", std::process::id()));
+        Self(BackupFile { file })
+    }
+
+    fn path(&self) -> &PathBuf {
+        &self.0.file
+    }
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_has_what_the_backup_has_and_sending_is_paused() {
+    let (engine, backup) = (start().await, Backup::new("whole"));
+    let before = engine.items().await;
+    let exported = run(&engine, export(&backup)).await.unwrap();
+    assert_eq!(exported["items"], before.len());
+    receive(&engine, "SM2").await;
+    run(&engine, RestoreCommand::Begin).await.unwrap();
+    let imported = run(&engine, RestoreCommand::Import(backup.0.clone())).await.unwrap();
+    assert_eq!((&imported["dropped"], &imported["removed"]), (&json!(0), &json!(2)), "{imported}");
+
+    let mut after = engine.items().await;
+    after.retain(|key, _| !key.starts_with("RESTORE") && !key.starts_with("SENDING"));
+    let added: Vec<_> = after.keys().filter(|key| !before.contains_key(*key)).collect();
+    assert!(added.iter().all(|key| key.ends_with("EVENTS")), "numbers of events: {added:?}");
+    for (key, item) in &before {
+        // The tokens of its lock go on after those before.
+        assert!(after[key] == *item || key.contains("cnv_"), "{key}: {item}");
+    }
+    let state = SendingPauses::new(engine.table()).get(&build::inbox().organization).await.unwrap();
+    assert!(state.pause.is_some());
+    let again = run(&engine, RestoreCommand::Import(backup.0.clone())).await.unwrap();
+    assert_eq!((&again["written"], &again["removed"]), (&imported["written"], &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_imported_before_a_restore_has_begun_and_after_it_has_ended() {
+    let (engine, backup) = (start().await, Backup::new("order"));
+    run(&engine, export(&backup)).await.unwrap();
+    let import = async || conflict(run(&engine, RestoreCommand::Import(backup.0.clone())).await);
+    assert!(import().await.contains("restore begin"));
+    let began = run(&engine, RestoreCommand::Begin).await.unwrap();
+    assert_eq!(began["paused"], 1);
+    run(&engine, RestoreCommand::Import(backup.0.clone())).await.unwrap();
+    run(&engine, RestoreCommand::End).await.unwrap();
+    assert!(import().await.contains("restore begin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_backup_changes_nothing() {
+    let (engine, backup) = (start().await, Backup::new("broken"));
+    run(&engine, RestoreCommand::Begin).await.unwrap();
+    let before = engine.items().await;
+    std::fs::write(backup.path(), "").unwrap();
+    assert!(conflict(run(&engine, RestoreCommand::Import(backup.0.clone())).await).contains("no backup"));
+    std::fs::write(backup.path(), "{\"Item\":{\"pk\":{\"S\":\"ORGANIZATIONS\"}}}\n").unwrap();
+    assert!(run(&engine, RestoreCommand::Import(backup.0.clone())).await.is_err());
+    assert_eq!(engine.items().await, before);
+}
