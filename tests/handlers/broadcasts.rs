@@ -163,6 +163,27 @@ fn phone(last_digits: u32) -> PhoneNumber {
     PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap()
 }
 
+/// More texts than a slice releases fit into 15 seconds of the pace, so the worker goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_releases_texts_until_15_seconds_of_the_pace_are_queued() {
+    let it = Broadcasting::start().await;
+    let test = &it.test;
+    let rate = Some(20);
+    test.add_team(test.organization(), &Team { segments_per_second: rate, ..test.team.clone() }).await;
+    let numbers: Vec<_> = (1_000..1_320).map(phone).collect();
+    for blocked in [0, 15, 16, 17, 200] {
+        it.block(&numbers[blocked]).await;
+    }
+    let names: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
+    let id = it.draft(&names, "No school today").await;
+    it.confirm(&id).await;
+    assert_eq!(it.work(now()).await, 1, "one message of the queue");
+    let progress = it.read(&id).await["progress"].clone();
+    let states = ["queued", "pending", "skipped"].map(|state| progress[state].as_u64().unwrap());
+    assert_eq!(states[0], 20 * 15, "{progress}");
+    assert_eq!(states[1] + states[2], 20, "{progress}");
+}
+
 /// ◆ product 8a: each number gets the text once, a blocked number gets none, and the text is in the
 /// conversation under Archived with its sender.
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@
 //! - [`Progress`]: how many recipients are in each state.
 //! - [`FailureWatch`]: when failures pause a broadcast.
 //! - [`Tally`], [`checks`] and [`drain()`]: the estimate that a user sees before confirming a broadcast.
+//! - [`room`]: how many texts are released ahead.
 //! - [`ReplyWindow`]: which inbound message is the reply of a recipient.
 //! - [`Recurrence`]: when a broadcast that repeats comes next.
 //!
@@ -19,6 +20,7 @@
 //! assert_eq!((progress.total(), progress.count(RecipientState::Pending)), (2, 1));
 //! ```
 
+mod ahead;
 mod checklist;
 mod definition;
 mod drain;
@@ -31,6 +33,7 @@ mod recurrence;
 mod reply;
 mod status;
 
+pub use ahead::{AHEAD, MAX_SLICE, room, slice_delay};
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
 pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Series, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain};

@@ -10,8 +10,8 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{
-        Asked, Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState, SkipReason,
-        WaitReason, Waiting,
+        AHEAD, Asked, Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState,
+        SkipReason, WaitReason, Waiting, room, slice_delay,
     },
     contact::custom_value,
     conversation::Conversation,
@@ -31,12 +31,8 @@ use super::BroadcastWorkflow;
 
 /// When the sweep looks at a broadcast whose worker does not say anything.
 pub(super) const CHECK_AFTER: Duration = Duration::from_mins(2);
-/// How far ahead of the pace of their number texts are released.
-const AHEAD: Duration = Duration::from_secs(15);
 /// How long before the end of a recipient's hours the last text is sent. The carrier needs some time as well.
 const LAST_SEND: Duration = Duration::from_secs(60);
-/// How many texts one slice releases at most.
-const MAX_RELEASES: usize = 250;
 /// How many recipients of a canceled broadcast one slice leaves out at most.
 const MAX_SKIPS: usize = 250;
 /// How soon a broadcast is looked at again whose texts are on their way.
@@ -151,7 +147,8 @@ impl BroadcastWorkflow {
         if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
             return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
         }
-        let room = room(broadcast, &progress, &from);
+        let segments = u64::try_from(Segments::of(&broadcast.text).count).unwrap_or(u64::MAX);
+        let room = room(from.segments_per_second(), segments, progress.count(RecipientState::Queued));
         let due = self.recipients.due(&broadcast.organization, &of, Some(now), room).await?;
         if due.is_empty() {
             return self.wait_for_recipients(broadcast, &of, &progress, now).await;
@@ -171,7 +168,8 @@ impl BroadcastWorkflow {
             Step::Stop(None) => return Ok(Slice::Continue),
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        Ok(Slice::ContinueAfter(Duration::from_secs(1)))
+        let delay = slice_delay(due.len());
+        Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
     /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
@@ -524,14 +522,6 @@ fn next_look(ended_at: Timestamp, progress: &Progress, now: Timestamp) -> Option
     let age = ended_at.duration_until(now);
     let is_watched = age < SETTLED_AFTER || progress.count(RecipientState::Queued) > 0;
     (!is_reported && is_watched).then(|| now + age.clamp(CHECK_AFTER / 2, Duration::from_hours(1)))
-}
-
-/// How many texts may be released now.
-fn room(broadcast: &Broadcast, progress: &Progress, from: &TeamInbox) -> usize {
-    let segments = u64::try_from(Segments::of(&broadcast.text).count).unwrap_or(u64::MAX).max(1);
-    let ahead = (u64::from(from.segments_per_second()) * AHEAD.as_secs() / segments).max(1);
-    let room = ahead.saturating_sub(progress.count(RecipientState::Queued));
-    usize::try_from(room).unwrap_or(MAX_RELEASES).min(MAX_RELEASES)
 }
 
 /// Until when another user than the sender holds the lock of a conversation.

@@ -1,0 +1,136 @@
+//! How many texts of a broadcast are released ahead of the pace of its number.
+//!
+//! A text that is released cannot be stopped, so at most 15 seconds' worth is. A worker releases texts in
+//! slices, and looks again after a second when it has filled the 15 seconds.
+//!
+//! ```
+//! use shared_domain::broadcast::{room, slice_delay};
+//! use std::time::Duration;
+//!
+//! assert_eq!(room(1, 2, 3), 4); // 7 texts of two segments take 14 seconds
+//! assert_eq!(slice_delay(4), Duration::from_secs(1));
+//! ```
+
+use std::time::Duration;
+
+/// How far ahead of the pace of their number texts are released.
+pub const AHEAD: Duration = Duration::from_secs(15);
+
+/// How many recipients one slice looks at, at most. It reads the state of the broadcast again after that.
+pub const MAX_SLICE: usize = 250;
+
+/// How many texts of this many segments may be released if this many are queued. `rate` is in segments per
+/// second.
+pub fn room(rate: u32, segments: u64, queued: u64) -> usize {
+    let ahead = (u64::from(rate) * AHEAD.as_secs() / segments.max(1)).max(1);
+    usize::try_from(ahead.saturating_sub(queued)).unwrap_or(MAX_SLICE).min(MAX_SLICE)
+}
+
+/// When the next slice begins after one that looked at this many recipients. A full slice has left room, so
+/// the next one begins at once.
+pub fn slice_delay(recipients: usize) -> Duration {
+    if recipients < MAX_SLICE { Duration::from_secs(1) } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROADCASTS: usize = 20;
+    const RATE: u32 = 75;
+    /// What the release of a text takes: the reads of its recipient and the transaction.
+    const RELEASE_MILLIS: u64 = 12;
+    /// What a slice reads at its start.
+    const SLICE_MILLIS: u64 = 60;
+    /// How long a worker goes on before the queue delivers the broadcast to another one.
+    const WORKER_MILLIS: u64 = 60_000;
+    const MINUTES: u64 = 5;
+
+    /// A broadcast with texts of one segment that go out at exactly the rate while any is queued.
+    #[derive(Debug, Clone, Copy, Default)]
+    struct Released {
+        /// Texts that are queued and not sent, in thousandths.
+        queued: u64,
+        sent: u64,
+        /// Until when texts were sent.
+        now: u64,
+        /// When the queue delivers the broadcast.
+        due: u64,
+    }
+
+    impl Released {
+        fn send_until(&mut self, now: u64) {
+            let sent = (now.saturating_sub(self.now) * u64::from(RATE)).min(self.queued);
+            self.queued -= sent;
+            self.sent += sent;
+            self.now = self.now.max(now);
+        }
+    }
+
+    /// Runs 20 broadcasts with 20 workers and returns the segments that each has sent in a
+    /// thousand seconds.
+    fn rates(seed: u64) -> Vec<u64> {
+        let mut entropy = seed;
+        let mut random = |below: u64| {
+            entropy = entropy.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (entropy >> 33) % below
+        };
+        let mut broadcasts = [Released::default(); BROADCASTS];
+        let mut workers = [0_u64; BROADCASTS]; // when each is free
+        let end = MINUTES * 60_000;
+        while let Some(next) = (0..BROADCASTS).min_by_key(|index| broadcasts[*index].due)
+            && broadcasts[next].due < end
+        {
+            let worker = (0..workers.len()).min_by_key(|worker| workers[*worker]).unwrap();
+            let broadcast = &mut broadcasts[next];
+            let start = broadcast.due.max(workers[worker]);
+            let mut now = start;
+            let delay = loop {
+                now += SLICE_MILLIS;
+                broadcast.send_until(now);
+                let texts = room(RATE, 1, broadcast.queued.div_ceil(1_000));
+                for _ in 0..texts {
+                    now += RELEASE_MILLIS - 4 + random(9);
+                    broadcast.queued += 1_000;
+                    broadcast.send_until(now);
+                }
+                let delay = slice_delay(texts);
+                if !delay.is_zero() || now - start > WORKER_MILLIS {
+                    break delay;
+                }
+            };
+            workers[worker] = now;
+            // The queue delivers up to a second late.
+            broadcast.due = now + u64::try_from(delay.as_millis()).unwrap() + random(1_000);
+        }
+        for broadcast in &mut broadcasts {
+            broadcast.send_until(end);
+        }
+        broadcasts.iter().map(|broadcast| broadcast.sent * 1_000 / end).collect()
+    }
+
+    #[test]
+    fn releasing_keeps_the_pace_of_20_broadcasts_within_two_percent() {
+        for seed in 1..=5 {
+            let slowest = rates(seed).into_iter().min().unwrap();
+            assert!(slowest >= 980 * u64::from(RATE), "{slowest} segments in 1,000 seconds, seed {seed}");
+        }
+    }
+
+    #[test]
+    fn at_most_15_seconds_are_released_ahead() {
+        for (rate, segments, queued, texts) in [
+            (75, 1, 0, 250),
+            (75, 1, 1_000, 125),
+            (75, 1, 1_125, 0),
+            (75, 1, 2_000, 0),
+            (1, 1, 0, 15),
+            (1, 3, 0, 5),
+            (1, 20, 0, 1), // or it would never go out
+            (1, 20, 1, 0),
+            (1, 0, 14, 1),
+        ] {
+            assert_eq!(room(rate, segments, queued), texts, "{rate}, {segments}, {queued}");
+        }
+    }
+}
