@@ -224,7 +224,7 @@ impl SendWorkflow {
                 }
             };
             tokio::time::sleep(now.duration_until(planned)).await;
-            now = clock();
+            now = clock().max(planned); // at least, whatever the clock says
             reservation = self.paces.take_planned_turn(inbox, rate, segments, planned, now).await?;
             // Other messages took the turn. The next one may be near.
             if let Reservation::Later(until) = reservation
