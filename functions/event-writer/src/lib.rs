@@ -46,7 +46,7 @@ const MAX_CONCURRENCY: usize = 8;
 const MAX_KNOWN_TEAMS: usize = 10_000;
 /// How long the window of the last restore is remembered. The functions are stopped for longer than this
 /// while a restore goes on.
-const WINDOW_TTL: Duration = Duration::from_secs(10);
+const WINDOW_TTL: Duration = Duration::from_secs(30);
 /// Who deletes expired items, in a stream record.
 const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 

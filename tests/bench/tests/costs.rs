@@ -11,7 +11,7 @@ use test_kit::docs::assert_block;
 type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str, &'static str);
 
 const FLOWS: &[Line] = &[
-    ("inbound message, unread conversation with assigned user", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12", "16.26"),
+    ("inbound message, unread conversation with assigned user", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12", "16.40"),
     ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87", "16.04"),
     ("inbound message, first of an unknown number", 1, 1.0, 0.0, 13, 7.0, 8.0, "7.30", "20.14"),
     ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35", "0.20"),
@@ -28,7 +28,7 @@ const FLOWS: &[Line] = &[
 /// Parts of a month with a million messages.
 const MILLION: &[(&str, &str)] = &[
     ("requests of the API, webhooks and workers", "21.71"),
-    ("events", "19.12"),
+    ("events", "19.19"),
     ("frames", "18.00"),
     ("logs", "3.10"),
     ("storage", "1.35"),
