@@ -74,8 +74,8 @@ journey("a user signs in with the organization's own page, comes back to the pag
   await signIn(page);
   assert.equal(page.url(), members);
   await page.getByText("Olivia").first().waitFor();
-  const kept = await page.evaluate(() => JSON.stringify([document.cookie, { ...sessionStorage }, { ...localStorage }]));
-  assert.equal(kept, '["",{},{}]', "scripts have neither the refresh token nor the verifier");
+  const kept = await page.evaluate(() => [document.cookie, { ...sessionStorage }, { ...localStorage }]);
+  assert.deepEqual(kept, ["", { "drafts of": '"00u1abcd"' }, {}], "scripts have neither the refresh token nor the verifier, only whose drafts they keep");
   await page.reload();
   await page.getByRole("heading", { level: 1, name: "Members" }).waitFor();
   await page.getByRole("button", { name: "Account menu" }).click();
