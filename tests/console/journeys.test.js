@@ -863,8 +863,10 @@ journeyOf("long names, emoji and right-to-left text stay in their places", [admi
     await page.getByRole("heading", { level: 2, name }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, name);
   }
-  const name = page.locator("[data-conversation] .name").getByText(names[0], { exact: true }).first();
-  assert.equal(await name.evaluate((element) => element.matches(":dir(rtl)")), true);
+  await page.waitForFunction(
+    (name) => [...document.querySelectorAll("[data-conversation] .name")].some((element) => element.textContent === name && getComputedStyle(element).direction === "rtl"),
+    names[0],
+  );
 });
 
 journeyOf("a picture that is gone is a sentence, and the conversation stays usable", [ada], async (page) => {
