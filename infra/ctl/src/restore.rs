@@ -67,13 +67,16 @@ pub struct ReconciledView {
     pub queued: usize,
     pub failed: usize,
     pub canceled_broadcasts: Vec<String>,
+    /// Scheduled broadcasts that have to be confirmed again.
+    pub unscheduled_broadcasts: Vec<String>,
 }
 
 impl From<BroughtUp> for ReconciledView {
     fn from(done: BroughtUp) -> Self {
-        let BroughtUp { received, sent, queued, failed, canceled } = done;
+        let BroughtUp { received, sent, queued, failed, canceled, unscheduled } = done;
         let canceled_broadcasts = canceled.iter().map(ToString::to_string).collect();
-        Self { received, sent, queued, failed, canceled_broadcasts }
+        let unscheduled_broadcasts = unscheduled.iter().map(ToString::to_string).collect();
+        Self { received, sent, queued, failed, canceled_broadcasts, unscheduled_broadcasts }
     }
 }
 
@@ -121,7 +124,12 @@ pub async fn run(
             document(&Box::pin(workflow.verify(clock())).await?)
         }
         RestoreCommand::End => {
-            let ended = Restores::new(operator.table.clone()).end(clock()).await?;
+            let restores = Restores::new(operator.table.clone());
+            if restores.last().await?.is_some_and(|window| window.is_unreconciled) {
+                let detail = "The carrier was not asked after the import. Run `inboxctl restore reconcile`.";
+                return Err(Error::Conflict(detail.into()));
+            }
+            let ended = restores.end(clock()).await?;
             json!({ "since": ended.map(|ended| ended.since.to_string()) })
         }
     })
@@ -158,7 +166,7 @@ async fn pause(operator: &Operator, organizations: &[OrganizationId]) -> Result<
 }
 
 async fn import(operator: &Operator, path: &Path, report: impl Fn(String)) -> Result<Value, Error> {
-    open_window(operator).await?;
+    let window = open_window(operator).await?;
     let lines = || {
         let file = BufReader::new(File::open(path).map_err(of_file(path))?);
         Ok(file.lines().map(|line| line.map_err(of_file(path))))
@@ -170,7 +178,9 @@ async fn import(operator: &Operator, path: &Path, report: impl Fn(String)) -> Re
     // Before the items, so that there is no moment at which a restored message could be sent.
     pause(operator, &organizations).await?;
     let progress = |items| report(format!("{items} items written."));
-    let copied = TableCopy::new(operator.table.clone()).import(lines, operator.now, progress).await?;
+    Restores::new(operator.table.clone()).set_unreconciled(true).await?;
+    let items = TableCopy::new(operator.table.clone());
+    let copied = items.import(lines, window.generation, operator.now, progress).await?;
     let (written, dropped, removed) = (copied.written, copied.dropped, copied.removed);
     let paused = organizations.len();
     Ok(json!({ "written": written, "dropped": dropped, "removed": removed, "paused": paused }))
@@ -201,6 +211,7 @@ fn level(code: &str) -> &'static str {
 
 fn describe(code: &str) -> &'static str {
     match code {
+        "carrier_not_asked" => "import was not reconciled completely. Run `inboxctl restore reconcile`.",
         "not_reconciled" => "messages have no outcome. Run `inboxctl restore reconcile` again.",
         "lock_token" => {
             "conversations could give out a lock token a second time. Run `inboxctl restore reconcile` again."

@@ -15,6 +15,7 @@ use shared_aws::{
     clients::{Aws, Stack},
     inbox::Inboxes,
     messaging::{Inbound, Receipt},
+    restore::Restores,
     sending::SendingPauses,
     team::Teams,
 };
@@ -123,7 +124,10 @@ async fn nothing_is_imported_before_a_restore_has_begun_and_after_it_has_ended()
     let began = run(&engine, RestoreCommand::Begin).await.unwrap();
     assert_eq!(began["paused"], 1);
     run(&engine, RestoreCommand::Import(backup.0.clone())).await.unwrap();
-    run(&engine, RestoreCommand::End).await.unwrap();
+    let end = async || run(&engine, RestoreCommand::End).await;
+    assert!(conflict(end().await).contains("restore reconcile"));
+    Restores::new(engine.table()).set_unreconciled(false).await.unwrap();
+    end().await.unwrap();
     assert!(import().await.contains("restore begin"));
 }
 
@@ -137,4 +141,40 @@ async fn a_file_that_is_no_backup_changes_nothing() {
     std::fs::write(backup.path(), "{\"Item\":{\"pk\":{\"S\":\"ORGANIZATIONS\"}}}\n").unwrap();
     assert!(run(&engine, RestoreCommand::Import(backup.0.clone())).await.is_err());
     assert_eq!(engine.items().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_backups_in_one_file_change_nothing_that_is_stored() {
+    let (engine, backup) = (start().await, Backup::new("twice"));
+    run(&engine, export(&backup)).await.unwrap();
+    let once = std::fs::read_to_string(backup.path()).unwrap();
+    std::fs::write(backup.path(), once.repeat(2)).unwrap();
+    run(&engine, RestoreCommand::Begin).await.unwrap();
+    let before = engine.items().await;
+    assert!(run(&engine, RestoreCommand::Import(backup.0.clone())).await.is_err());
+    let mut after = engine.items().await;
+    let changed: Vec<_> =
+        before.iter().filter(|(key, item)| after.remove(*key).as_ref() != Some(item)).collect();
+    assert!(
+        changed.iter().all(|(key, _)| key.starts_with("RESTORE") || key.starts_with("SENDING")),
+        "{changed:?}"
+    );
+}
+
+/// The token of a lock after a second restore of the same backup is greater than one after the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_restore_goes_on_after_the_first() {
+    let (engine, backup) = (start().await, Backup::new("again"));
+    run(&engine, export(&backup)).await.unwrap();
+    let mut fences = Vec::new();
+    for _ in 0..2 {
+        run(&engine, RestoreCommand::Begin).await.unwrap();
+        run(&engine, RestoreCommand::Import(backup.0.clone())).await.unwrap();
+        Restores::new(engine.table()).set_unreconciled(false).await.unwrap();
+        run(&engine, RestoreCommand::End).await.unwrap();
+        let items = engine.items().await;
+        let conversation = items.values().find(|item| item.contains("fence")).unwrap();
+        fences.push(conversation.clone());
+    }
+    assert!(fences[0].contains("1000000000") && fences[1].contains("2000000000"), "{fences:?}");
 }

@@ -7,6 +7,7 @@
 //!   each of them. Those that it does not have are queued again, or fail if they are older than
 //!   [`MAX_UNKNOWN_AGE`].
 //! - A broadcast that was to send texts since the backup is canceled: the table does not know who got one.
+//!   One that is scheduled for later is a draft again: it may have been sent earlier or canceled since.
 //! - Conversations that began since the backup get lock tokens that go on after those from before.
 //!
 //! All of it can be repeated. The functions of the stack must not run in the meantime.
@@ -20,7 +21,7 @@ use shared_aws::{
     broadcast::Broadcasts,
     messaging::{Deliveries, Messages, Outbox, OutboxEntry},
     notification::Notifications,
-    restore::{CheckedItem, TableCopy},
+    restore::{CheckedItem, Restores, TableCopy},
     sending::SendingPauses,
     table::{StoreError, Table},
     team::{Organizations, Teams},
@@ -84,6 +85,8 @@ pub struct BroughtUp {
     /// Messages that the carrier does not have and that are too old to be sent.
     pub failed: usize,
     pub canceled: Vec<BroadcastId>,
+    /// Broadcasts that have to be confirmed again.
+    pub unscheduled: Vec<BroadcastId>,
 }
 
 /// How many items contradict a rule, by its code.
@@ -93,6 +96,7 @@ pub type Violations = BTreeMap<&'static str, usize>;
 #[derive(Debug)]
 pub struct RestoreWorkflow {
     items: TableCopy,
+    restores: Restores,
     sweep: SweepWorkflow,
     carrier: ReconcileWorkflow,
     messages: Messages,
@@ -119,6 +123,7 @@ impl RestoreWorkflow {
         let sweep = SweepWorkflow::new(table, carrier.clone(), webhooks, replies).without_replies();
         Self {
             items: TableCopy::new(table.clone()),
+            restores: Restores::new(table.clone()),
             sweep,
             carrier: ReconcileWorkflow::new(table.clone(), carrier, Duration::ZERO),
             messages: Messages::new(table.clone()),
@@ -155,21 +160,30 @@ impl RestoreWorkflow {
             }
             _ => {}
         };
-        self.items.check(look).await?;
+        let generation = self.generation().await?;
+        self.items.check(generation, look).await?;
         for (organization, inbox, id) in &found.unfenced {
             let conversation = InboxKey { organization, inbox }.conversation(id);
-            self.items.raise_fence(conversation).await?;
+            self.items.raise_fence(conversation, generation).await?;
         }
         // Ids sort by time, and the oldest of several equal texts is found first.
         for (organization, message) in found.open.values() {
             self.resolve(clock(), organization, message, &mut done).await?;
         }
         for (organization, team, id) in &found.broadcasts {
-            if self.cancel(TeamKey { organization, team }, id, by, clock(), entropy).await? {
-                done.canceled.push(id.clone());
+            match self.stop(TeamKey { organization, team }, id, by, clock(), entropy).await? {
+                Some(BroadcastStep::Cancel) => done.canceled.push(id.clone()),
+                Some(_) => done.unscheduled.push(id.clone()),
+                None => {}
             }
         }
+        self.restores.set_unreconciled(false).await?;
         Ok(done)
+    }
+
+    /// The number of the restore that goes on.
+    async fn generation(&self) -> Result<u64, StoreError> {
+        Ok(self.restores.last().await?.map_or(1, |window| window.generation))
     }
 
     /// Takes in what the carrier received. Returns how many messages were not stored.
@@ -245,21 +259,21 @@ impl RestoreWorkflow {
         Ok(self.outbox.mark_resolved(&message.id).await?)
     }
 
-    /// Cancels a broadcast that may have sent texts since the backup. `false` if it did not.
-    async fn cancel(
+    /// Keeps a broadcast from sending texts again. Returns the step that does so, if one is needed.
+    async fn stop(
         &self,
         team: TeamKey<'_>,
         id: &BroadcastId,
         by: &UserId,
         now: Timestamp,
         entropy: u64,
-    ) -> Result<bool, RestoreError> {
-        let Some(found) = self.broadcasts.get(team, id).await? else { return Ok(false) };
-        if !may_have_sent(found.value.status, found.value.scheduled_at, now) {
-            return Ok(false);
-        }
-        match self.steps.take_step(found, BroadcastStep::Cancel, by, now, entropy).await? {
-            StepOutcome::Done(_) => Ok(true),
+    ) -> Result<Option<BroadcastStep>, RestoreError> {
+        let Some(found) = self.broadcasts.get(team, id).await? else { return Ok(None) };
+        let Some(step) = stopping_step(found.value.status, found.value.scheduled_at, now) else {
+            return Ok(None);
+        };
+        match self.steps.take_step(found, step, by, now, entropy).await? {
+            StepOutcome::Done(_) => Ok(Some(step)),
             StepOutcome::NotAllowed(_) | StepOutcome::Changed => Err(RestoreError::Contended),
         }
     }
@@ -302,7 +316,9 @@ impl RestoreWorkflow {
             CheckedItem::Event => events += 1,
             CheckedItem::Other => {}
         };
-        self.items.check(look).await?;
+        let window = self.restores.last().await?;
+        self.items.check(window.map_or(1, |window| window.generation), look).await?;
+        count("carrier_not_asked", usize::from(window.is_some_and(|window| window.is_unreconciled)));
         count("lock_token", unfenced);
         count("event", events);
         count("queued_without_outbox", queued.difference(&outbox).count());
@@ -314,7 +330,7 @@ impl RestoreWorkflow {
         for (organization, team, id) in &broadcasts {
             let found = self.broadcasts.get(TeamKey { organization, team }, id).await?;
             let may_send = |found: &shared_aws::table::Versioned<shared_domain::broadcast::Broadcast>| {
-                may_have_sent(found.value.status, found.value.scheduled_at, now)
+                stopping_step(found.value.status, found.value.scheduled_at, now).is_some()
             };
             count("broadcast_not_canceled", usize::from(found.as_ref().is_some_and(may_send)));
         }
@@ -326,15 +342,23 @@ impl RestoreWorkflow {
     }
 }
 
-/// Whether a broadcast may have sent texts since the table was backed up with this status.
-fn may_have_sent(status: BroadcastStatus, scheduled_at: Option<Timestamp>, now: Timestamp) -> bool {
+/// What keeps a broadcast from sending texts again that it sent since the table was backed up with this
+/// status.
+fn stopping_step(
+    status: BroadcastStatus,
+    scheduled_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<BroadcastStep> {
     match status {
-        BroadcastStatus::Preparing | BroadcastStatus::Running | BroadcastStatus::Paused => true,
-        BroadcastStatus::Scheduled => scheduled_at.is_none_or(|at| at <= now),
+        BroadcastStatus::Preparing | BroadcastStatus::Running | BroadcastStatus::Paused => {
+            Some(BroadcastStep::Cancel)
+        }
+        BroadcastStatus::Scheduled if scheduled_at.is_some_and(|at| at > now) => Some(BroadcastStep::Edit),
+        BroadcastStatus::Scheduled => Some(BroadcastStep::Cancel),
         BroadcastStatus::Draft
         | BroadcastStatus::Completed
         | BroadcastStatus::Canceled
-        | BroadcastStatus::Failed => false,
+        | BroadcastStatus::Failed => None,
     }
 }
 
@@ -343,13 +367,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broadcast_that_was_due_since_the_backup_may_have_sent() {
+    fn a_broadcast_that_was_due_since_the_backup_is_canceled_and_a_later_one_is_a_draft() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let later = Some(now + Duration::from_secs(1));
-        assert!(may_have_sent(BroadcastStatus::Paused, later, now));
-        assert!(may_have_sent(BroadcastStatus::Scheduled, Some(now), now));
-        assert!(!may_have_sent(BroadcastStatus::Scheduled, later, now));
-        assert!(!may_have_sent(BroadcastStatus::Draft, Some(now), now));
-        assert!(!may_have_sent(BroadcastStatus::Completed, None, now));
+        let cancel = Some(BroadcastStep::Cancel);
+        assert_eq!(stopping_step(BroadcastStatus::Paused, later, now), cancel);
+        assert_eq!(stopping_step(BroadcastStatus::Scheduled, Some(now), now), cancel);
+        assert_eq!(stopping_step(BroadcastStatus::Scheduled, None, now), cancel);
+        assert_eq!(stopping_step(BroadcastStatus::Scheduled, later, now), Some(BroadcastStep::Edit));
+        assert_eq!(stopping_step(BroadcastStatus::Draft, Some(now), now), None);
+        assert_eq!(stopping_step(BroadcastStatus::Completed, None, now), None);
     }
 }

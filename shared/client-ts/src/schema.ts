@@ -5871,7 +5871,7 @@ export interface components {
             name?: string | null;
             /**
              * Format: int32
-             * @description How many days the team keeps messages and files: 1 to 3650. `null` is forever. The value is stored;
+             * @description How many days the team keeps messages and files: 1 to 36,500. `null` is forever. The value is stored;
              *     this version does not erase messages by age yet.
              */
             retentionDays?: number | null;

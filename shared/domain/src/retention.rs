@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::field::FieldError;
 
-/// Ten years of 365 days. A team that has to keep messages for longer keeps them forever.
-pub const MAX_RETENTION_DAYS: u16 = 3650;
+/// About a hundred years.
+pub const MAX_RETENTION_DAYS: u16 = 36_500;
 
-const DAYS: &str = "1 to 3650 days, or null";
+const DAYS: &str = "1 to 36500 days, or null";
 
 /// A whole number of days of 24 hours, from 1 to [`MAX_RETENTION_DAYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_from_one_to_ten_years() {
+    fn days_are_from_one_to_a_hundred_years() {
         for days in [1, 30, MAX_RETENTION_DAYS] {
             let parsed = RetentionDays::parse("/retentionDays", days.into());
             assert_eq!(parsed.map(RetentionDays::get), Ok(days));
         }
-        for days in [i64::MIN, -1, 0, 3651, 65_537, i64::MAX] {
+        for days in [i64::MIN, -1, 0, 36_501, 65_537, i64::MAX] {
             let error = RetentionDays::parse("/retentionDays", days).unwrap_err();
             assert_eq!(error, FieldError::new("/retentionDays", DAYS), "{days}");
         }

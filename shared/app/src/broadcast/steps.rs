@@ -133,13 +133,15 @@ impl BroadcastWorkflow {
                     after.watch = FailureWatch::from(&progress);
                     "broadcast.resume"
                 }
+                BroadcastStep::Edit => "broadcast.edit",
                 _ => {
                     after.finished_at = Some(now);
                     "broadcast.cancel"
                 }
             };
             let has_recipients = broadcast.preparation > 0;
-            let due = (step != BroadcastStep::Cancel || has_recipients).then_some(now);
+            let goes_on = step != BroadcastStep::Cancel && step != BroadcastStep::Edit;
+            let due = (goes_on || has_recipients).then_some(now);
             let event = audit(by, action, broadcast, now, entropy);
             if self.broadcasts.write(&before, &after, due, Some(&event)).await? == BroadcastWrite::Done {
                 return Ok(StepOutcome::Done(Box::new(after)));

@@ -12,7 +12,7 @@ use shared_domain::{
 
 use super::{
     json,
-    rules::{self, FENCE_STEP, Rule},
+    rules::{self, Rule},
 };
 use crate::{
     messaging::rows::{MessageRow, OutboxRow},
@@ -119,34 +119,41 @@ impl TableCopy {
     }
 
     /// Replaces what the table has with a backup, by the rules of a restore. `lines` returns the lines of the
-    /// backup from its beginning, and is called twice. Can be repeated.
+    /// backup from its beginning, and is called twice. Errors before it changes anything if an item is in it
+    /// twice. Can be repeated.
     pub async fn import<E: From<StoreError>, L: Iterator<Item = Result<String, E>>>(
         &self,
         lines: impl Fn() -> Result<L, E>,
+        generation: u64,
         now: Timestamp,
         progress: impl Fn(u64),
     ) -> Result<Copied, E> {
         let mut copied = Copied::default();
         let (mut restored, mut numbered) = (HashSet::new(), HashSet::new());
+        let mut with_events = HashSet::new();
         for line in lines()? {
             let item = json::parse(&line?)?;
             let key = rules::key_of(&item)?;
             if key.sk == keys::NEWEST_EVENT {
                 numbered.insert(digest(&key.pk, ""));
             }
-            if let Rule::Restore(_) = rules::restore(item, now)? {
+            if let Rule::Restore(_) = rules::restore(item, generation, now)? {
                 if rules::numbers_events(&key) {
-                    restored.insert(digest(&key.pk, keys::NEWEST_EVENT));
+                    with_events.insert(digest(&key.pk, keys::NEWEST_EVENT));
                 }
-                restored.insert(digest(&key.pk, &key.sk));
+                if !restored.insert(digest(&key.pk, &key.sk)) {
+                    let detail = "the file has an item twice: it is more than one backup";
+                    return Err(StoreError::Corrupt(detail.into()).into());
+                }
             }
         }
+        restored.extend(with_events);
         copied.removed = self.remove_others(&restored).await?;
         let mut batch = Vec::with_capacity(WRITTEN + 1);
         for line in lines()? {
             let item = json::parse(&line?)?;
             let key = rules::key_of(&item)?;
-            match rules::restore(item, now)? {
+            match rules::restore(item, generation, now)? {
                 Rule::Restore(item) => batch.push(item),
                 Rule::Drop | Rule::Keep => {
                     copied.dropped += 1;
@@ -154,7 +161,7 @@ impl TableCopy {
                 }
             }
             if rules::numbers_events(&key) && !numbered.contains(&digest(&key.pk, "")) {
-                batch.push(rules::first_events(key.pk));
+                batch.push(rules::first_events(key.pk, generation));
             }
             if batch.len() >= WRITTEN {
                 copied.written += batch.len() as u64;
@@ -188,13 +195,13 @@ impl TableCopy {
         }
     }
 
-    /// Passes each item of the table to `check`.
-    pub async fn check(&self, mut check: impl FnMut(CheckedItem)) -> Result<(), StoreError> {
+    /// Passes each item of the table to `check`, after the restore with this number.
+    pub async fn check(&self, generation: u64, mut check: impl FnMut(CheckedItem)) -> Result<(), StoreError> {
         let mut after = None;
         loop {
             let (page, next) = self.page(after, None).await?;
             for item in page {
-                check(checked(item)?);
+                check(checked(item, generation)?);
             }
             after = next;
             if after.is_none() {
@@ -204,12 +211,16 @@ impl TableCopy {
     }
 
     /// Raises the lock tokens of a conversation that is not from the backup. Can be repeated.
-    pub async fn raise_fence(&self, conversation: ConversationKey<'_>) -> Result<(), StoreError> {
+    pub async fn raise_fence(
+        &self,
+        conversation: ConversationKey<'_>,
+        generation: u64,
+    ) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::conversation(conversation), |update| {
             update
                 .update_expression("SET fence = :step")
                 .condition_expression(format!("{EXISTS} AND (attribute_not_exists(fence) OR fence < :step)"))
-                .expression_attribute_values(":step", number(FENCE_STEP))
+                .expression_attribute_values(":step", number(rules::step(generation)))
         });
         updated.await.map(drop)
     }
@@ -248,7 +259,7 @@ fn digest(pk: &str, sk: &str) -> KeyDigest {
     digest
 }
 
-fn checked(item: Item) -> Result<CheckedItem, StoreError> {
+fn checked(item: Item, generation: u64) -> Result<CheckedItem, StoreError> {
     let Key { pk, sk } = rules::key_of(&item)?;
     if pk.starts_with(keys::OUTBOX_PREFIX) && pk != keys::MEDIA && pk != keys::NOTIFICATIONS {
         return Ok(CheckedItem::Outbox(MessageId::parse(&sk)?));
@@ -280,7 +291,7 @@ fn checked(item: Item) -> Result<CheckedItem, StoreError> {
             inbox: InboxId::parse(place)?,
             id: ConversationId::parse(&sk)?,
             last_message: last,
-            is_fenced: fence >= FENCE_STEP,
+            is_fenced: fence >= rules::step(generation),
         });
     }
     if place.starts_with("team_") && sk.starts_with("bct_") {

@@ -8,6 +8,5 @@ mod window;
 
 pub use self::{
     copy::{CheckedItem, Copied, TableCopy},
-    rules::{FENCE_STEP, SEQUENCE_STEP},
     window::{RestoreWindow, Restores},
 };

@@ -1,9 +1,9 @@
 //! What of a backup is restored, and how.
 //!
 //! Some things went on after the backup and must not go back with the table: numbers of events and lock
-//! tokens that clients know grow by a step, connections stay as they are, and what waited to be sent by
-//! e-mail or webhook was sent since. Messages that waited for the carrier are restored and reconciled with
-//! it.
+//! tokens that clients know grow by a step for each restore, connections and what keeps something from
+//! being done twice stay as they are, and what waited to be sent by e-mail or webhook was sent since.
+//! Messages that waited for the carrier are restored and reconciled with it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::time::Timestamp;
@@ -14,11 +14,15 @@ use crate::table::{
     keys,
 };
 
-/// By how much the numbers of events grow, so that cursors from before the restore are refused. More than an
-/// inbox has events in the 35 days of a backup, and few enough for a hundred restores.
-pub const SEQUENCE_STEP: u64 = 1_000_000_000;
-/// By how much the lock tokens of conversations grow, so that no token from before the restore is valid.
-pub const FENCE_STEP: u64 = 1_000_000_000;
+/// By how much the numbers of events and the lock tokens of conversations grow with each restore, so that
+/// cursors and tokens from before are refused. More than an inbox has events in the 35 days of a backup.
+/// Numbers of JSON hold millions of restores.
+const STEP: u64 = 1_000_000_000;
+
+/// By how much the numbers grow in the restore with this number.
+pub(super) fn step(generation: u64) -> u64 {
+    generation.saturating_mul(STEP)
+}
 
 /// What happens to an item of a backup.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,17 +41,21 @@ pub(super) fn key_of(item: &Item) -> Result<Key, StoreError> {
     Ok(Key::new(pk, sk))
 }
 
-/// Whether the table keeps what it has at this key: the restore itself, sending pauses, and connections.
+/// Whether the table keeps what it has at this key: the restore itself, sending pauses, connections, what the
+/// carrier said about the pace of a number, and claims of e-mails and automatic replies that went out.
 pub(super) fn is_kept(key: &Key) -> bool {
     key.pk == keys::RESTORE
         || key.pk == keys::SENDING
         || key.pk.contains("#SOCKETS")
         || key.pk.contains("#VIEWERS#")
+        || key.pk.contains("#TOLD#")
         || key.pk.starts_with("TICKET#")
+        || key.sk == "PACE"
+        || key.sk.starts_with("AWAY#cnv_")
 }
 
 /// Applies the rules to an item of a backup.
-pub(super) fn restore(mut item: Item, now: Timestamp) -> Result<Rule, StoreError> {
+pub(super) fn restore(mut item: Item, generation: u64, now: Timestamp) -> Result<Rule, StoreError> {
     let key = key_of(&item)?;
     let (pk, sk) = (key.pk.as_str(), key.sk.as_str());
     if is_kept(&key) {
@@ -57,13 +65,16 @@ pub(super) fn restore(mut item: Item, now: Timestamp) -> Result<Rule, StoreError
     let is_event = sk.starts_with(keys::EVENTS) || (sk == "CLAIM" && pk.contains("#evt_"));
     let is_waiting_delivery = sk.starts_with("del_") && item.contains_key("checkIn");
     let is_lock_entry = pk.contains("#LOCKS#");
-    if is_expired || is_event || is_waiting_delivery || is_lock_entry || pk == keys::NOTIFICATIONS {
+    // A number that was being bought is in use by now, and the sweep of creations would release it.
+    let is_purchase = pk == keys::PURCHASE;
+    let was_sent = is_event || is_waiting_delivery || pk == keys::NOTIFICATIONS;
+    if is_expired || was_sent || is_lock_entry || is_purchase {
         return Ok(Rule::Drop);
     }
     if sk == keys::NEWEST_EVENT {
-        add(&mut item, "seq", SEQUENCE_STEP);
+        add(&mut item, "seq", step(generation));
     } else if sk.starts_with("cnv_") {
-        add(&mut item, "fence", FENCE_STEP);
+        add(&mut item, "fence", step(generation));
     }
     Ok(Rule::Restore(item))
 }
@@ -79,9 +90,9 @@ fn add(item: &mut Item, name: &str, step: u64) {
 }
 
 /// The item that says how many events an inbox or team had, for one that had none at the backup.
-pub(super) fn first_events(partition: String) -> Item {
+pub(super) fn first_events(partition: String, generation: u64) -> Item {
     let mut item = Key::new(partition, keys::NEWEST_EVENT).into_item();
-    item.insert("seq".into(), AttributeValue::N(SEQUENCE_STEP.to_string()));
+    item.insert("seq".into(), AttributeValue::N(step(generation).to_string()));
     item
 }
 
@@ -104,7 +115,7 @@ mod tests {
     }
 
     fn rule(item: &Item) -> Rule {
-        restore(item.clone(), Timestamp::from_millis(NOW)).unwrap()
+        restore(item.clone(), 2, Timestamp::from_millis(NOW)).unwrap()
     }
 
     #[test]
@@ -116,13 +127,13 @@ mod tests {
     #[test]
     fn lock_tokens_and_numbers_of_events_go_on_after_those_before() {
         let conversation = stored("org_1#inb_1", "cnv_1", &[("fence", number(7))]);
-        let expected = stored("org_1#inb_1", "cnv_1", &[("fence", number(FENCE_STEP + 7))]);
+        let expected = stored("org_1#inb_1", "cnv_1", &[("fence", number(2 * STEP + 7))]);
         assert_eq!(rule(&conversation), Rule::Restore(expected));
         let without = stored("org_1#inb_1", "cnv_1", &[]);
-        let expected = stored("org_1#inb_1", "cnv_1", &[("fence", number(FENCE_STEP))]);
+        let expected = stored("org_1#inb_1", "cnv_1", &[("fence", number(2 * STEP))]);
         assert_eq!(rule(&without), Rule::Restore(expected));
         let newest = stored("org_1#inb_1", "EVENTS", &[("seq", number(41))]);
-        let expected = stored("org_1#inb_1", "EVENTS", &[("seq", number(SEQUENCE_STEP + 41))]);
+        let expected = stored("org_1#inb_1", "EVENTS", &[("seq", number(2 * STEP + 41))]);
         assert_eq!(rule(&newest), Rule::Restore(expected));
     }
 
@@ -130,6 +141,7 @@ mod tests {
     fn what_was_sent_since_and_what_is_over_is_not_restored() {
         for (pk, sk, more) in [
             ("OUTBOX#MAIL", "x", None),
+            ("PURCHASE", "org_1#inb_1", None),
             ("org_1#wep_1", "del_1", Some(("checkIn", text("org_1#wep_1")))),
             ("org_1#inb_1#EVENTS", "EV#000000000001", None),
             ("org_1#inb_1#evt_1", "CLAIM", None),
@@ -143,11 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_and_the_connections_of_now_are_kept() {
+    fn the_pause_the_connections_and_the_claims_of_now_are_kept() {
         for (pk, sk) in [
             ("SENDING", "org_1"),
             ("RESTORE", "RESTORE"),
             ("org_1#SOCKETS", "usr_1#1"),
+            ("org_1#inb_1", "PACE"),
+            ("org_1#inb_1", "AWAY#cnv_1#2026-11-29"),
+            ("org_1#TOLD#ntf_1", "digest"),
             ("org_1#VIEWERS#cnv_1", "usr_1#1"),
             ("TICKET#1", "TICKET"),
         ] {

@@ -1,5 +1,6 @@
 //! The window of the last restore. Changes in it are no events: they were events when they were made.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::time::Timestamp;
 
@@ -12,8 +13,14 @@ use crate::table::{
 
 /// When the last restore began and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RestoreWindow {
+    /// The number of this restore, from 1. What it gives out goes on after what those before gave out.
+    pub generation: u64,
     pub since: Timestamp,
+    /// Whether an import is not reconciled with the carrier yet.
+    #[serde(default)]
+    pub is_unreconciled: bool,
     /// `None` while the restore goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -49,7 +56,8 @@ impl Restores {
 
     /// Begins a restore, unless one goes on. Returns its window.
     pub async fn begin(&self, now: Timestamp) -> Result<RestoreWindow, StoreError> {
-        let window = RestoreWindow { since: now, until: None };
+        let generation = self.last().await?.map_or(1, |last| last.generation + 1);
+        let window = RestoreWindow { generation, since: now, is_unreconciled: false, until: None };
         let put = self.table.put_if(keys::restore(), &window, |put| {
             put.condition_expression("attribute_not_exists(pk) OR attribute_exists(#until)")
                 .expression_attribute_names("#until", "until")
@@ -58,6 +66,17 @@ impl Restores {
             Conditional::Done(_) => Ok(window),
             Conditional::Failed(_) => Ok(self.last().await?.unwrap_or(window)),
         }
+    }
+
+    /// Stores whether an import is not reconciled yet.
+    pub async fn set_unreconciled(&self, is_unreconciled: bool) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::restore(), |update| {
+            update
+                .update_expression("SET isUnreconciled = :is_unreconciled")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":is_unreconciled", AttributeValue::Bool(is_unreconciled))
+        });
+        updated.await.map(drop)
     }
 
     /// Ends the restore. Returns its window, `None` if there was none. An end that is set stays.
@@ -81,7 +100,7 @@ mod tests {
     #[test]
     fn a_window_begins_with_its_second_and_ends_with_its_end() {
         let at = Timestamp::from_millis;
-        let open = RestoreWindow { since: at(5_700), until: None };
+        let open = RestoreWindow { generation: 1, since: at(5_700), is_unreconciled: false, until: None };
         assert!(!open.contains(at(4_999)) && open.contains(at(5_000)) && open.contains(at(99_000)));
         let closed = RestoreWindow { until: Some(at(8_000)), ..open };
         assert!(closed.contains(at(8_000)) && !closed.contains(at(8_001)));

@@ -29,7 +29,7 @@ pub struct TeamView {
     /// Whether the team is under a legal hold: nothing of it is erased.
     pub hold: bool,
     /// How many days the team keeps messages and files. `null` is forever.
-    #[schema(required, minimum = 1, maximum = 3650)]
+    #[schema(required, minimum = 1, maximum = 36_500)]
     pub retention_days: Option<u16>,
 }
 
@@ -63,10 +63,10 @@ pub struct TeamChange {
     pub name: Option<String>,
     /// `true` begins a legal hold, `false` ends it. While it lasts, nothing of the team is erased.
     pub hold: Option<bool>,
-    /// How many days the team keeps messages and files: 1 to 3650. `null` is forever. The value is stored;
+    /// How many days the team keeps messages and files: 1 to 36,500. `null` is forever. The value is stored;
     /// this version does not erase messages by age yet.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<u16>, minimum = 1, maximum = 3650)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 36_500)]
     pub retention_days: Option<Option<i64>>,
 }
 
