@@ -83,12 +83,12 @@ restore-test: ## A backup restored into a running stack, on its own local cloud
 	$(call headline,Restore of an older backup)
 	$(CLOUD) exec -- cargo test --workspace --test rehearsal -- --nocapture
 
-# SOCKETS= is the number of connections. The limit keeps the emulator from starting a process for each
-# connection that ends.
+# SOCKETS= is the number of connections. FIGURES= is a file that gets the figures.
+# The limit keeps the emulator from starting a process for each connection that ends.
 .PHONY: live
 live: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
 live: export STATE_DIR ?= .local/live
-live: ## Measures live events: 2,000 connections, and the way from a webhook to a frame (SOCKETS=2000)
+live: ## Measures live events: 2,000 connections, and the way from a webhook to a frame (SOCKETS=2000, FIGURES=)
 	$(call headline,Live events)
 	$(CLOUD) exec -- cargo test --workspace --bench live -- --nocapture --test-threads 1
 
@@ -193,15 +193,17 @@ mutants: $(TOOLS)/bin/cargo-mutants ## Finds changes to the code that no test no
 	done
 	python3 tests/mutants/check.py .local/mutants/*/mutants.out
 
-# BENCH= passes options. `cargo run --release -p product-bench -- --help` lists them.
+# BENCH= passes options. `target/release/product-bench --help` lists them.
 .PHONY: bench
 bench: ## Measures the product and comparable projects, and writes BENCHMARKS.md: about an hour (BENCH=)
 	$(call headline,Installing the projects to compare with)
 	tests/bench/peers/install.sh
 	$(call headline,Release build of the functions (slow))
-	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
+	cargo build --release --workspace
 	$(call headline,Measuring)
-	cargo run --release -p product-bench -- --write BENCHMARKS.md $(BENCH)
+	rm -f .local/live-figures
+	PROGRAMS=target/release FIGURES=$(CURDIR)/.local/live-figures $(MAKE) --no-print-directory live
+	target/release/product-bench --live .local/live-figures --write BENCHMARKS.md $(BENCH)
 
 .PHONY: openapi
 openapi: ## Writes functions/openapi/openapi.json from the code

@@ -41,8 +41,16 @@ class Build:
             raise CloudError("the build failed; see cargo's messages above")
 
 
+def built_before() -> Path | None:
+    """The folder of programs that are not built here: the optimized ones of `make bench`."""
+    folder = os.environ.get("PROGRAMS")
+    return ROOT / folder if folder else None
+
+
 def programs_folder() -> Path:
     """The folder with the built programs."""
+    if folder := built_before():
+        return folder
     return Path(_workspace()["target_directory"]) / "debug"
 
 

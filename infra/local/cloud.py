@@ -8,6 +8,7 @@ and adds demo data. It needs Python, Rust and a C compiler, but neither Docker n
 Settings (environment variables, with their defaults):
     PORT                        port of the API and the emulator (4566; run only)
     CARRIER_PORT                port of the carrier simulator and its phone page (PORT + 1 if free; run only)
+    PROGRAMS                    folder of programs that are built already, such as target/release (none: they are built)
     SEED                        demo, or none for a stack without data (demo)
     STATE_DIR                   folder of stack.json and the logs (.local; exec: .local/test)
     SEGMENTS_PER_SECOND         what the carrier simulator allows the numbers of a campaign (40)
@@ -80,6 +81,8 @@ def main() -> int:
 
 def _prepare() -> None:
     """Builds the programs and creates the virtualenv at the same time: the latter mostly waits for downloads."""
+    if build.built_before():
+        return prerequisites.create_virtualenv()
     progress("building the functions (the first build takes about 10 minutes on two cores, later ones seconds)")
     building = build.Build()
     try:

@@ -1,7 +1,12 @@
-//! Measurements of live events on a local cloud. They take minutes and much memory, so only `make live` runs
-//! them.
+//! Measurements of live events on a local cloud. They take minutes and much memory, so only `make live` and
+//! `make bench` run them. With `FIGURES`, the name of a file, they add lines for the table of
+//! `BENCHMARKS.md`.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, stream};
 use product_tests::{Phone, Socket, Stack, TestTeam};
@@ -36,6 +41,16 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times[(times.len() - 1) * percent / 100]
 }
 
+/// Reports a figure, for people and for `make bench`.
+fn report(what: &str, value: &str, goal: &str, holds: bool) {
+    eprintln!("{what}: {value}; goal {goal}, {}", if holds { "holds" } else { "does not hold" });
+    if let Some(path) = std::env::var_os("FIGURES") {
+        let mut file = File::options().create(true).append(true).open(path).expect("the file can be written");
+        let line = json!({ "what": what, "value": value, "goal": goal, "holds": holds });
+        writeln!(file, "{line}").expect("the file can be written");
+    }
+}
+
 /// Reads until an event of the inbox has this name. Returns when it came.
 async fn renamed(socket: &mut Socket, inbox: &str, name: &str) -> Instant {
     let read = async {
@@ -47,7 +62,7 @@ async fn renamed(socket: &mut Socket, inbox: &str, name: &str) -> Instant {
 
 /// The product against the emulator's own fan-out of the same frames, in one run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_event_reaches_two_thousand_connections_within_twice_the_time_of_a_bare_fan_out() {
+async fn fan_out() {
     let stack = Stack::open();
     let count: usize = std::env::var("SOCKETS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
     let team = TestTeam::create(&stack, "Many connections", "amelia").await;
@@ -101,13 +116,18 @@ async fn one_event_reaches_two_thousand_connections_within_twice_the_time_of_a_b
     let arrivals = sockets.iter_mut().map(|socket| renamed(socket, &inbox.id, "Bare"));
     let (_, arrivals) = tokio::join!(sending, futures_util::future::join_all(arrivals));
     let bare = arrivals.into_iter().max().expect("sockets") - started;
-    eprintln!("{count} connections: product {product:?}, bare fan-out {bare:?}");
-    assert!(product <= 2 * bare, "product {product:?}, bare fan-out {bare:?}");
+    let ratio = product.as_secs_f64() / bare.as_secs_f64();
+    report(
+        &format!("one event to {count} connections ÷ bare fan-out of the same frames"),
+        &format!("{ratio:.2} ({product:.1?} and {bare:.1?})"),
+        "≤ 2",
+        ratio <= 2.0,
+    );
 }
 
 /// A webhook of the carrier to the frame of its message, against the path from the topic to a frame.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_follows_its_webhook_within_one_and_a_half_times_the_bare_path() {
+async fn webhook_to_frame() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "Latency", "amelia").await;
     let inbox = team.create_inbox("Latency").await;
@@ -135,8 +155,12 @@ async fn a_frame_follows_its_webhook_within_one_and_a_half_times_the_bare_path()
     }
     for percent in [50, 95] {
         let (webhook, bare) = (percentile(&mut webhook, percent), percentile(&mut bare, percent));
-        eprintln!("p{percent}: webhook to frame {webhook:?}, topic to frame {bare:?}");
+        let ratio = webhook.as_secs_f64() / bare.as_secs_f64();
+        report(
+            &format!("webhook of a message to its frame ÷ topic to frame, p{percent}"),
+            &format!("{ratio:.1} ({webhook:.0?} and {bare:.0?})"),
+            "≤ 1.5",
+            ratio <= 1.5,
+        );
     }
-    let (webhook, bare) = (percentile(&mut webhook, 50), percentile(&mut bare, 50));
-    assert!(webhook * 2 <= bare * 3, "webhook to frame {webhook:?}, topic to frame {bare:?}");
 }

@@ -1,8 +1,11 @@
 //! One line of the table.
 
-use std::fmt;
+use std::{fmt, fs, path::Path};
+
+use serde::Deserialize;
 
 /// One line of the table.
+#[derive(Deserialize)]
 pub(crate) struct Figure {
     what: String,
     value: String,
@@ -19,6 +22,12 @@ impl Figure {
         holds: bool,
     ) -> Self {
         Self { what: what.into(), value: value.into(), goal: goal.into(), holds: Some(holds) }
+    }
+
+    /// The lines that a measurement of its own left in a file, each as JSON.
+    pub(crate) fn read(path: &Path) -> Vec<Self> {
+        let text = fs::read_to_string(path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Returns a line without a goal.

@@ -53,6 +53,9 @@ struct Options {
     /// Skips these figures.
     #[arg(long, value_delimiter = ',')]
     skip: Vec<Family>,
+    /// Adds the figures of live events from this file, which `make live FIGURES=` writes.
+    #[arg(long)]
+    live: Option<PathBuf>,
     /// Writes the report to this file.
     #[arg(long)]
     write: Option<PathBuf>,
@@ -115,6 +118,7 @@ async fn main() {
         }
         figures[before..].iter().for_each(|figure| eprintln!("{figure}"));
     }
+    figures.extend(options.live.iter().flat_map(|path| figure::Figure::read(path)));
     println!("\n{}", report::table(&figures));
     if let Some(path) = options.write {
         fs::write(&path, report::whole(&figures, &prices)).unwrap();

@@ -19,6 +19,8 @@ loopback HTTP through the same SDK client.
   is the whole handler with its access check, for a conversation that is also in the lists of other users.
 - **Starts** are measured from the start of the process to its first answer, through a replacement of Lambda's Runtime API.
   Node and Python run a minimal loop without Lambda's own runtimes. Only the bootstrap sets up TLS.
+- **Live events** are measured on a local cloud with the same bootstraps: the product against the emulator's own delivery
+  of the same frames. The path from the topic begins behind the table's stream, which the emulator polls.
 - **No I/O** is the median of criterion's samples.
 - **Dollars** are the counted requests and units of the handlers, multiplied by the list prices in
   [`infra/prices.yaml`](infra/prices.yaml), which also lists the assumptions. The month with a million messages adds the
