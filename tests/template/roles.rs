@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_norway::Value;
 
-use crate::{functions, resources, texts, variables::read_by_functions};
+use crate::{functions, resources, template, texts, variables::read_by_functions};
 
 /// What Lambda does with a function's role.
 const WRITE_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
@@ -83,6 +83,21 @@ fn every_function_has_a_role_of_its_own_without_managed_policies() {
     for (name, role) in resources("AWS::IAM::Role") {
         assert!(role["ManagedPolicyArns"].is_null(), "{name}");
     }
+}
+
+#[test]
+fn functions_may_send_traces_only_if_they_are_traced() {
+    let template = template();
+    assert_eq!(template["Parameters"]["Tracing"]["Default"], "PassThrough");
+    assert_eq!(texts(&template["Globals"]["Function"]["Tracing"]), ["Tracing"]);
+    assert_eq!(template["Resources"]["TracingRights"]["Condition"], "IsTraced");
+    let policy = &resources("AWS::IAM::ManagedPolicy")["TracingRights"];
+    let roles: BTreeSet<_> = texts(&policy["Roles"]).into_iter().collect();
+    let functions = resources("AWS::Serverless::Function");
+    assert_eq!(roles, functions.keys().map(|name| format!("{name}Role")).collect());
+    let statements = policy["PolicyDocument"]["Statement"].as_sequence().unwrap();
+    let actions: Vec<_> = statements.iter().flat_map(|statement| texts(&statement["Action"])).collect();
+    assert_eq!(actions, ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]);
 }
 
 #[test]
