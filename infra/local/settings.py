@@ -64,6 +64,7 @@ class Settings:
                 "ImportRetrySeconds": 120,
                 "ImportUnitsPerSecond": 10_000,  # the emulator's partitions have no limit
                 "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",
+                "SegmentPrice": "0.0083 USD",
                 "WebhookHostsAllowed": "127.0.0.1",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",

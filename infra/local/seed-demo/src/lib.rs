@@ -266,6 +266,7 @@ impl Seed<'_> {
         let (front_desk, (), personal) =
             try_join3(registered, self.add_contacts(team), self.add_personal_inboxes(team)).await?;
         self.add_conversations(team, &front_desk).await?;
+        self.add_texts(team).await?;
         let mut inboxes = vec![front_desk];
         inboxes.extend(personal);
         Ok(inboxes)
@@ -358,6 +359,18 @@ impl Seed<'_> {
             }
         };
         each(0..plan::CONTACTS, add).await?;
+        Ok(())
+    }
+
+    /// Templates and segments.
+    async fn add_texts(&self, team: &Team<'_>) -> Result<(), Failure> {
+        for (name, text) in plan::TEMPLATES {
+            let path = format!("{}/templates", team.path());
+            self.post(team.admin(), &path, json!({ "name": name, "text": text })).await?;
+        }
+        for segment in plan::segments() {
+            self.post(team.admin(), &format!("{}/segments", team.path()), segment).await?;
+        }
         Ok(())
     }
 

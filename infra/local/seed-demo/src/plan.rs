@@ -67,6 +67,28 @@ pub(crate) const TEXTS: [&str; 8] = [
 pub(crate) const REPLIES: [&str; 3] =
     ["We will call you at noon.", "We have sent it again.", "Yes, from nine to five."];
 
+/// The texts that the team inserts into messages, by name.
+pub(crate) const TEMPLATES: [(&str, &str); 3] = [
+    ("Opening hours", "We are open Monday to Friday from 9 to 5."),
+    ("Reminder", "Hi {{firstName|there}}, this is a reminder of your visit tomorrow. Reply YES to confirm."),
+    (
+        "Thank you",
+        "Thank you, {{firstName|and have a nice day}}! Is there anything else that we can do for you?",
+    ),
+];
+
+/// The groups of contacts that the team writes to.
+pub(crate) fn segments() -> [Value; 2] {
+    let segment = |name: &str, op: &str, value: Value| {
+        let condition = json!({ "field": "lastInboundAt", "op": op, "value": value });
+        json!({ "name": name, "kind": "filter", "filter": { "all": [condition] } })
+    };
+    [
+        segment("Wrote in the last 30 days", "withinDays", json!(30)),
+        segment("Never wrote to us", "exists", json!(false)),
+    ]
+}
+
 const FIRST_NAMES: [&str; 10] =
     ["Grace", "Hugo", "Iris", "Jonas", "Kira", "Liam", "Mona", "Noah", "Pia", "Quinn"];
 const LAST_NAMES: [&str; 5] = ["Abbott", "Bianchi", "Castro", "Dupont", "Eriksen"];

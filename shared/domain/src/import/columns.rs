@@ -30,6 +30,8 @@ pub struct Columns {
 /// Everything that is wrong with a header. The message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
 pub struct HeaderError {
+    /// Whether the header is blank.
+    pub empty: bool,
     /// Required columns that are missing.
     pub missing: Vec<&'static str>,
     /// Columns that occur more than once. `ContactId` and `StudentId` are the same column.
@@ -51,28 +53,30 @@ const REQUIRED: [(Column, &str); 4] = [
 
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut, \
-             StaffId and Tags, and at most 30 custom fields, each once and separated by commas, semicolons or tabs",
-        )?;
-        if !self.missing.is_empty() {
-            write!(f, "; missing: {}", self.missing.join(", "))?;
+        if self.empty {
+            f.write_str("the file is empty; ")?;
+        } else if !self.missing.is_empty() {
+            write!(f, "columns missing: {}; ", self.missing.join(", "))?;
         }
         if !self.duplicates.is_empty() {
-            write!(f, "; more than once: {}", self.duplicates.join(", "))?;
+            write!(f, "columns that occur more than once: {}; ", self.duplicates.join(", "))?;
         }
         for place in &self.misnamed {
             write!(
                 f,
-                "; the name of column {place} is longer than 60 characters or has unprintable characters"
+                "the name of column {place} is longer than 60 characters or has unprintable characters; "
             )?;
         }
         if let Some(count) = self.too_many {
-            write!(f, "; there are {count} custom fields")?;
+            write!(f, "there are {count} custom fields; ")?;
         }
         if self.separator {
-            f.write_str("; the columns seem to be separated by semicolons or tabs")?;
+            f.write_str("the columns seem to be separated by semicolons or tabs; ")?;
         }
+        f.write_str(
+            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut, \
+             StaffId and Tags, and at most 30 custom fields, each once and separated by commas, semicolons or tabs",
+        )?;
         Ok(())
     }
 }
@@ -89,6 +93,7 @@ impl Columns {
         let missing =
             REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();
         let error = HeaderError {
+            empty: names.iter().all(String::is_empty),
             missing,
             duplicates: duplicates(&names, &all),
             misnamed: misnamed(&all),
@@ -245,6 +250,13 @@ mod tests {
         let error = Columns::parse(["ContactId;FirstName;LastName;MobileNumber"]).unwrap_err();
         assert!(error.separator && error.to_string().contains("semicolons"));
         assert!(!parse("").unwrap_err().separator);
+    }
+
+    #[test]
+    fn an_empty_file_is_reported_as_empty() {
+        let error = parse("").unwrap_err();
+        assert!(error.empty && error.to_string().starts_with("the file is empty; expected"), "{error}");
+        assert!(!parse("ContactId,").unwrap_err().empty);
     }
 
     #[test]
