@@ -93,8 +93,9 @@ journeyOf("a session that expires says so, and the same user goes on with the dr
   await page.route(/\/session\/refresh$/, (route) => route.fulfill({ status: 204 }));
   await page.route(/\/templates\?/, (route) => route.fulfill({ status: 401, json: { message: "Unauthorized" } }));
   await page.getByRole("button", { name: "Insert a template" }).click();
-  await page.getByRole("status").filter({ hasText: "Your session has ended" }).waitFor();
-  await page.unrouteAll();
+  await page.getByRole("alert").filter({ hasText: "Your session has ended" }).waitFor();
+  await page.unroute(/\/session\/refresh$/);
+  await page.unroute(/\/templates\?/);
   await page.getByLabel("E-mail").fill(ada.email);
   await page.getByLabel("Password").fill(ada.password);
   await page.getByRole("button", { name: "Sign in" }).click();
@@ -102,8 +103,29 @@ journeyOf("a session that expires says so, and the same user goes on with the dr
   assert.equal(page.url(), address);
   await page.getByRole("button", { name: "Account menu" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("alertdialog", { name: "Sign out and lose texts?" }).getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("E-mail").waitFor();
   assert.equal(await page.getByText("Your session has ended").count(), 0);
+});
+
+journeyOf("a dialog with something written asks before it closes, and an existing member is not overwritten", [admin], async (page) => {
+  await page.goto(pageOf("members"));
+  await page.getByRole("button", { name: "Add member" }).click();
+  const dialog = page.getByRole("dialog", { name: "Add member" });
+  await dialog.getByLabel("Name").fill("Somebody Else");
+  await dialog.getByLabel("User ID").fill(ben.id);
+  await page.keyboard.press("Escape");
+  await page.getByRole("alertdialog", { name: "Discard what you wrote?" }).getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await dialog.getByLabel("Name").inputValue(), "Somebody Else");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await dialog.getByText(`This ID belongs to ${ben.name}`).waitFor();
+  await dialog.getByLabel("User ID").fill("no user id");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await dialog.getByText(/^Expected: 1 to 64 letters/).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Discard" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  await page.getByRole("cell", { name: ben.name, exact: true }).waitFor();
 });
 
 journeyOf("a late answer to an earlier search is ignored", [ada], async (page) => {

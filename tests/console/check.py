@@ -20,7 +20,7 @@ WEB = HERE.parents[1] / "functions/console/web"
 # With this setting, the package of Chromium unpacks the system libraries that it needs.
 PACKAGES = Packages(HERE, AWS_EXECUTION_ENV="AWS_Lambda_nodejs22.x")
 # One file at a time: they share the cloud.
-JOURNEYS = ["replies.test.js", "journeys.test.js", "administration.test.js"]
+JOURNEYS = ["replies.test.js", "compose.test.js", "journeys.test.js", "administration.test.js"]
 # The console's content security policy allows no import map, so the packages import each other by path.
 VENDORED = {
     "preact.js": "preact/dist/preact.mjs",

@@ -324,12 +324,24 @@ journeyOf("a member switches Out of Office on", [admin], async (page) => {
   await page.getByRole("table").getByRole("link", { name: "Front desk" }).click();
   await page.getByLabel("Mode").selectOption("auto");
   await page.getByLabel("Message").fill("We are closed until Monday.");
-  await page.getByLabel("Monday").fill("9-5");
+  await page.getByLabel("Monday").fill("9 to 5");
   await page.getByRole("button", { name: "Save" }).click();
   assert.equal(await page.getByLabel("Monday").getAttribute("aria-invalid"), "true");
+  await page.getByLabel("Monday").fill("9-5");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator("[aria-invalid=true]").waitFor();
+  await page.getByLabel("Monday").fill("9-17");
+  await page.getByLabel("Message").fill("Hi {{firstName}}, we are closed.");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("it cannot have merge fields").waitFor();
+  await page.getByLabel("Message").fill("We are closed until Monday.");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll("input")].some((input) => input.value === "09:00-17:00"));
   await page.getByLabel("Monday").fill("00:00-24:00");
   for (const day of ["Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]) await page.getByLabel(day).fill("00:00-24:00");
+  const saved = page.waitForResponse((response) => response.request().method() === "PUT" && response.ok());
   await page.getByRole("button", { name: "Save" }).click();
+  await saved;
   await page.getByRole("status").filter({ hasText: "Saved" }).waitFor();
   await page.reload();
   await page.waitForFunction(() => document.querySelector("textarea")?.value === "We are closed until Monday.");
@@ -342,6 +354,9 @@ journeyOf("a dry run shows what an import would change", [admin], async (page) =
   const dialog = page.getByRole("dialog", { name: "Import contacts" });
   const id = `J-${randomInt(1, 1_000_000)}`;
   const buffer = Buffer.from(`ContactId,FirstName,LastName,MobileNumber\n${id},Jo,Imported,${newPhone()}\nbad,No,Number,12\n`);
+  await dialog.getByLabel("File").setInputFiles({ name: "empty.csv", mimeType: "text/csv", buffer: Buffer.from("") });
+  await dialog.getByRole("button", { name: "Dry run" }).click();
+  await dialog.getByRole("alert").filter({ hasText: /^The file is empty; expected the columns .*\.$/ }).waitFor();
   await dialog.getByLabel("File").setInputFiles({ name: "contacts.csv", mimeType: "text/csv", buffer });
   await dialog.getByRole("button", { name: "Dry run" }).click();
   await dialog.getByText(/would change this: 1 created/).waitFor();
@@ -1016,6 +1031,15 @@ journeyOf("on a narrow screen, the conversation covers the list and has a way ba
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= 390), true);
   await page.getByRole("button", { name: "Back" }).click();
   await page.getByRole("list", { name: "Conversations" }).waitFor();
+  // A tap beside the menu closes it, and opens no conversation. So does Escape.
+  const address = page.url();
+  for (const close of [() => page.mouse.click(380, 300), () => page.keyboard.press("Escape")]) {
+    await page.getByRole("button", { name: "Menu", exact: true }).click();
+    await page.getByRole("navigation", { name: "Team" }).waitFor();
+    await close();
+    await page.getByRole("button", { name: "Menu", exact: true }).waitFor();
+  }
+  assert.equal(page.url(), address);
 }, { viewport: { width: 390, height: 844 } });
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {

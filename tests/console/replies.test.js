@@ -323,7 +323,7 @@ journeyOf("signing out asks first if a reply would be lost", [ada], async (page)
   for (const answer of ["Cancel", "Sign out"]) {
     await page.getByRole("button", { name: "Account menu" }).click();
     await page.getByRole("button", { name: "Sign out", exact: true }).click();
-    await page.getByRole("alertdialog", { name: "Sign out?" }).getByRole("button", { name: answer }).click();
+    await page.getByRole("alertdialog", { name: "Sign out and lose texts?" }).getByRole("button", { name: answer }).click();
     if (answer === "Cancel") await messageOf(page, "Not forgotten").getByText("Not sent").waitFor();
   }
   await page.getByLabel("E-mail").waitFor();

@@ -72,7 +72,7 @@ export function CommandMenu() {
     setActive(0);
   };
   return html`
-    <${Dialog} title=${t.menuTitle} size="top" onClose=${closeDialog}>
+    <${Dialog} isKept title=${t.menuTitle} size="top" onClose=${closeDialog}>
       <input type="text" role="combobox" autofocus aria-label=${t.menuHint} placeholder=${t.menuHint} aria-expanded="true" aria-autocomplete="list"
         aria-controls="commands" aria-activedescendant=${found.length ? `command-${active}` : undefined} value=${text} onInput=${input} onKeyDown=${onKeyDown} />
       <ul id="commands" role="listbox" aria-label=${t.menuTitle}>
@@ -86,7 +86,7 @@ export function CommandMenu() {
 
 export function KeysDialog() {
   return html`
-    <${Dialog} title=${t.title} onClose=${closeDialog}>
+    <${Dialog} isKept title=${t.title} onClose=${closeDialog}>
       <dl class="keys">${t.list.map(([key, text]) => html`<div><dt>${key.split(" / ").map((part, index) => html`${index > 0 && " "}<kbd>${part}</kbd>`)}</dt><dd>${text}</dd></div>`)}</dl>
       <label class="check"><input type="checkbox" checked=${areSingleKeysOn.value}
         onChange=${(/** @type {Event} */ event) => switchSingleKeys(/** @type {HTMLInputElement} */ (event.target).checked)} />${t.enable}</label>

@@ -2,35 +2,107 @@
 
 import { me } from "./accounts.js";
 import { newKey, request } from "./api.js";
+import { serverNow } from "./clock.js";
 import { contactName, formatNumber } from "./contact.js";
 import { refreshList } from "./conversations.js";
 import { Dialog } from "./dialog.js";
-import { closeDialog } from "./dialogs.js";
+import { closeDialog, dialog } from "./dialogs.js";
+import { draftKey, keep } from "./drafts.js";
 import { Field, FormError, SelectField, TextField, useSubmission } from "./form.js";
 import { html } from "./html.js";
+import { isRepeatable, noteAttempt } from "./outgoing.js";
 import { inboxPath, navigate } from "./router.js";
 import { texts } from "./texts.js";
 import { showToast } from "./toast.js";
 import { useEffect, useId, useRef, useState } from "./vendor/hooks.js";
+import { effect, signal, untracked } from "./vendor/signals.js";
 
 /** @import { Contact } from "./types.d.ts" */
 
 const t = texts.compose;
 const COMPOSE_LIMIT = 306;
 const SEARCH_PAUSE_MS = 200;
+const STORED = draftKey("compose");
+
+/**
+ * What is written. It outlives the dialog and the session, so that a message which fails later is not lost.
+ * @typedef {object} Composed
+ * @property {string} inboxId
+ * @property {string} recipient as typed
+ * @property {Contact | null} contact the recipient, if chosen from the contacts
+ * @property {string} text
+ * @property {{ key: string, content: string, firstTriedAt: number } | null} attempt the last one: its idempotency key,
+ *   and the time by the server's clock, in milliseconds since 1970
+ */
+
+/** @type {Composed} */
+const EMPTY = { inboxId: "", recipient: "", contact: null, text: "", attempt: null };
+
+/** `null` before it is read. @type {import("./vendor/signals.js").Signal<Composed | null>} */
+const composed = signal(null);
+/** Whether an answer is on its way. Until it comes, nothing is edited. */
+const isSending = signal(false);
+
+/** What is written, once drafts of other users have been removed. */
+function current() {
+  if (composed.peek() === null) composed.value = stored();
+  return composed.peek() ?? EMPTY;
+}
+
+/** @returns {Composed} */
+function stored() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED) ?? "null") ?? EMPTY;
+  } catch {
+    return EMPTY;
+  }
+}
+
+/** @param {Partial<Composed>} change */
+function edit(change) {
+  const next = { ...current(), ...change };
+  composed.value = next;
+  keep(STORED, next.recipient.trim() || next.text.trim() ? next : null);
+}
+
+function discard() {
+  composed.value = EMPTY;
+  keep(STORED, null);
+}
+
+effect(() => {
+  if (dialog.value === "compose") untracked(current);
+});
+
+/**
+ * The idempotency key of what is sent. A repeated attempt with the same content has the same key, so that the text is
+ * sent once. Throws once if the server has forgotten the key.
+ * @param {unknown} body
+ */
+function keyOf(body) {
+  const content = JSON.stringify(body);
+  const { attempt } = current();
+  if (attempt?.content !== content) {
+    const key = newKey();
+    edit({ attempt: { key, content, firstTriedAt: serverNow() } });
+    return key;
+  }
+  if (isRepeatable(attempt)) return attempt.key;
+  edit({ attempt: null });
+  throw new Error(t.tooOld);
+}
 
 export function ComposeDialog() {
   const accounts = me.value?.accounts ?? [];
-  const [inboxId, setInboxId] = useState(accounts.length === 1 ? accounts[0].inboxId : "");
-  const [recipient, setRecipient] = useState("");
-  const [contact, setContact] = useState(/** @type {Contact | null} */ (null));
-  const [text, setText] = useState("");
-  const { isBusy, error, fields, setFields, submit } = useSubmission();
-  const attempt = useRef({ key: newKey(), content: "" });
-  const account = accounts.find((account) => account.inboxId === inboxId);
+  const { inboxId: chosen, recipient, contact, text } = composed.value ?? EMPTY;
+  const account = accounts.length === 1 ? accounts[0] : accounts.find((account) => account.inboxId === chosen);
+  const inboxId = account?.inboxId ?? "";
+  const { error, fields, setFields, submit } = useSubmission();
+  const isShown = useRef(true);
+  useEffect(() => () => void (isShown.current = false), []);
 
   /** @param {Event} event */
-  const send = async (event) => {
+  const submitForm = async (event) => {
     event.preventDefault();
     const missing = {
       ...(inboxId ? {} : { "/from": t.chooseFrom + "." }),
@@ -38,37 +110,64 @@ export function ComposeDialog() {
       ...(text.trim() ? {} : { "/text": texts.required }),
     };
     setFields(missing);
-    if (Object.keys(missing).length) return;
+    if (isSending.peek() || Object.keys(missing).length) return;
     const to = contact ? { contactId: contact.contactId } : { phoneNumber: asNumber(recipient) };
-    const body = { from: { inboxId }, to, text };
-    // A repeated attempt with the same content has the same key, so that the text is sent once.
-    const content = JSON.stringify(body);
-    if (content !== attempt.current.content) attempt.current = { key: newKey(), content };
-    const isSent = await submit(async () => {
-      const message = await request("POST", "v1/messages", { body, key: attempt.current.key });
-      closeDialog();
-      showToast(t.accepted);
-      navigate(inboxPath(inboxId, "archived", {}, message.conversationId));
-      refreshList();
-    });
-    if (!isSent) attempt.current = { ...attempt.current };
+    await submit(() => deliver({ from: { inboxId }, to, text }, isShown));
   };
 
   return html`
-    <${Dialog} title=${t.title} size="wide" onClose=${closeDialog}>
-      <form onSubmit=${send} noValidate>
+    <${Dialog} isKept title=${t.title} size="wide" onClose=${closeDialog}>
+      <form onSubmit=${submitForm} noValidate>
         <${FormError} text=${error} />
-        <${SelectField} label=${t.from} value=${inboxId} onInput=${setInboxId} error=${fields["/from"] ?? fields["/from/inboxId"]}
+        <fieldset class="plain" disabled=${isSending.value}>
+        <${SelectField} label=${t.from} value=${inboxId} onInput=${(/** @type {string} */ inboxId) => edit({ inboxId })} error=${fields["/from"] ?? fields["/from/inboxId"]}
           options=${[...(accounts.length === 1 ? [] : [["", `${t.chooseFrom}…`]]), ...accounts.map((account) => [account.inboxId, `${account.name || texts.navigation.personal} · ${formatNumber(account.phoneNumber)}`])]} />
         <${RecipientField} teamId=${account?.teamId ?? me.value?.teams[0]?.teamId ?? ""} value=${recipient}
           error=${fields["/to"] ?? fields["/to/phoneNumber"] ?? fields["/to/contactId"]}
-          onInput=${(/** @type {string} */ value, /** @type {Contact | null} */ chosen) => { setRecipient(value); setContact(chosen); }} />
-        <${TextField} label=${t.message} rows=${5} value=${text} onInput=${setText} error=${fields["/text"]}
-          hint=${texts.conversation.characters(text.length, COMPOSE_LIMIT)} more=${{ maxlength: COMPOSE_LIMIT, dir: "auto" }} />
-        <div class="actions"><button type="button" onClick=${closeDialog}>${texts.cancel}</button>
-          <button class="primary" disabled=${isBusy}>${t.send}</button></div>
+          onInput=${(/** @type {string} */ recipient, /** @type {Contact | null} */ contact) => edit({ recipient, contact })} />
+        <${TextField} label=${t.message} rows=${5} value=${text} onInput=${(/** @type {string} */ text) => edit({ text })} error=${fields["/text"]}
+          limit=${COMPOSE_LIMIT} more=${{ dir: "auto" }} />
+        </fieldset>
+        <div class="actions"><button type="button" disabled=${isSending.value} onClick=${() => { discard(); closeDialog(); }}>${recipient || text ? texts.discard : texts.cancel}</button>
+          <button class="primary" disabled=${isSending.value}>${t.send}</button></div>
       </form>
     </${Dialog}>`;
+}
+
+/**
+ * Sends what is written, and shows the conversation unless the dialog was closed before the answer came. Throws if it
+ * was not accepted.
+ * @param {{ from: { inboxId: string }, to: object, text: string }} body
+ * @param {{ current: boolean }} isShown
+ */
+async function deliver(body, isShown) {
+  const key = keyOf(body);
+  const sending = send(body, key, isShown);
+  noteAttempt(key, sending.then(() => true, () => false)); // signing out waits for it
+  return sending;
+}
+
+/**
+ * @param {{ from: { inboxId: string }, to: object, text: string }} body
+ * @param {string} key
+ * @param {{ current: boolean }} isShown
+ */
+async function send(body, key, isShown) {
+  isSending.value = true;
+  try {
+    const message = await request("POST", "v1/messages", { body, key });
+    discard();
+    showToast(t.accepted);
+    refreshList();
+    if (!isShown.current) return;
+    closeDialog();
+    navigate(inboxPath(body.from.inboxId, "archived", {}, message.conversationId));
+  } catch (error) {
+    if (!isShown.current) showToast(t.notSent(/** @type {Error} */ (error).message), { isError: true });
+    throw error;
+  } finally {
+    isSending.value = false;
+  }
 }
 
 /**
@@ -126,7 +225,7 @@ function RecipientField({ teamId, value, error, onInput }) {
   };
   const isShown = isOpen && found.length > 0;
   return html`
-    <${Field} label=${t.to} hint=${t.toHint} error=${error}>${(/** @type {Record<string, unknown>} */ attributes) => html`
+    <${Field} label=${t.to} hint=${t.toHint} error=${error} value=${value}>${(/** @type {Record<string, unknown>} */ attributes) => html`
       <div class="combobox">
         <input ...${attributes} role="combobox" aria-autocomplete="list" aria-expanded=${isShown} aria-controls=${listId} autocomplete="off"
           aria-activedescendant=${isShown && active >= 0 ? `${listId}-${active}` : undefined} value=${value} onKeyDown=${onKeyDown}

@@ -2,6 +2,7 @@
 
 import { listAll, request } from "./api.js";
 import { OpenConversation } from "./conversation.js";
+import { lengthOf } from "./form.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { useMenu } from "./menu.js";
@@ -26,7 +27,9 @@ export function Composer({ current }) {
   // A conversation that became free is locked when the user turns to the box.
   const mayWrite = (isHeld || kind === "free" || (kind === "acquiring" && document.activeElement === box.current)) && !contact?.optedOut && !contact?.blocked;
   const { text, files } = current.draft.value;
-  const maySend = mayWrite && isHeld && !isUploading && (text.trim() !== "" || files.length > 0);
+  const length = lengthOf(text);
+  const isTooLong = length > REPLY_LIMIT;
+  const maySend = mayWrite && isHeld && !isUploading && !isTooLong && (text.trim() !== "" || files.length > 0);
 
   useEffect(() => {
     if (mayWrite && isHeld && (document.activeElement === document.body || document.activeElement?.matches("[data-conversation]"))) {
@@ -67,7 +70,7 @@ export function Composer({ current }) {
   return html`
     <form class="composer" onSubmit=${send}>
       <textarea ref=${box} id="reply" aria-label=${t.reply} rows="2" dir="auto" placeholder=${mayWrite ? t.replyFrom(current.account.name) : ""}
-        value=${text} disabled=${!mayWrite} maxlength=${REPLY_LIMIT} onKeyDown=${onKeyDown}
+        value=${text} disabled=${!mayWrite} aria-invalid=${isTooLong ? "true" : undefined} aria-describedby="reply-counter" onKeyDown=${onKeyDown}
         onFocus=${() => kind === "free" && current.acquire()}
         onInput=${(/** @type {Event} */ event) => current.setDraft({ ...current.draft.peek(), text: /** @type {HTMLTextAreaElement} */ (event.target).value })} />
       ${files.length > 0 && html`<ul class="files">${files.map((file) => html`
@@ -77,7 +80,9 @@ export function Composer({ current }) {
         <label class=${mayWrite ? "tool" : "tool disabled"} title=${t.attach}><${Icon} name="attach" /><span class="hidden">${t.attach}</span>
           <input type="file" class="hidden" disabled=${!mayWrite} onChange=${attach} /></label>
         <${TemplatePicker} current=${current} isDisabled=${!mayWrite} onPick=${() => box.current?.focus()} />
-        <span class="counter" role="status">${isUploading ? t.uploading : text.length >= COUNTED_FROM ? t.characters(text.length, REPLY_LIMIT) : ""}</span>
+        <span id="reply-counter" class=${isTooLong ? "counter error" : "counter"} role="status">${isUploading ? t.uploading
+          : isTooLong ? texts.tooLong(length - REPLY_LIMIT)
+          : length >= COUNTED_FROM ? texts.characters(length, REPLY_LIMIT) : ""}</span>
         <button class="primary" disabled=${!maySend}>${t.send}<kbd aria-hidden="true">Ctrl Enter</kbd></button>
       </div>
     </form>`;

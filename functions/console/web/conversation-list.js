@@ -29,7 +29,12 @@ export function ConversationList({ account, folder, filters, conversationId }) {
   const place = `${account.inboxId}/${folder}`;
   useEffect(() => {
     selected.value = new Set();
-  }, [place]);
+  }, [place, JSON.stringify(filters)]);
+  // Others may have moved or archived some: nobody changes what they do not see.
+  const ids = items.flatMap(({ conversationId }) => (selected.value.has(conversationId) ? [conversationId] : []));
+  useEffect(() => {
+    if (ids.length < selected.peek().size) selected.value = new Set(ids);
+  });
   return html`
     <section class="list" style=${{ "--color": account.color }} aria-label=${account.name}
       onPointerEnter=${() => (isPointerOver.value = true)} onPointerLeave=${() => (isPointerOver.value = false)}>
@@ -38,7 +43,7 @@ export function ConversationList({ account, folder, filters, conversationId }) {
       </header>
       <${Search} key=${place} q=${filters.q ?? ""} />
       <${FilterBar} account=${account} filters=${filters} />
-      ${selected.value.size > 0 && html`<${SelectionBar} account=${account} folder=${folder} />`}
+      ${ids.length > 0 && html`<${SelectionBar} account=${account} folder=${folder} ids=${ids} />`}
       ${waitingCount.value > 0 && html`<button type="button" class="waiting" onClick=${showWaiting}>${t.waiting(waitingCount.value)}</button>`}
       ${error && html`<div class="empty" role="alert"><p>${error}</p><button type="button" onClick=${refreshList}>${texts.retry}</button></div>`}
       <ul class="conversations" aria-label=${t.title} aria-busy=${isLoading}>
@@ -152,9 +157,8 @@ function Row({ item, href, isCurrent }) {
     </li>`;
 }
 
-/** @param {{ account: Account, folder: Folder }} properties */
-function SelectionBar({ account, folder }) {
-  const ids = [...selected.value];
+/** @param {{ account: Account, folder: Folder, ids: string[] }} properties */
+function SelectionBar({ account, folder, ids }) {
   /** @param {{ folder?: Folder, read?: boolean }} change */
   const apply = (change) => attempt(async () => {
     await changeConversations(account.inboxId, ids, change);

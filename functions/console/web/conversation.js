@@ -252,6 +252,7 @@ export class OpenConversation {
       // The lock of an earlier visit says nothing about the one that is held now.
       if (reply.body.lockToken === shown?.lock.token) shown?.lock.noteRefusal(problem);
       this.edit(reply);
+      if (shown) showToast(texts.conversation.backInBox, { isError: true });
     } else {
       keepOutgoing({ ...reply, state: "failed", detail: problem.message, isRefused: REFUSALS.includes(problem.status) });
     }

@@ -35,6 +35,14 @@ export function draftOf(conversationId) {
 }
 
 /**
+ * The key of a draft of something else than a conversation.
+ * @param {string} name
+ */
+export function draftKey(name) {
+  return PREFIX + name;
+}
+
+/**
  * Stores a value for this tab. If the browser's storage is full, the value is only lost with the page.
  * @param {string} key
  * @param {unknown} value `null` removes it
@@ -77,6 +85,11 @@ export function claimDrafts(userId) {
   if (isOther) forgetDrafts();
   keep(OWNER, userId);
   return isOther;
+}
+
+/** How many drafts there are. */
+export function draftCount() {
+  return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX)).length;
 }
 
 /** Removes all drafts, because another person may sign in. */

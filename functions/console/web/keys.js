@@ -1,5 +1,6 @@
 /** Keyboard shortcuts. Single keys do nothing while the user types, and can be switched off. */
 
+import { me } from "./accounts.js";
 import { opened } from "./conversation.js";
 import { leaveConversation, markUnread, moveConversation } from "./conversation-view.js";
 import { dialog, openDialog } from "./dialogs.js";
@@ -54,7 +55,7 @@ function isTyping(target) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.isComposing) return;
+  if (event.isComposing || !me.peek()) return;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
     openDialog("menu");

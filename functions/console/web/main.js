@@ -73,7 +73,9 @@ function Page() {
   const account = current.page === "work" ? accountOf(current.inboxId) : undefined;
   useEffect(() => {
     if (current.page !== "start" || !me.value) return;
-    if (accounts[0]) navigate(inboxPath(accounts[0].inboxId, "inbox"), { replace: true });
+    // A team's messages wait in its shared inboxes.
+    const first = accounts.find((account) => account.kind === "shared") ?? accounts[0];
+    if (first) navigate(inboxPath(first.inboxId, "inbox"), { replace: true });
     else if (teams.value.some((team) => isAdminOf(team.teamId))) navigate(teamPath(teams.value[0].teamId, "inboxes"), { replace: true });
   });
   if (current.page === "team") return html`<${TeamPage} />`;

@@ -94,6 +94,7 @@ function OutgoingBubble({ reply, current }) {
       ${reply.files.map((file) => html`<p class="attachment" key=${file.mediaId}>${file.name}</p>`)}
       ${reply.body.text && html`<p class="text" dir="auto">${reply.body.text}</p>`}
       <p class=${`state ${reply.state === "sending" ? "sending" : "failed"}`}>${state}</p>
+      ${isFailed && !reply.isRefused && html`<p class="hint">${t.unconfirmed}</p>`}
       ${isFailed && html`
         <div class="actions">
           ${mayRepeat && html`<button type="button" onClick=${() => current.deliver(reply)}>${texts.retry}</button>`}

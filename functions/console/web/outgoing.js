@@ -5,6 +5,7 @@
 
 import { serverNow } from "./clock.js";
 import { keep } from "./drafts.js";
+import { session } from "./session.js";
 import { texts } from "./texts.js";
 import { effect, signal } from "./vendor/signals.js";
 
@@ -58,10 +59,20 @@ export function removeOutgoing(key) {
   outgoing.value = outgoing.peek().filter((reply) => reply.key !== key);
 }
 
-/** Whether a repeated attempt cannot send the reply twice. @param {Outgoing} reply */
+/** Whether a repeated attempt cannot send it twice. @param {{ firstTriedAt: number }} reply */
 export function isRepeatable(reply) {
   const age = serverNow() - reply.firstTriedAt;
   return age >= 0 && age < REPEATABLE_MS;
+}
+
+/** Whether an answer is on its way. */
+export function isSending() {
+  return attempts.size > 0;
+}
+
+/** Waits until no answer is on its way. */
+export async function whenAnswered() {
+  while (attempts.size) await Promise.allSettled(attempts.values());
 }
 
 /** Removes all replies, because another person may sign in. */
@@ -88,5 +99,5 @@ export function attemptsOf(conversationId) {
   return replies.flatMap((reply) => attempts.get(reply.key) ?? []);
 }
 
-// Closing the tab would lose them.
-addEventListener("beforeunload", (event) => outgoing.peek().length && event.preventDefault());
+// Closing the tab would lose them. A page that is loaded again for a sign-in keeps them.
+addEventListener("beforeunload", (event) => session.peek() === "signedIn" && outgoing.peek().length && event.preventDefault());

@@ -23,14 +23,18 @@ export const signInKind = document.querySelector("meta[name=sign-in]")?.getAttri
 /** Run before the user signs out, while the token is still valid. A session that only expires does not run them. @type {Set<() => unknown>} */
 export const beforeSignOut = new Set();
 
-/** Why the session ended: the user signed out, here or on another screen, or it expired. */
-export const endedBy = signal(/** @type {"signOut" | "expired" | null} */ (null));
+/** @typedef {"signOut" | "expired" | "otherUser"} End */
+
+/** Why the session ended: the user signed out, here or on another screen, it expired, or another user signed in. */
+export const endedBy = signal(/** @type {End | null} */ (null));
 
 /** Why it is not known yet whether there is a session. */
 export const resumeError = signal("");
 
 let token = "";
 let expiresAt = 0;
+/** Whose token it is, and whose session it was last. `null` before the first one. @type {string | null} */
+let user = null;
 /** @type {Promise<boolean> | null} */
 let renewal = null;
 /** How often this tab has signed out. What was requested before that is ignored. */
@@ -81,13 +85,35 @@ async function call(route, body = {}) {
 }
 
 /**
- * Takes the token of a response. Returns the challenge if there is one.
- * @param {any} answer
- * @returns {Challenge | null}
+ * The user of a token. Whether a token is valid, only the API decides.
+ * @param {string} token
  */
+function userOf(token) {
+  try {
+    const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    return String(JSON.parse(atob(claims)).sub ?? "");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Begins a session, or returns the challenge before it. After another session in the same page, the page is loaded
+ * again: what that one began may still be on its way, and would go on as the new user.
+ * @param {any} answer
+ * @returns {Promise<Challenge | null>}
+ */
+function begin(answer) {
+  if (answer.challenge) return Promise.resolve(answer);
+  if (user === null) return Promise.resolve(accept(answer));
+  location.reload(); // the cookie has the session
+  return new Promise(() => {});
+}
+
+/** Takes the token of a response. @param {any} answer */
 function accept(answer) {
-  if (answer.challenge) return answer;
   token = answer.token;
+  user = userOf(token);
   expiresAt = Date.now() + answer.expiresInSeconds * 1000;
   signInError.value = "";
   resumeError.value = "";
@@ -101,7 +127,7 @@ function accept(answer) {
  * @param {string} password
  */
 export async function signIn(email, password) {
-  return accept(await call("sign-in", { email, password }));
+  return begin(await call("sign-in", { email, password }));
 }
 
 /**
@@ -112,7 +138,7 @@ export async function signIn(email, password) {
  */
 export async function answerChallenge(challenge, email, answer) {
   const [route, name] = challenge.challenge === "code" ? ["code", "code"] : ["new-password", "password"];
-  return accept(await call(route, { email, session: challenge.session, [name]: answer }));
+  return begin(await call(route, { email, session: challenge.session, [name]: answer }));
 }
 
 /** @param {string} email */
@@ -212,14 +238,25 @@ async function renew() {
   try {
     const answer = await refresh();
     if (signOuts !== before) return false;
-    if (answer) accept(answer);
-    else end("expired");
-    return answer !== null;
+    return takeRenewed(answer);
   } catch (error) {
     const isOffline = error instanceof SignInError && error.status === 0;
     resumeError.value = isOffline ? texts.offline : texts.signIn.unchecked;
     return false; // the next request tries again
   }
+}
+
+/**
+ * Takes a renewed token. The cookie is that of the browser: if another user has signed in since, what this tab shows
+ * and repeats is still the first user's, so its session ends.
+ * @param {any} answer `null` if there is no session
+ * @returns {boolean} whether the session goes on
+ */
+function takeRenewed(answer) {
+  const isOther = answer && session.peek() === "signedIn" && userOf(answer.token) !== user;
+  if (answer && !isOther) accept(answer);
+  else end(isOther ? "otherUser" : "expired");
+  return session.peek() === "signedIn";
 }
 
 /** @type {() => void} */
@@ -243,7 +280,7 @@ export function resumeNow() {
   stopWaiting();
 }
 
-/** @param {"signOut" | "expired"} reason */
+/** @param {End} reason */
 function end(reason) {
   signOuts += 1;
   token = "";
@@ -266,15 +303,28 @@ function leave() {
   return Promise.allSettled([...beforeSignOut].map((task) => task()));
 }
 
+/**
+ * Whether the cookie still has the session of this tab. Signing out would end another user's.
+ * @returns {Promise<boolean>}
+ */
+async function ownsCookie() {
+  const answer = await refresh();
+  return answer && userOf(answer.token) === user;
+}
+
 export async function signOut() {
   await leave();
-  await callAlone("sign-out").catch(() => (signInError.value = texts.signIn.notSignedOut));
+  try {
+    if (await ownsCookie()) await callAlone("sign-out");
+  } catch {
+    signInError.value = texts.signIn.notSignedOut;
+  }
   end("signOut");
 }
 
 /** Ends the sessions of all devices. Throws if that failed, and nothing has changed then. */
 export async function signOutEverywhere() {
-  await callAlone("sign-out-everywhere");
+  if (await ownsCookie()) await callAlone("sign-out-everywhere");
   await leave(); // the token remains valid until it expires
   end("signOut");
 }
@@ -283,8 +333,7 @@ export async function signOutEverywhere() {
 export async function checkSession() {
   const before = signOuts;
   const answer = await refresh().catch(() => undefined);
-  if (answer && signOuts === before) accept(answer);
-  if (answer !== null || signOuts !== before) return;
-  await leave();
-  end("expired");
+  if (answer === undefined || signOuts !== before) return;
+  if (!answer) await leave();
+  if (signOuts === before) takeRenewed(answer);
 }

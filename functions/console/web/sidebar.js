@@ -99,14 +99,22 @@ function AccountMenu() {
 
 export function Sidebar() {
   const accounts = me.value?.accounts ?? [];
+  const close = () => (isMenuOpen.value = false);
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (event.key !== "Escape" || !isMenuOpen.peek()) return;
+    event.preventDefault();
+    close();
+  };
   return html`
-    <aside class=${isMenuOpen.value ? "sidebar open" : "sidebar"}>
+    ${isMenuOpen.value && html`<div class="beside narrow" onClick=${close} />`}
+    <aside class=${isMenuOpen.value ? "sidebar open" : "sidebar"} onKeyDown=${onKeyDown}>
       <button type="button" class="icon narrow" aria-label=${isMenuOpen.value ? t.closeMenu : t.menu} aria-expanded=${isMenuOpen.value}
         onClick=${() => (isMenuOpen.value = !isMenuOpen.value)}>${isMenuOpen.value ? "×" : html`<${Icon} name="menu" />`}</button>
       <div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>
-      <button type="button" class="primary compose" onClick=${() => openDialog("compose")}>
+      <button type="button" class="primary compose" onClick=${() => (close(), openDialog("compose"))}>
         <${Icon} name="compose" /><span class="text">${t.compose}</span></button>
-      <div class="links" onClick=${() => (isMenuOpen.value = false)}>
+      <div class="links" onClick=${close}>
         <nav aria-label=${t.accounts}>
           <h2>${t.accounts}</h2>
           <ul>${accounts.map((account) => html`<${AccountLink} key=${account.inboxId} account=${account} />`)}</ul>

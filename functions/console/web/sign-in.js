@@ -22,7 +22,9 @@ function Brand() {
 
 /** Says that the session ended without the user's doing. */
 function Ended() {
-  return endedBy.value === "expired" ? html`<p class="banner" role="status">${t.ended}</p>` : null;
+  const reason = endedBy.value;
+  if (reason === "otherUser") return html`<p class="banner" role="alert">${t.otherUser} <button type="button" class="link" onClick=${() => location.reload()}>${t.continue}</button></p>`;
+  return reason === "expired" ? html`<p class="banner" role="alert">${t.ended}</p>` : null;
 }
 
 /** Another identity provider asks for the password. */

@@ -13,6 +13,9 @@ export const texts = {
   outdated: "What you see may be outdated.",
   badDate: "Enter a date with a year of four digits.",
   cancel: "Cancel",
+  discard: "Discard",
+  discardTitle: "Discard what you wrote?",
+  discardHint: "It has not been saved.",
   close: "Close",
   save: "Save",
   saved: "Saved",
@@ -23,6 +26,11 @@ export const texts = {
   loadMore: "Load more",
   always: "Always",
   required: "This field is required.",
+  noMergeFields: "Everybody gets this text as it is written, so it cannot have merge fields such as {{firstName}}.",
+  /** @param {number} count @param {number} limit */
+  characters: (count, limit) => `${count.toLocaleString()} of ${limit.toLocaleString()} characters`,
+  /** @param {number} count */
+  tooLong: (count) => (count === 1 ? "1 character too many." : `${count.toLocaleString()} characters too many.`),
   connectionLost: "Connection lost. Reconnecting…",
   requestFailed: "The request failed. Try again.",
   offline: "The server cannot be reached. Check your connection.",
@@ -59,6 +67,8 @@ export const texts = {
     failed: "Your organization's sign-in page reported an error. Sign in again.",
     unchecked: "It cannot be checked at the moment whether you are signed in.",
     ended: "Your session has ended. Sign in again to go on.",
+    otherUser: "Another user has signed in in this browser, so your session ended in this tab.",
+    continue: "Continue as that user",
     notSignedOut: "The server could not be reached, so you are still signed in on this browser. Open the console again, and sign out.",
   },
 
@@ -77,9 +87,10 @@ export const texts = {
     accountMenu: "Account menu",
     signOut: "Sign out",
     signOutEverywhere: "End all sessions",
-    unsentTitle: "Sign out?",
+    waitsForAnswers: "Waiting for your messages to be accepted…",
+    unsentTitle: "Sign out and lose texts?",
     /** @param {number} count */
-    unsentHint: (count) => (count === 1 ? "A reply that was not sent is lost." : `${count} replies that were not sent are lost.`),
+    unsentHint: (count) => (count === 1 ? "A text that was not sent is lost." : `${count} texts that were not sent are lost.`),
     shortcuts: "Keyboard shortcuts",
     newTeam: "New team",
     createTeam: "Create team",
@@ -171,13 +182,13 @@ export const texts = {
     /** @param {string} name */
     removeFile: (name) => `Remove ${name}`,
     uploading: "Uploading…",
-    /** @param {number} count @param {number} limit */
-    characters: (count, limit) => `${count} of ${limit} characters`,
     provisional: "Not in your contacts",
     /** @param {string} names */
     viewing: (names) => `Also here: ${names}`,
     /** @param {string} name */
     notSentTo: (name) => `Your reply to ${name || "a contact"} was not sent. It is kept in the conversation.`,
+    unconfirmed: "It may have been sent all the same. Trying again does not send it twice.",
+    backInBox: "Your reply was not sent, because the conversation was locked anew in the meantime. It is in the box again.",
     interrupted: "The page was closed before an answer came.",
     automatic: "Automatic reply",
     edit: "Edit",
@@ -245,6 +256,9 @@ export const texts = {
     message: "Message",
     send: "Send",
     accepted: "Message accepted",
+    /** @param {string} reason */
+    notSent: (reason) => `Your message may not have been sent. It is kept in Compose, and sending it again does not send it twice. ${reason}`,
+    tooOld: "It is not known whether this message was sent earlier. Look for it under Archived before you send it again.",
     noContact: "No contact found. Enter a phone number with its area code.",
     suggestions: "Contacts",
     chooseTo: "Choose a contact or enter a phone number.",
@@ -398,7 +412,7 @@ export const texts = {
 
   imports: {
     title: "Import contacts",
-    hint: "A CSV file with the columns ContactId, FirstName, LastName and MobileNumber. Optional: OptedOut, StaffId, Tags, and your own columns. Contacts are updated by their ID. No contact is deleted.",
+    hint: "A CSV file with the columns ContactId, FirstName, LastName and MobileNumber. Optional: OptedOut, StaffId, Tags, and your own columns. Contacts are updated by their ID. No contact is deleted. If contacts share a number, its conversation shows the one that was changed last.",
     file: "File",
     chooseFile: "Choose a file.",
     dryRun: "Dry run",
@@ -436,6 +450,8 @@ export const texts = {
 
   members: {
     add: "Add member",
+    /** @param {string} name */
+    taken: (name) => `This ID belongs to ${name}, who is in the team already.`,
     userIdHint: "The ID of the user in your own system, which imports use as StaffId. It cannot be changed.",
     /** @param {string} name */
     remove: (name) => `Remove ${name}`,
@@ -618,6 +634,7 @@ export const texts = {
     recipients: "Recipients",
     segments: "Segments of messages",
     price: "Price",
+    noPrice: "Not set",
     startsAt: "First text",
     endsAt: "Last text",
     excluded: "Left out",

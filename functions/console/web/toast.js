@@ -1,8 +1,9 @@
-/** Short confirmations and errors at the bottom of the page. */
+/** Short confirmations and errors at the top of the page. */
 
 import { html } from "./html.js";
+import { session } from "./session.js";
 import { useLayoutEffect, useRef } from "./vendor/hooks.js";
-import { signal } from "./vendor/signals.js";
+import { effect, signal } from "./vendor/signals.js";
 
 const SHOWN_MS = 5_000;
 /** An error takes longer to read. */
@@ -22,6 +23,11 @@ export function showToast(text, { isError = false } = {}) {
   clearTimeout(timer);
   timer = setTimeout(() => (toast.value = null), isError ? ERROR_SHOWN_MS : SHOWN_MS);
 }
+
+// The next user does not see it.
+effect(() => {
+  if (session.value === "signedOut") toast.value = null;
+});
 
 /**
  * Runs a task, and shows its error.

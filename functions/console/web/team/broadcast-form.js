@@ -134,7 +134,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
       ${(templates.value?.length ?? 0) > 0 && html`
         <${SelectField} label=${t.template} value=${templateId} onInput=${chooseTemplate}
           options=${[["", t.noTemplate], ...(templates.value ?? []).map((template) => [template.templateId, template.name])]} />`}
-      <${TextField} label=${t.text} rows=${5} value=${text} onInput=${setText} error=${fields["/text"]} hint=${t.textHint} more=${{ maxlength: TEXT_LIMIT, dir: "auto" }} />
+      <${TextField} label=${t.text} rows=${5} value=${text} onInput=${setText} error=${fields["/text"]} hint=${t.textHint} limit=${TEXT_LIMIT} more=${{ dir: "auto" }} />
       <${QuestionFields} draft=${question} onInput=${setQuestion} fields=${fields} />
       <${TextField} label=${t.replyHours} type="number" value=${replyHours} onInput=${setReplyHours} hint=${t.replyHoursHint} error=${fields["/replyWindowHours"]} more=${{ min: 1, max: 720 }} />
       <div class="side-by-side">

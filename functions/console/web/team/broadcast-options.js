@@ -99,7 +99,7 @@ export function QuestionFields({ draft, onInput, fields }) {
       <fieldset class="card-set"><legend>${t.followUps}</legend><p class="hint">${t.followUpsHint}</p>
         ${answersOf(draft).map(([answer, name]) => html`
           <${TextField} key=${answer} label=${t.followUpOf(name)} value=${followUps[answer] ?? ""} error=${fields[`/question/followUps/${answer}`]}
-            onInput=${(/** @type {string} */ text) => onInput({ ...draft, followUps: { ...followUps, [answer]: text } })} more=${{ dir: "auto", maxlength: FOLLOW_UP_LIMIT }} />`)}
+            onInput=${(/** @type {string} */ text) => onInput({ ...draft, followUps: { ...followUps, [answer]: text } })} limit=${FOLLOW_UP_LIMIT} isLiteral more=${{ dir: "auto" }} />`)}
       </fieldset>`}`;
 }
 

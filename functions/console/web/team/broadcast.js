@@ -152,13 +152,13 @@ function EstimatePanel({ path, broadcast, onConfirmed }) {
         <dl class="figures">
           <div class="delivered"><dt>${t.recipients}</dt><dd>${estimate.recipients.toLocaleString()}</dd></div>
           <div><dt>${t.segments}</dt><dd>${estimate.segments.total.toLocaleString()}</dd></div>
-          ${estimate.price && html`<div><dt>${t.price}</dt><dd>${formatPrice(estimate.price)}</dd></div>`}
+          <div><dt>${t.price}</dt><dd>${estimate.price ? formatPrice(estimate.price) : html`<small>${t.noPrice}</small>`}</dd></div>
         </dl>
         <dl class="facts">
           ${estimate.startsAt && html`<div><dt>${t.startsAt}</dt><dd>${dateAndTime(estimate.startsAt)}</dd></div>`}
           ${estimate.endsAt && html`<div><dt>${t.endsAt}</dt><dd>${dateAndTime(estimate.endsAt)}</dd></div>`}
           ${estimate.excluded.length > 0 && html`<div><dt>${t.excluded}</dt><dd>${estimate.excluded.map(({ reason, count }) => `${count} ${t.reasons[reason] ?? reason}`).join(", ")}</dd></div>`}
-          ${estimate.unicode.length > 0 && html`<div><dt>${t.unicode}</dt><dd>${estimate.unicode.slice(0, 8).map(({ character, count }) => html`<kbd>${character}</kbd> ×${count} `)}</dd></div>`}
+          ${estimate.unicode.length > 0 && html`<div><dt>${t.unicode}</dt><dd>${estimate.unicode.slice(0, 8).map(({ character, count }) => html`<bdi><kbd>${character}</kbd> ×${count}</bdi> `)}</dd></div>`}
         </dl>
         <ul class="checklist" aria-label=${t.checklist}>${estimate.checks.map((check) => html`
           <li class=${check.level} key=${check.code}><span class="hidden">${t.levels[check.level]}: </span>${check.detail}</li>`)}</ul>

@@ -17,6 +17,15 @@ const DIRECT_BYTES = 4 * 1024 * 1024;
 /** Events of small imports may come before the dialog waits for them. */
 const LONGEST_WAIT_MS = 5_000;
 
+/**
+ * The API gives reasons as parts of a sentence.
+ * @param {string | null | undefined} reason
+ */
+function sentence(reason) {
+  if (!reason) return "";
+  return reason[0].toUpperCase() + reason.slice(1) + (reason.endsWith(".") ? "" : ".");
+}
+
 /** Waits for an event of an import, or a while. @returns {Promise<void>} */
 function nextChange() {
   return new Promise((resolve) => {
@@ -68,9 +77,9 @@ export function ImportDialog({ teamId, onClose }) {
     setFields({});
   };
   return html`
-    <${Dialog} title=${t.title} size="wide" onClose=${onClose}>
+    <${Dialog} isKept title=${t.title} size="wide" onClose=${onClose}>
       <p class="hint">${t.hint}</p>
-      <${FormError} text=${error} />
+      <${FormError} text=${sentence(error)} />
       <${Field} label=${t.file} error=${fields["/file"]}>${(/** @type {Record<string, unknown>} */ attributes) => html`
         <input ...${attributes} type="file" accept=".csv,.tsv,.txt,text/csv" onChange=${choose} />`}</${Field}>
       ${report && html`<${Report} report=${report} />`}
@@ -107,7 +116,7 @@ function Report({ report }) {
   return html`
     <div class="progress" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent}>
       <span style=${{ width: `${percent}%` }} /></div>
-    <p role="status">${report.status === "failed" ? report.reason
+    <p role="status">${report.status === "failed" ? sentence(report.reason)
       : isDone ? (report.dryRun ? t.wouldBe(report) : t.summary(report))
       : report.dryRun ? t.checking : t.running}</p>
     ${report.errors.length > 0 && html`

@@ -75,7 +75,7 @@ function ReplyDialog({ path, reply, onClose, onSaved }) {
         <${FormError} text=${error} />
         <${TextField} label=${t.keywords} rows=${2} value=${keywords} onInput=${setKeywords} hint=${t.keywordsHint} more=${{ dir: "auto", autofocus: !reply }}
           error=${Object.entries(fields).find(([pointer]) => pointer.startsWith("/keywords"))?.[1]} />
-        <${TextField} label=${t.text} rows=${4} value=${text} onInput=${setText} error=${fields["/text"]} more=${{ maxlength: 480, dir: "auto" }} />
+        <${TextField} label=${t.text} rows=${4} value=${text} onInput=${setText} error=${fields["/text"]} limit=${480} isLiteral more=${{ dir: "auto" }} />
         <${TextField} label=${t.tag} value=${tag} onInput=${setTag} error=${fields["/tag"]} hint=${t.tagHint} more=${{ maxlength: 40, dir: "auto" }} />
         <div class="actions"><button type="button" onClick=${onClose}>${texts.cancel}</button><button class="primary" disabled=${isBusy}>${texts.save}</button></div>
       </form>

@@ -58,11 +58,11 @@ export function MembersPage({ teamId, isAdmin }) {
         </tr>`)}</tbody>
     </table>
     ${removed && html`<${ConfirmDialog} title=${t.remove(removed.name)} hint=${t.removeHint} action=${texts.remove} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
-    ${isAdding && html`<${MemberDialog} path=${path} onClose=${() => setAdding(false)} onSaved=${() => { setAdding(false); reload(); }} />`}`;
+    ${isAdding && html`<${MemberDialog} path=${path} members=${value} onClose=${() => setAdding(false)} onSaved=${() => { setAdding(false); reload(); }} />`}`;
 }
 
-/** @param {{ path: string, onClose: () => void, onSaved: () => void }} properties */
-function MemberDialog({ path, onClose, onSaved }) {
+/** @param {{ path: string, members: TeamMember[], onClose: () => void, onSaved: () => void }} properties */
+function MemberDialog({ path, members, onClose, onSaved }) {
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
   const [userId, setUserId] = useState("");
@@ -72,6 +72,9 @@ function MemberDialog({ path, onClose, onSaved }) {
   const save = async (event) => {
     event.preventDefault();
     if (!userId.trim()) return setFields({ "/userId": texts.required });
+    // The API would change that person.
+    const known = members.find((member) => member.userId === userId.trim());
+    if (known) return setFields({ "/userId": t.taken(known.name) });
     const body = { role, ...(name ? { name } : {}), ...(email ? { email } : {}) };
     if (await submit(() => request("PUT", `${path}/${encodeURIComponent(userId.trim())}`, { body }))) onSaved();
   };
@@ -82,7 +85,7 @@ function MemberDialog({ path, onClose, onSaved }) {
         <${FormError} text=${error} />
         <${TextField} label=${texts.team.name} value=${name} onInput=${setName} error=${fields["/name"]} />
         <${TextField} label=${texts.team.email} type="email" value=${email} onInput=${setEmail} error=${fields["/email"]} />
-        <${TextField} label=${texts.team.userId} value=${userId} onInput=${setUserId} error=${fields["/userId"]} hint=${t.userIdHint} />
+        <${TextField} label=${texts.team.userId} value=${userId} onInput=${setUserId} error=${fields["/userId"] ?? fields["?userId"]} hint=${t.userIdHint} />
         <${SelectField} label=${texts.team.role} value=${role} options=${roles} onInput=${setRole} error=${fields["/role"]} />
         <div class="actions"><button type="button" onClick=${onClose}>${texts.cancel}</button>
           <button class="primary" disabled=${isBusy}>${texts.add}</button></div>

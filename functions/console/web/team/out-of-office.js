@@ -11,7 +11,7 @@ import { Pending, saveVersion, useLoaded } from "./resource.js";
 /** @import { OutOfOffice } from "../types.d.ts" */
 
 const t = texts.outOfOffice;
-const RANGE = /^(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})$/;
+const RANGE = /^(\d{1,2})(:\d{2})?\s*[-–]\s*(\d{1,2})(:\d{2})?$/;
 
 /** @param {[string, string][] | undefined} ranges */
 function formatRanges(ranges) {
@@ -19,14 +19,16 @@ function formatRanges(ranges) {
 }
 
 /**
- * @param {string} text such as `09:00-12:00, 13:00-17:00`
+ * @param {string} text such as `09:00-12:00, 13:00-17:00` or `9-12, 13-17`
  * @returns {[string, string][] | null} `null` if it cannot be read
  */
 function parseRanges(text) {
   const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
   const ranges = parts.map((part) => RANGE.exec(part));
   if (ranges.some((range) => !range)) return null;
-  return ranges.map((range) => [range?.[1].padStart(5, "0") ?? "", range?.[2].padStart(5, "0") ?? ""]);
+  /** @param {string | undefined} hour @param {string} [minutes] */
+  const time = (hour = "", minutes = ":00") => hour.padStart(2, "0") + minutes;
+  return ranges.map((range) => [time(range?.[1], range?.[2]), time(range?.[3], range?.[4])]);
 }
 
 /** @param {{ path: string }} properties */
@@ -67,13 +69,14 @@ export function OutOfOfficeForm({ path }) {
     showToast(texts.saved);
     await reload();
   };
+  const hasHours = mode === "auto" || Object.keys(fields).some((pointer) => pointer.startsWith("/hours")); // an error is shown
   const holidayError = Object.entries(fields).find(([pointer]) => pointer.startsWith("/holidays"))?.[1];
   return html`
     <form onSubmit=${save} noValidate>
       <${FormError} text=${error} />
       <${SelectField} label=${t.mode} value=${mode} options=${t.modes} onInput=${setMode} error=${fields["/mode"]} />
-      <${TextField} label=${t.message} rows=${4} value=${message} onInput=${setMessage} error=${fields["/message"]} hint=${t.messageHint} more=${{ maxlength: 480, dir: "auto" }} />
-      ${mode === "auto" && html`
+      <${TextField} label=${t.message} rows=${4} value=${message} onInput=${setMessage} error=${fields["/message"]} hint=${t.messageHint} limit=${480} isLiteral more=${{ dir: "auto" }} />
+      ${hasHours && html`
         <${TextField} label=${t.timeZone} value=${timeZone} onInput=${setTimeZone} error=${fields["/timeZone"]} />
         <fieldset class="hours"><legend>${t.hours}</legend><p class="hint">${t.hoursHint}</p>
           ${t.days.map(([day, name]) => html`<${TextField} key=${day} label=${name} value=${hours[day] ?? ""} onInput=${(/** @type {string} */ text) => setHours({ ...hours, [day]: text })}

@@ -89,9 +89,9 @@ function SegmentDialog({ teamId, segment, version, onClose, onSaved }) {
         <${TextField} label=${texts.team.name} value=${name} onInput=${setName} error=${fields["/name"]} more=${{ maxlength: 80, dir: "auto", autofocus: !segment }} />
         ${!segment && html`<${SelectField} label=${t.kind} value=${kind} options=${Object.entries(t.kindChoices)} onInput=${setKind} hint=${t.kindHints[kind]} />`}
         ${kind === "filter" && (rows
-          ? html`<${FilterRows} rows=${rows} onInput=${setRows} errors=${fields} members=${members.value ?? []} broadcasts=${broadcasts.value ?? []} />`
+          ? html`<${FilterRows} rows=${rows} onInput=${(/** @type {Rows} */ next) => { setRows(next); setFields({}); }} errors=${fields} members=${members.value ?? []} broadcasts=${broadcasts.value ?? []} />`
           : html`<${TextField} label=${t.code} rows=${8} value=${code} onInput=${setCode} hint=${t.codeHint} more=${{ class: "code", spellcheck: false }} />`)}
-        ${fields["/filter"] && html`<p class="error">${fields["/filter"]}</p>`}
+        ${fields["/filter"] && html`<p class="error" role="alert">${fields["/filter"]}</p>`}
         ${kind === "filter" && html`<${Preview} path=${`${path}/preview`} filter=${isReady ? filter : null} />`}
         <div class="actions"><button type="button" onClick=${onClose}>${texts.cancel}</button><button class="primary" disabled=${isBusy}>${texts.save}</button></div>
       </form>
