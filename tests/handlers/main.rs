@@ -32,6 +32,7 @@ mod registration_poll;
 mod registration_status;
 mod registrations;
 mod segments;
+mod send_order;
 mod send_reconcile;
 mod teams;
 mod templates;

@@ -29,7 +29,7 @@ use test_kit::{
     carrier::{ACCOUNT, FakeCarrier, TOKEN},
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
-    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, received_sends, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, received_sends, send_queues},
     twilio::{callbacks, signed, webhook_accounts},
 };
 
@@ -254,7 +254,7 @@ fn relay(test: &TestApp, queue: &str) -> outbox_relay::App {
 /// Returns queues of which only the one of media has this endpoint. The others do not answer.
 fn queues(media: &str) -> outbox_relay::Queues {
     outbox_relay::Queues {
-        messages: send_queue(NO_SERVICE),
+        messages: send_queues(NO_SERVICE),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(media),
     }

@@ -6,14 +6,22 @@ use std::time::Duration;
 
 use outbox_relay::{App, Queues, handle, items};
 use serde_json::{Value, json};
-use shared_aws::{clients::SendJob, messaging::SWEEP_AFTER};
-use shared_domain::ids::{ConversationId, MessageId};
-use shared_lambda::clock::now;
+use shared_aws::{
+    clients::SendJob,
+    messaging::{OutboxEntry, SWEEP_AFTER},
+};
+use shared_domain::{
+    broadcast::BroadcastRef,
+    ids::{BroadcastId, ConversationId, MessageId},
+    message::Message,
+};
+use shared_lambda::clock::{entropy, now};
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
+    build,
     lambda_event::{event, stream_record},
-    queue::{mail_queue, media_queue, send_queue},
+    queue::{mail_queue, media_queue, send_queues},
 };
 
 fn outbox_record(operation: &str, message: &str, organization: Option<&str>) -> Value {
@@ -44,7 +52,7 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_item_stays_fo
     let long_ago = now() - SWEEP_AFTER - SWEEP_AFTER;
     let id = test.accept_message("hello", long_ago).await;
     let queues = Queues {
-        messages: send_queue(NO_SERVICE),
+        messages: send_queues(NO_SERVICE),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };
@@ -54,6 +62,38 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_item_stays_fo
     assert_eq!((failed.failed, failed.all), (1, 1));
     let overdue = test.outbox().overdue(now()).await.unwrap();
     assert_eq!(overdue, [test.outbox_entry(&id, long_ago)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_broadcasts_have_a_queue_of_their_own() {
+    let test = TestApp::start().await;
+    let long_ago = now() - SWEEP_AFTER - SWEEP_AFTER;
+    let mut accepted = Vec::new();
+    for (index, of_broadcast) in [true, false, true].into_iter().enumerate() {
+        let at = long_ago + Duration::from_secs(index as u64);
+        let message = build::message(&test.inbox, &test.contact, &test.user, at, entropy());
+        let of = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
+        accepted.push(test.accept(Message { broadcast: of_broadcast.then_some(of), ..message }).await);
+    }
+    let entries = test.outbox().overdue(now()).await.unwrap();
+    let marks: Vec<_> = entries.iter().map(|entry| (&entry.message, entry.of_broadcast)).collect();
+    assert_eq!(marks, [(&accepted[0], true), (&accepted[1], false), (&accepted[2], true)]);
+    let record = |entry: &OutboxEntry| {
+        let mut record = outbox_record("INSERT", entry.message.as_str(), Some("org_1"));
+        if entry.of_broadcast {
+            record["dynamodb"]["NewImage"]["broadcast"] = json!({ "BOOL": true });
+        }
+        record
+    };
+    let queues = Queues {
+        messages: send_queues(&test.queue.url),
+        notifications: mail_queue(NO_SERVICE),
+        media: media_queue(NO_SERVICE),
+    };
+    let app = App::new(&test.table(), queues);
+    handle(&app, event(entries.iter().map(record).collect())).await.unwrap();
+    assert_eq!(test.queue.drain_names(), ["send.fifo", "broadcast-send.fifo", "broadcast-send.fifo"]);
+    assert_eq!(test.outbox().overdue(now()).await.unwrap(), []);
 }
 
 /// The messages of a conversation are one group of the queue, so the second must not overtake the first.
@@ -68,7 +108,7 @@ async fn a_message_that_is_not_queued_holds_back_the_later_ones_of_its_conversat
     let ids = [id(1, 1), id(2, 2), id(1, 3), id(2, 4), id(1, 5)];
     let records: Vec<_> = ids.iter().map(|id| outbox_record("INSERT", id.as_str(), Some("org_1"))).collect();
     let queues = Queues {
-        messages: send_queue(&test.queue.url),
+        messages: send_queues(&test.queue.url),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };

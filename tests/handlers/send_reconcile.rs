@@ -20,7 +20,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
-    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queues},
 };
 
 use crate::delivery_status::{is_out_by_carrier, opted_out_scopes};
@@ -37,7 +37,7 @@ fn app_with(table: Table, test: &TestApp) -> App {
 
 fn app_with_imports(table: Table, test: &TestApp, imports: &str) -> App {
     let queues = Queues {
-        messages: send_queue(NO_SERVICE),
+        messages: send_queues(NO_SERVICE),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 28] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 29] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -53,6 +53,7 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 28] = [
         "updates the copy of a contact that changed while its conversation began",
     ),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
+    ("SendReconcileFunction", "sqs:SendMessage", "BroadcastSendQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "ImportQueue", "queues an import that no worker continues"),

@@ -99,13 +99,33 @@ fn media_copy_knows_its_last_attempt_and_finishes_it_before_the_next_one() {
 }
 
 #[test]
-fn the_send_queue_keeps_messages_for_longer_than_a_sending_pause() {
-    let (worker, queue) = (&functions()["outbound-send"], &resources("AWS::SQS::Queue")["SendQueue"]);
-    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000, "the limit of SQS");
-    let days = queue["MessageRetentionPeriod"].as_u64().unwrap() / 86_400;
-    assert_eq!(days, 14, "the limit of SQS");
+fn the_send_queues_keep_messages_for_longer_than_a_sending_pause() {
+    let (worker, queues) = (&functions()["outbound-send"], resources("AWS::SQS::Queue"));
+    for queue in ["SendQueue", "BroadcastSendQueue"].map(|name| &queues[name]) {
+        assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000, "the limit of SQS");
+        let days = queue["MessageRetentionPeriod"].as_u64().unwrap() / 86_400;
+        assert_eq!(days, 14, "the limit of SQS");
+    }
     let shortest = template()["Parameters"]["SendRetrySeconds"]["MinValue"].as_u64().unwrap();
     assert!(shortest >= worker["Timeout"].as_u64().unwrap(), "an attempt ends before the next one");
+}
+
+/// With one limit for both queues, texts of broadcasts that wait for their turns could keep all workers busy.
+#[test]
+fn texts_of_broadcasts_have_a_queue_and_workers_of_their_own() {
+    let (worker, queues) = (&functions()["outbound-send"], resources("AWS::SQS::Queue"));
+    let events: Vec<_> =
+        worker["Events"].as_mapping().unwrap().values().map(|event| &event["Properties"]).collect();
+    let polled: Vec<_> = events.iter().map(|event| texts(&event["Queue"]).concat()).collect();
+    assert_eq!(polled, ["SendQueue.Arn", "BroadcastSendQueue.Arn"]);
+    for event in events {
+        assert_eq!(
+            (&event["ScalingConfig"]["MaximumConcurrency"], &event["BatchSize"]),
+            (&20.into(), &1.into())
+        );
+    }
+    assert!(worker["ReservedConcurrentExecutions"].is_null(), "a limit of the function would be shared");
+    assert_eq!(queues["SendQueue"], queues["BroadcastSendQueue"]);
 }
 
 #[test]

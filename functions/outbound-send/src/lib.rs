@@ -1,10 +1,11 @@
-//! Sends accepted messages: send queue → carrier. See [`shared_app::send`] for what each answer of the
+//! Sends accepted messages: send queues → carrier. See [`shared_app::send`] for what each answer of the
 //! carrier means.
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier. The
-//! queue is FIFO with one group per conversation, so the messages of a conversation are sent in their order.
-//! A message that has to wait is hidden in the queue and holds back its group. Waiting has no last delivery;
-//! only a message that cannot be read goes to the dead-letter queue.
+//! queues are FIFO with one group per conversation, so the messages of a conversation are sent in their
+//! order. Texts of broadcasts have a queue of their own, whose workers wait for turns; a reply finds a free
+//! worker. A message that has to wait is hidden in the queue and holds back its group. Waiting has no last
+//! delivery; only a message that cannot be read goes to the dead-letter queue.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use shared_app::{
     send::{SendError, SendWorkflow},
 };
 use shared_aws::{
-    clients::{Aws, Bucket, ReceivedSends, Secrets, SendJob, SigningSecret},
+    clients::{Aws, Bucket, ReceivedSends, Secrets, SendJob, SendQueues, SigningSecret},
     table::Table,
 };
 use shared_carriers::twilio::Client;
@@ -45,13 +46,14 @@ impl App {
         let (secret, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
         let (carrier_url, max_receives) = (env.required("CARRIER_BASE_URL"), env.number("MAX_RECEIVES", 1));
         let (queue, dead_letters) = (env.required("SEND_QUEUE_URL"), env.required("SEND_DEAD_LETTERS_URL"));
+        let texts = env.required("BROADCAST_SEND_QUEUE_URL");
         let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
         let carrier = carrier::client(&secrets, &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
         let callbacks = SignedCallbacks::new(base, SigningSecret::named(&secrets, signing));
-        let received = ReceivedSends::new(&aws, queue, dead_letters);
+        let received = ReceivedSends::new(&aws, SendQueues::new(&aws, queue, texts), dead_letters);
         let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
         Ok(Self::new(table, bucket, carrier, callbacks, received, max_receives))
     }
@@ -96,7 +98,7 @@ async fn send(
         SendError::NoMessage(_) => dead_letter(app, record, RecordError::unreadable(error)).await,
         SendError::Delayed { delay, .. } => {
             let delay = pace::queue_delay(delay, record.receive_count, attempt);
-            if let Err(error) = app.received.delay(record.receipt_handle, delay).await {
+            if let Err(error) = app.received.delay(record.queue, record.receipt_handle, delay).await {
                 tracing::warn!(event = "queue_message_not_delayed", %error, "queue message waits for the default time");
             }
             Err(RecordError::delayed(error))

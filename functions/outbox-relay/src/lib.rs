@@ -1,4 +1,4 @@
-//! The transactional outbox's way out: table stream → send queue, mail queue and media queue.
+//! The transactional outbox's way out: table stream → send queues, mail queue and media queue.
 //!
 //! Idempotent by the workers behind the queues, see [`shared_app::outbox`]. Every record of a batch is tried.
 //! If one fails, the invocation fails and the stream delivers the whole batch again. If the stream gives up
@@ -7,7 +7,7 @@
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use shared_app::outbox::{OutboxItems, OutboxWorkflow};
 use shared_aws::{
-    clients::{Aws, MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, MailQueue, MediaQueue, SendQueues},
     messaging::{MediaFiles, Outbox},
     notification::Notifications,
     table::{StoreError, Table, keys},
@@ -36,11 +36,12 @@ impl App {
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, sends) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
+        let texts = env.required("BROADCAST_SEND_QUEUE_URL");
         let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
         let queues = Queues {
-            messages: SendQueue::new(&aws, sends),
+            messages: SendQueues::new(&aws, sends, texts),
             notifications: MailQueue::new(&aws, mail),
             media: MediaQueue::new(&aws, media),
         };

@@ -14,7 +14,7 @@ use shared_app::{
     outbox::OutboxWorkflow, probe::ProbeWorkflow, reconcile::ReconcileWorkflow,
 };
 use shared_aws::{
-    clients::{Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, Secrets, SendQueue},
+    clients::{Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, Secrets, SendQueues},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::Client;
@@ -64,6 +64,7 @@ impl App {
     pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, sends) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
+        let texts = env.required("BROADCAST_SEND_QUEUE_URL");
         let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
         let (imports, broadcasts) = (env.required("IMPORT_QUEUE_URL"), env.required("BROADCAST_QUEUE_URL"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
@@ -73,7 +74,7 @@ impl App {
         let carrier =
             carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT, clock::now)?;
         let queues = Queues {
-            messages: SendQueue::new(&aws, sends),
+            messages: SendQueues::new(&aws, sends, texts),
             notifications: MailQueue::new(&aws, mail),
             media: MediaQueue::new(&aws, media),
         };

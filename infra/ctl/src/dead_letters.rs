@@ -67,6 +67,12 @@ impl QueueName {
         }
     }
 
+    /// The output with the URL of the queue that messages are sent back to, if they come from several. Texts
+    /// of broadcasts are sent from either queue.
+    fn back_to(self) -> Option<&'static str> {
+        (self == Self::Send).then_some("SendQueueUrl")
+    }
+
     fn reason(self) -> &'static str {
         match self {
             Self::Send => "The message could not be handed to the carrier.",
@@ -147,7 +153,12 @@ pub struct DeadLetterDetails {
 /// Finds the dead-letter queues of a stack by its outputs.
 pub fn queues(aws: &Aws, stack: &Stack) -> Result<Vec<NamedQueue>, Error> {
     let named = |&name: &QueueName| {
-        Ok(NamedQueue { name, queue: DeadLetterQueue::new(aws, stack.output(name.output())?) })
+        let queue = DeadLetterQueue::new(aws, stack.output(name.output())?);
+        let queue = match name.back_to() {
+            Some(source) => queue.back_to(stack.output(source)?),
+            None => queue,
+        };
+        Ok(NamedQueue { name, queue })
     };
     QueueName::value_variants().iter().map(named).collect()
 }

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 use shared_aws::{
-    clients::{MailQueue, MediaQueue, QueueError, SendQueue},
+    clients::{MailQueue, MediaQueue, QueueError, SendQueues},
     messaging::{MediaFiles, Outbox, OutboxEntry, PendingMedia},
     notification::Notifications,
     table::{StoreError, Table},
@@ -15,7 +15,7 @@ use shared_domain::{notification::Notification, time::Timestamp};
 /// The queues that outbox items go to.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    pub messages: SendQueue,
+    pub messages: SendQueues,
     pub notifications: MailQueue,
     pub media: MediaQueue,
 }

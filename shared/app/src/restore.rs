@@ -235,6 +235,7 @@ impl RestoreWorkflow {
             organization: organization.clone(),
             message: message.id.clone(),
             at: message.created_at,
+            of_broadcast: message.broadcast.is_some(),
         };
         if let Some(found) = self.carrier.find_at_carrier(organization, message).await? {
             if !self.carrier.report_found(now, organization, message, &found).await? {

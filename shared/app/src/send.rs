@@ -20,6 +20,11 @@
 //! An `unknown` message stays in the queue and holds back its conversation. If the carrier does not have it,
 //! `reconcile` makes it `queued` again, and the next delivery sends it before the later messages of the
 //! conversation.
+//!
+//! A queue keeps the order of a conversation. Texts of broadcasts have a queue of their own, so a text also
+//! waits for the earlier messages of its conversation that are no texts of broadcasts, and these for an
+//! earlier text, until they have an outcome. A message that got stuck holds the others for four hours at
+//! most.
 
 use std::time::Duration;
 
@@ -28,17 +33,18 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
-    sending::{Paces, Reservation, SendingPauses, StoredPace},
+    sending::{BeforeSend, Paces, Reservation, SendingPauses, StoredPace},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{
     AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries,
 };
 use shared_domain::{
+    broadcast::Asked,
     inbox::{Stage, TeamInbox},
     keys::InboxKey,
     media::{Media, MediaState},
-    message::{DeliveryState, Message, Report},
+    message::{DeliveryState, Direction, Message, Report},
     pace::{MAX_RESERVATION, MAX_WAIT},
     segment::Segments,
     sending_hours::validity,
@@ -50,6 +56,7 @@ use crate::{
     callbacks::SignedCallbacks,
     limits::LimitWorkflow,
     opt_out::{OptOutWorkflow, Outcome},
+    reconcile::MAX_UNKNOWN_AGE,
 };
 
 /// How long the carrier may fetch a file of a message.
@@ -61,6 +68,11 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(20);
 /// The shortest and the longest delay of a message whose outcome is unknown.
 const MIN_UNKNOWN_DELAY: Duration = Duration::from_secs(15);
 const MAX_UNKNOWN_DELAY: Duration = Duration::from_mins(5);
+
+/// How long a message waits for an earlier one of its conversation in the other queue.
+const ORDER_DELAY: Duration = Duration::from_secs(2);
+/// How many earlier messages of the conversation may be such.
+const EARLIER_MESSAGES: u16 = 10;
 
 /// How often the claim of a message that was not sent is given back if the table does not answer, and the
 /// interval in between.
@@ -128,7 +140,8 @@ impl SendWorkflow {
             return Err(SendError::NoMessage(job.message.to_string()));
         };
         let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
-        let (state, pace) = self.paces.get_with_sending_state(inbox).await?;
+        let before = self.paces.get_with_conversation(inbox.conversation(&message.conversation)).await?;
+        let BeforeSend { state, pace, asked } = before;
         if let Some(pause) = state.pause {
             return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
         }
@@ -141,6 +154,10 @@ impl SendWorkflow {
         match message.delivery.state() {
             DeliveryState::Unknown => return Err(delayed_as_unknown(unknown_delay(&message, clock()))),
             DeliveryState::Queued => {
+                if self.is_ahead_of_its_turn(job, &message, asked.as_ref(), clock()).await? {
+                    let why = "an earlier message of the conversation is not sent yet";
+                    return Err(SendError::Delayed { delay: ORDER_DELAY, why });
+                }
                 let found = self.inboxes.get_with_team(inbox).await?;
                 refusal = self.refusal_since(job, &message, found.as_ref()).await?;
                 if let Some(found) = found.filter(|_| refusal.is_none()) {
@@ -178,6 +195,33 @@ impl SendWorkflow {
             }
             Claim::NoMessage => Err(SendError::NoMessage(job.message.to_string())),
         }
+    }
+
+    /// Whether an earlier message of the conversation, in the other queue, has no outcome yet. Costs nothing
+    /// unless the message is the text of a broadcast or follows one. `asked` is the last text of a broadcast
+    /// in the conversation.
+    async fn is_ahead_of_its_turn(
+        &self,
+        job: &SendJob,
+        message: &Message,
+        asked: Option<&Asked>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let since = message.created_at - MAX_UNKNOWN_AGE;
+        let follows_text = asked.is_some_and(|asked| asked.at > since);
+        let may_wait = message.broadcast.is_some() || follows_text;
+        if !may_wait || message.created_at + MAX_UNKNOWN_AGE < now {
+            return Ok(false);
+        }
+        let (organization, conversation) = (&job.organization, &message.conversation);
+        let after = Some(message.id.as_str());
+        let earlier = self.messages.history(organization, conversation, EARLIER_MESSAGES, after).await?;
+        Ok(earlier.items.iter().any(|earlier| {
+            earlier.direction == Direction::Outbound
+                && earlier.broadcast.is_some() != message.broadcast.is_some()
+                && earlier.created_at > since
+                && !earlier.delivery.state().is_settled()
+        }))
     }
 
     /// Returns why a message that was accepted must not be sent any more.

@@ -51,6 +51,7 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("compose, new conversation", 1, 0.0, 8.0),
     ("delete an outbox item", 1, 0.0, 1.0),
     ("read the pace and the sending pause", 1, 1.0, 0.0),
+    ("read these and the conversation", 1, 1.5, 0.0),
     ("take a turn", 1, 0.0, 1.0),
     ("take a turn after a race", 2, 0.0, 2.0),
     ("plan the turn of a text of a broadcast", 1, 0.0, 1.0),

@@ -23,6 +23,8 @@ pub struct Record<'a> {
     pub group: &'a str,
     /// SQS's id of the message.
     pub id: &'a str,
+    /// The ARN of the queue.
+    pub queue: &'a str,
 }
 
 /// Why a record goes back to its queue. Any error converts into a retry, so handlers can use `?`.
@@ -135,6 +137,7 @@ impl<'a> Record<'a> {
             receipt_handle: message.receipt_handle.as_deref().unwrap_or_default(),
             group: attribute(message, "MessageGroupId").unwrap_or_default(),
             id: message.message_id.as_deref().unwrap_or_default(),
+            queue: message.event_source_arn.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -15,7 +15,7 @@ const FLOWS: &[Line] = &[
     ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87", "16.04"),
     ("inbound message, first of an unknown number", 1, 1.0, 0.0, 13, 7.0, 8.0, "7.30", "20.14"),
     ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35", "0.20"),
-    ("reply, with two delivery reports", 3, 5.0, 3.0, 16, 9.5, 18.0, "18.92", "34.65"),
+    ("reply, with two delivery reports", 3, 5.0, 3.0, 16, 10.0, 18.0, "18.98", "34.65"),
     ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82", "7.69"),
     ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08", "15.21"),
     ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92", "0.20"),
@@ -27,19 +27,19 @@ const FLOWS: &[Line] = &[
 
 /// Parts of a month with a million messages.
 const MILLION: &[(&str, &str)] = &[
-    ("requests of the API, webhooks and workers", "21.71"),
+    ("requests of the API, webhooks and workers", "21.74"),
     ("events", "19.19"),
     ("frames", "18.00"),
     ("logs", "3.10"),
     ("storage", "1.35"),
     ("open connections", "0.05"),
     ("users of Cognito", "0.30"),
-    ("an idle month", "3.30"),
-    ("alarms", "4.80"),
+    ("an idle month", "3.63"),
+    ("alarms", "4.90"),
 ];
 
 /// The cost of an idle month, and of its alarms.
-const MONTH: (&str, &str) = ("3.30", "4.80");
+const MONTH: (&str, &str) = ("3.63", "4.90");
 
 fn line(flow: &Flow, prices: &Prices) -> Line {
     let total = flow.total();

@@ -19,7 +19,7 @@ use test_kit::{
     app::NO_SERVICE,
     build,
     lambda_event::{event, stream_record},
-    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queues},
 };
 
 fn queued(queue: &FakeQueue) -> Vec<Notification> {
@@ -28,7 +28,7 @@ fn queued(queue: &FakeQueue) -> Vec<Notification> {
 
 fn relay(test: &TestApp, queue: &str) -> App {
     let queues = Queues {
-        messages: send_queue(NO_SERVICE),
+        messages: send_queues(NO_SERVICE),
         notifications: mail_queue(queue),
         media: media_queue(NO_SERVICE),
     };
@@ -38,7 +38,7 @@ fn relay(test: &TestApp, queue: &str) -> App {
 fn reconcile(test: &TestApp, queue: &str) -> send_reconcile::App {
     let carrier = test.carrier.client();
     let queues = Queues {
-        messages: send_queue(NO_SERVICE),
+        messages: send_queues(NO_SERVICE),
         notifications: mail_queue(queue),
         media: media_queue(NO_SERVICE),
     };

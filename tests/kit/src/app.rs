@@ -11,6 +11,7 @@ use shared_aws::{
     team::{Members, TeamMembers, Teams},
 };
 use shared_domain::{
+    broadcast::Asked,
     contact::Contact,
     conversation::Conversation,
     ids::{ConversationId, MessageId, OrganizationId},
@@ -230,7 +231,7 @@ impl TestApp {
         self.accept(message).await
     }
 
-    /// As [`TestApp::accept_message`], for a message of the test.
+    /// As [`TestApp::accept_message`], for a message of the test, which may be the text of a broadcast.
     pub async fn accept(&self, message: Message) -> MessageId {
         let acceptance = Acceptance {
             organization: self.organization(),
@@ -239,7 +240,14 @@ impl TestApp {
             guard: Guard::Compose { user: Some(&self.user.id) },
             idempotency: None,
         };
-        assert_eq!(Sends::new(self.table()).accept(acceptance).await.unwrap(), Accepted::Stored);
+        let asked = message.broadcast.clone().map(|of| Asked {
+            of,
+            at: message.created_at,
+            window_hours: 72,
+            question: false,
+        });
+        let accepted = Sends::new(self.table()).accept_retry(acceptance, asked.as_ref()).await.unwrap();
+        assert_eq!(accepted, Accepted::Stored);
         message.id
     }
 
@@ -298,7 +306,8 @@ impl TestApp {
 
     /// Returns the outbox entry of a message.
     pub fn outbox_entry(&self, message: &MessageId, at: Timestamp) -> OutboxEntry {
-        OutboxEntry { organization: self.organization().clone(), message: message.clone(), at }
+        let organization = self.organization().clone();
+        OutboxEntry { organization, message: message.clone(), at, of_broadcast: false }
     }
 
     pub fn outbox(&self) -> Outbox {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
 use shared_aws::clients::{
-    Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue,
+    Aws, BroadcastQueue, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueues,
     WebhookQueue,
 };
 
@@ -17,6 +17,7 @@ pub struct FakeQueue {
     refused: Arc<Mutex<Vec<&'static str>>>,
     bodies: Arc<Mutex<Vec<String>>>,
     delays: Arc<Mutex<Vec<u64>>>,
+    names: Arc<Mutex<Vec<String>>>,
     send_delays: Arc<Mutex<Vec<u64>>>,
 }
 
@@ -30,6 +31,7 @@ impl FakeQueue {
             refused: Arc::default(),
             bodies: Arc::default(),
             delays: Arc::default(),
+            names: Arc::default(),
             send_delays: Arc::default(),
         };
         let call = async |State(queue): State<Self>, headers: HeaderMap, body: String| {
@@ -52,6 +54,7 @@ impl FakeQueue {
             if refused.iter().any(|id| entry["Id"] == *id) {
                 failed.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
             } else {
+                self.name(&body);
                 self.push(entry["MessageBody"].as_str().unwrap().to_owned());
                 self.send_delays.lock().unwrap().push(entry["DelaySeconds"].as_u64().unwrap_or(0));
                 successful.push(json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
@@ -62,6 +65,7 @@ impl FakeQueue {
 
     fn change_message_visibility(&self, body: &str) -> Json<Value> {
         let body: Value = serde_json::from_str(body).unwrap();
+        self.name(&body);
         self.delays.lock().unwrap().push(body["VisibilityTimeout"].as_u64().unwrap());
         Json(json!({}))
     }
@@ -69,6 +73,17 @@ impl FakeQueue {
     /// Removes and returns the delays of received messages, in seconds and in the order of the requests.
     pub fn drain_delays(&self) -> Vec<u64> {
         std::mem::take(&mut self.delays.lock().unwrap())
+    }
+
+    fn name(&self, request: &Value) {
+        let url = request["QueueUrl"].as_str().unwrap();
+        self.names.lock().unwrap().push(url.rsplit('/').next().unwrap().to_owned());
+    }
+
+    /// Removes and returns the names of the queues of sent and delayed messages, in the order of the
+    /// requests.
+    pub fn drain_names(&self) -> Vec<String> {
+        std::mem::take(&mut self.names.lock().unwrap())
     }
 
     /// Removes and returns the delays of sent messages, in seconds and in the order of their arrival.
@@ -97,9 +112,9 @@ impl FakeQueue {
     }
 }
 
-/// Returns a client of the queue of outbound messages at this endpoint.
-pub fn send_queue(url: &str) -> SendQueue {
-    SendQueue::new(&Aws::loopback(url), format!("{url}/send.fifo"))
+/// Returns a client of the queues of outbound messages at this endpoint.
+pub fn send_queues(url: &str) -> SendQueues {
+    SendQueues::new(&Aws::loopback(url), format!("{url}/send.fifo"), format!("{url}/broadcast-send.fifo"))
 }
 
 /// Returns a client of the queue of notifications at this endpoint.
@@ -132,8 +147,8 @@ pub fn webhook_queue(url: &str) -> WebhookQueue {
     WebhookQueue::new(&Aws::loopback(url), format!("{url}/webhooks"))
 }
 
-/// Returns a client for messages that were received from the queue of outbound messages. Dead letters go to
+/// Returns a client for messages that were received from the queues of outbound messages. Dead letters go to
 /// the same endpoint.
 pub fn received_sends(url: &str) -> ReceivedSends {
-    ReceivedSends::new(&Aws::loopback(url), format!("{url}/send.fifo"), format!("{url}/dead.fifo"))
+    ReceivedSends::new(&Aws::loopback(url), send_queues(url), format!("{url}/dead.fifo"))
 }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use outbox_relay::Queues;
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{Aws, MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, MailQueue, MediaQueue, SendQueues},
     conversation::Conversations,
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox},
     table::Table,
@@ -57,7 +57,7 @@ impl Host {
     fn queues(&self) -> Queues {
         let (aws, url) = (Aws::loopback(&self.queue), format!("{}/queue.fifo", self.queue));
         Queues {
-            messages: SendQueue::new(&aws, &url),
+            messages: SendQueues::new(&aws, &url, &url),
             notifications: MailQueue::new(&aws, &url),
             media: MediaQueue::new(&aws, &url),
         }
@@ -158,11 +158,14 @@ impl SendPath {
 
     /// Returns the stream event of an accepted message's outbox item.
     pub(crate) fn stream_event(&self, message: &Message) -> dynamodb::Event {
-        let image = json!({
+        let mut image = json!({
             "pk": { "S": "OUTBOX#1" }, "sk": { "S": message.id.as_str() },
             "org": { "S": self.inbox.organization().as_str() },
             "at": { "N": message.created_at.millis().to_string() },
         });
+        if message.broadcast.is_some() {
+            image["broadcast"] = json!({ "BOOL": true });
+        }
         let record = json!({
             "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
             "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/s",

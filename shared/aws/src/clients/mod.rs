@@ -26,7 +26,7 @@ pub use self::{
     queue::{
         BroadcastJob, BroadcastQueue, DeadLetter, DeadLetterQueue, Greeting, ImportJob, ImportQueue,
         InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, RealtimeQueue, ReceivedSends,
-        RegistrationJob, RegistrationQueue, SendJob, SendQueue, SignOut, WebhookJob, WebhookQueue,
+        RegistrationJob, RegistrationQueue, SendJob, SendQueues, SignOut, WebhookJob, WebhookQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
     signing_secret::SigningSecret,

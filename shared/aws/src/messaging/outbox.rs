@@ -35,6 +35,8 @@ pub struct OutboxEntry {
     pub message: MessageId,
     /// The time at which it was added.
     pub at: Timestamp,
+    /// Whether it is the text of a broadcast. Such texts have a queue of their own.
+    pub of_broadcast: bool,
 }
 
 /// A message whose send got no answer.
@@ -126,5 +128,5 @@ impl Outbox {
 }
 
 fn entry(row: OutboxRow) -> OutboxEntry {
-    OutboxEntry { organization: row.org, message: row.sk, at: row.at }
+    OutboxEntry { organization: row.org, message: row.sk, at: row.at, of_broadcast: row.broadcast }
 }

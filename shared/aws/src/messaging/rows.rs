@@ -207,11 +207,19 @@ pub(crate) struct OutboxRow {
     pub org: OrganizationId,
     pub sk: MessageId,
     pub at: Timestamp,
+    /// Whether it is the text of a broadcast.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broadcast: bool,
 }
 
 impl OutboxRow {
     /// Returns the outbox entry of an accepted message.
     pub(crate) fn of(organization: &OrganizationId, message: &Message) -> Self {
-        Self { org: organization.clone(), sk: message.id.clone(), at: message.created_at }
+        Self {
+            org: organization.clone(),
+            sk: message.id.clone(),
+            at: message.created_at,
+            broadcast: message.broadcast.is_some(),
+        }
     }
 }

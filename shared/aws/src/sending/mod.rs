@@ -3,5 +3,5 @@
 pub(crate) mod paces;
 pub(crate) mod pauses;
 
-pub use self::paces::{Paces, Reservation, StoredPace};
+pub use self::paces::{BeforeSend, Paces, Reservation, StoredPace};
 pub use self::pauses::{PausedOrganization, SendingPauses};

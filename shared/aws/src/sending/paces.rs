@@ -2,7 +2,8 @@
 //!
 //! | operation | requests | units |
 //! |---|---|---|
-//! | what the sender reads before each message: the pace, and the sending state of the organization | 1 | 1 read |
+//! | what a release reads: the pace, and the sending state of the organization | 1 | 1 read |
+//! | what the sender reads before each message: these two, and the conversation | 1 | 1.5 read |
 //! | the turn of a message | 1 | 1 write |
 //! | the turn of a text of a broadcast | 1, or 3 if it is planned first | 1 write, or 2 and half a read |
 //! | a limit of the carrier | 1, or 2 if the number is held already | 1 write each |
@@ -12,7 +13,8 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    keys::InboxKey,
+    broadcast::Asked,
+    keys::{ConversationKey, InboxKey},
     pace::{BroadcastTurn, CarrierLimit, Pace, Restraint, Turn},
     sending_pause::SendingState,
     time::Timestamp,
@@ -21,7 +23,7 @@ use shared_domain::{
 use crate::table::{
     error::StoreError,
     item::{by_key, from_item, number},
-    keys,
+    keys::{self, Key},
     requests::{Conditional, Table},
 };
 
@@ -46,6 +48,23 @@ impl StoredPace {
     pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
         self.pace.held(now)
     }
+}
+
+/// What the sender reads before a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeforeSend {
+    /// The sending state of the organization.
+    pub state: SendingState,
+    pub pace: StoredPace,
+    /// The text of a broadcast that the conversation got last.
+    pub asked: Option<Asked>,
+}
+
+/// The part of a conversation in [`BeforeSend`].
+#[derive(Debug, Default, Deserialize)]
+struct AskedRow {
+    #[serde(default)]
+    asked: Option<Asked>,
 }
 
 /// The outcome of asking for a turn.
@@ -76,11 +95,28 @@ impl Paces {
         &self,
         inbox: InboxKey<'_>,
     ) -> Result<(SendingState, StoredPace), StoreError> {
+        let found = self.get_with(inbox, None).await?;
+        Ok((found.state, found.pace))
+    }
+
+    /// [`Paces::get_with_sending_state`] with the text of a broadcast that a conversation got last.
+    pub async fn get_with_conversation(&self, of: ConversationKey<'_>) -> Result<BeforeSend, StoreError> {
+        self.get_with(of.inbox_key(), Some(keys::conversation(of))).await
+    }
+
+    async fn get_with(
+        &self,
+        inbox: InboxKey<'_>,
+        conversation: Option<Key>,
+    ) -> Result<BeforeSend, StoreError> {
         let (sending, pace) = (keys::sending(inbox.organization), keys::pace(inbox));
-        let mut found = by_key(self.table.batch_get(vec![sending.clone(), pace.clone()], false).await?);
+        let all = [&sending, &pace].into_iter().chain(&conversation).cloned().collect();
+        let mut found = by_key(self.table.batch_get(all, false).await?);
         let state = found.remove(&sending).map(from_item).transpose()?.unwrap_or_default();
         let pace = found.remove(&pace).map(from_item).transpose()?.unwrap_or_default();
-        Ok((state, pace))
+        let conversation = conversation.and_then(|key| found.remove(&key));
+        let AskedRow { asked } = conversation.map(from_item).transpose()?.unwrap_or_default();
+        Ok(BeforeSend { state, pace, asked })
     }
 
     /// Takes the next turn of an inbox for a message of this many segments. `pace` is the pace as it was

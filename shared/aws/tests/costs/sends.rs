@@ -92,6 +92,13 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
     let paces = Paces::new(measured.stores.metered_table());
     let read = async |stores: &TestStores| paces.get_with_sending_state(stores.inbox.key()).await.unwrap().1;
     let outdated = measured.measure("read the pace and the sending pause", read).await;
+    let conversation = message.conversation().unwrap();
+    let before_send = async |stores: &TestStores| {
+        let of = stores.inbox.key();
+        let read = paces.get_with_conversation(of.conversation(&conversation));
+        assert_eq!(read.await.unwrap().asked, None);
+    };
+    measured.measure("read these and the conversation", before_send).await;
     let take = async |stores: &TestStores| {
         paces.take_turn(stores.inbox.key(), outdated, 40, 2, at_second(15)).await.unwrap()
     };

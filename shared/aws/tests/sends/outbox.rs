@@ -18,6 +18,7 @@ fn entry(stores: &TestStores, message: &Message) -> OutboxEntry {
         organization: stores.organization().clone(),
         message: message.id.clone(),
         at: message.created_at,
+        of_broadcast: false,
     }
 }
 

@@ -5,7 +5,7 @@ use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared_app::callbacks::SignedCallbacks;
 use shared_aws::{
-    clients::{Aws, Bucket, MailQueue, MediaQueue, ReceivedSends, SendQueue},
+    clients::{Aws, Bucket, MailQueue, MediaQueue, ReceivedSends, SendQueues},
     table::keys,
 };
 use shared_carriers::callback::StatusCallbacks;
@@ -233,7 +233,8 @@ impl Flows {
 
     async fn relay(&self, message: &MessageId, prices: &Prices) -> Step {
         let queue = fakes::Queue::open().await;
-        let (messages, other) = (SendQueue::new(&queue.aws(), &queue.url), "http://127.0.0.1:9");
+        let other = "http://127.0.0.1:9";
+        let messages = SendQueues::new(&queue.aws(), &queue.url, other);
         let (notifications, media) =
             (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
         let app = outbox_relay::App::new(
@@ -263,7 +264,8 @@ impl Flows {
 
     async fn send(&self, message: &MessageId) -> Step {
         let table = self.fixture.table_with(self.meter.clone());
-        let received = ReceivedSends::new(&fakes::Queue::open().await.aws(), "none", "none");
+        let aws = fakes::Queue::open().await.aws();
+        let received = ReceivedSends::new(&aws, SendQueues::new(&aws, "none", "none"), "none");
         let app = outbound_send::App::new(table, bucket(), fakes::carrier().await, callbacks(), received, 5);
         let job = json!({ "organizationId": self.organization().as_str(), "messageId": message.as_str() });
         let record = json!({

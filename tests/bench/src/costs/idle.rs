@@ -7,7 +7,7 @@ use serde_norway::Value;
 use shared_app::sweep::Swept;
 use shared_aws::{
     clients::{
-        BroadcastQueue, ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue, WebhookQueue,
+        BroadcastQueue, ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueues, WebhookQueue,
     },
     table::Table,
 };
@@ -101,7 +101,7 @@ fn polled_queues(template: &Value, prices: &Prices) -> Vec<Line> {
     let (fifo, standard) = (fifo.len(), standard.len());
     vec![
         line(
-            format!("{fifo} FIFO queue, polled"),
+            format!("{fifo} FIFO queues, polled"),
             count(fifo) * polls * prices.per_million.fifo_queue_requests,
         ),
         line(
@@ -138,7 +138,7 @@ async fn run(package: &str) -> Step {
     let function = match package {
         "send-reconcile" => {
             let queues = send_reconcile::Queues {
-                messages: SendQueue::new(&aws, url),
+                messages: SendQueues::new(&aws, url, url),
                 notifications: MailQueue::new(&aws, url),
                 media: MediaQueue::new(&aws, url),
             };

@@ -64,11 +64,18 @@ impl DeadLetter {
 #[derive(Debug, Clone)]
 pub struct DeadLetterQueue {
     queue: Queue,
+    source: Option<String>,
 }
 
 impl DeadLetterQueue {
     pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
-        Self { queue: Queue::new(aws, url) }
+        Self { queue: Queue::new(aws, url), source: None }
+    }
+
+    /// Names the queue that messages are sent back to, if they come from several.
+    #[must_use]
+    pub fn back_to(self, url: impl Into<String>) -> Self {
+        Self { source: Some(url.into()), ..self }
     }
 
     /// Receives the messages of the queue and hides them until [`DeadLetterQueue::release`]. A FIFO queue
@@ -99,14 +106,17 @@ impl DeadLetterQueue {
         sent.map(drop).map_err(|error| failed(&error))
     }
 
-    /// Returns the URL of the queue from which messages come. `None` if a stream puts them here.
+    /// Returns the URL of the queue that messages are sent back to. `None` if a stream puts them here.
     pub async fn source(&self) -> Result<Option<String>, QueueError> {
+        if self.source.is_some() {
+            return Ok(self.source.clone());
+        }
         let request = self.queue.client.list_dead_letter_source_queues().queue_url(&self.queue.url);
         let found = request.send().await.map_err(|error| failed(&error))?;
         Ok(found.queue_urls.into_iter().next())
     }
 
-    /// Sends a message to the queue from which it came, and deletes it here. If the deletion fails, the
+    /// Sends a message to a queue from which messages come, and deletes it here. If the deletion fails, the
     /// message is processed and stays here; workers ignore a repeated job.
     pub async fn redrive(&self, letter: &DeadLetter, source: &str) -> Result<(), QueueError> {
         let request = self.queue.client.send_message().queue_url(source).message_body(&letter.body);

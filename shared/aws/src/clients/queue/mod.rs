@@ -27,7 +27,7 @@ pub use self::{
     media::{MediaJob, MediaQueue},
     realtime::{Greeting, RealtimeQueue, SignOut},
     registration::{RegistrationJob, RegistrationQueue},
-    send::{ReceivedSends, SendJob, SendQueue},
+    send::{ReceivedSends, SendJob, SendQueues},
     webhook::{WebhookJob, WebhookQueue},
 };
 

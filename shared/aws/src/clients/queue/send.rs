@@ -1,5 +1,7 @@
-//! The send queue. FIFO with one message group per conversation, so that the messages of a conversation are
-//! sent in the order in which they were accepted, and conversations do not wait for each other. The message
+//! The send queues: one for texts of broadcasts, and one for all other messages, which therefore never wait
+//! for a worker that waits with a text of a broadcast. Both are FIFO with one message group per conversation,
+//! so that the messages of a conversation are sent in the order in which they were accepted, and
+//! conversations do not wait for each other. Between the queues, the sender keeps the order. The message
 //! id and the time of its outbox entry are the deduplication id: SQS drops duplicates within five minutes,
 //! and after that the claim on the message prevents a second send. A restore that adds the entry again gives
 //! it another time, so that the message is queued although it was before.
@@ -32,17 +34,32 @@ impl SendJob {
     }
 }
 
+/// The queues of messages to send.
 #[derive(Debug, Clone)]
-pub struct SendQueue(Queue);
+pub struct SendQueues {
+    messages: Queue,
+    broadcasts: Queue,
+}
 
-impl SendQueue {
-    pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
-        Self(Queue::new(aws, url))
+impl SendQueues {
+    /// `url` is that of the queue for messages that are no texts of broadcasts.
+    pub fn new(aws: &Aws, url: impl Into<String>, broadcasts_url: impl Into<String>) -> Self {
+        Self { messages: Queue::new(aws, url), broadcasts: Queue::new(aws, broadcasts_url) }
     }
 
-    /// Adds messages in their order.
+    /// Adds messages in their order, each to its queue.
     pub async fn enqueue(&self, entries: &[OutboxEntry]) -> Vec<Result<(), QueueError>> {
-        self.0.put(entries, request).await
+        let (texts, messages): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.of_broadcast);
+        let mut messages = self.messages.put(&messages, |entry| request(entry)).await.into_iter();
+        let mut texts = self.broadcasts.put(&texts, |entry| request(entry)).await.into_iter();
+        let result = |entry: &OutboxEntry| if entry.of_broadcast { texts.next() } else { messages.next() };
+        entries.iter().filter_map(result).collect()
+    }
+
+    /// The queue with this ARN. The name of a queue is the end of its ARN and of its URL.
+    fn with_arn(&self, arn: &str) -> &Queue {
+        let is_of_broadcasts = arn.rsplit(':').next() == self.broadcasts.url.rsplit('/').next();
+        if is_of_broadcasts { &self.broadcasts } else { &self.messages }
     }
 }
 
@@ -52,25 +69,27 @@ impl SendQueue {
 /// The queue itself moves a message only after 1,000 deliveries, because a message may be delayed often.
 #[derive(Debug, Clone)]
 pub struct ReceivedSends {
-    queue: Queue,
+    queues: SendQueues,
     dead_letters: Queue,
 }
 
 impl ReceivedSends {
-    pub fn new(aws: &Aws, queue_url: impl Into<String>, dead_letters_url: impl Into<String>) -> Self {
-        Self { queue: Queue::new(aws, queue_url), dead_letters: Queue::new(aws, dead_letters_url) }
+    pub fn new(aws: &Aws, queues: SendQueues, dead_letters_url: impl Into<String>) -> Self {
+        Self { queues, dead_letters: Queue::new(aws, dead_letters_url) }
     }
 
-    /// Hides the message and its group for a time, at most 12 hours.
-    pub async fn delay(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
+    /// Hides the message and its group for a time, at most 12 hours. `arn` is that of the queue from which it
+    /// was received.
+    pub async fn delay(&self, arn: &str, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
         let seconds = i32::try_from(delay.as_secs().clamp(1, MAX_DELAY_SECONDS)).unwrap_or(1);
-        let changed = self.queue.client.change_message_visibility().queue_url(&self.queue.url);
+        let queue = self.queues.with_arn(arn);
+        let changed = queue.client.change_message_visibility().queue_url(&queue.url);
         let changed = changed.receipt_handle(receipt_handle).visibility_timeout(seconds).send().await;
         changed.map(drop).map_err(|error| QueueError(error.code().unwrap_or("no response").to_owned()))
     }
 
-    /// Copies a message to the dead-letter queue. `id` is its id in the send queue, so that a repeated copy
-    /// is dropped.
+    /// Copies a message to the dead-letter queue. `id` is its id in the queue from which it was received, so
+    /// that a repeated copy is dropped.
     pub async fn copy_to_dead_letters(&self, group: &str, id: &str, body: &str) -> Result<(), QueueError> {
         let request = |body: &&str| {
             SendMessageBatchRequestEntry::builder()
