@@ -252,7 +252,10 @@ impl SendWorkflow {
         let (inbox, rate, start) = (from.inbox.key(), from.segments_per_second(), clock());
         let mut now = start;
         let mut reservation = match message.broadcast {
-            Some(_) => self.paces.plan_turn(inbox, pace, rate, segments, now).await?,
+            Some(_) => {
+                let waited = message.created_at.duration_until(now);
+                self.paces.plan_turn(inbox, pace, rate, segments, waited, now).await?
+            }
             None => self.paces.take_turn(inbox, pace, rate, segments, now).await?,
         };
         loop {

@@ -75,7 +75,7 @@ async fn an_outdated_pace_takes_no_turn_twice() {
 /// A text of a broadcast asks at this time.
 async fn plan(paces: &Paces, inbox: InboxKey<'_>, now: Timestamp) -> Reservation {
     let pace = stored(paces, inbox).await;
-    paces.plan_turn(inbox, pace, RATE, 1, now).await.unwrap()
+    paces.plan_turn(inbox, pace, RATE, 1, Duration::ZERO, now).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

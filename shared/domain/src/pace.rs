@@ -13,6 +13,10 @@
 //! message may take the turn, so it waits for at most one text of a broadcast: the one that has just gone
 //! out.
 //!
+//! Replies that never pause would take every turn, and the idle time that a text of several segments needs.
+//! So a text that has waited for 30 seconds reserves its turn like a reply, if the last turn was that of no
+//! text: between two of them, other messages get at least one turn.
+//!
 //! ```
 //! use std::time::Duration;
 //! use shared_domain::{pace::{Pace, Turn}, time::Timestamp};
@@ -53,6 +57,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(12);
 /// How much later than its planned turn a text of a broadcast may take it without losing it to the next text.
 /// Part of [`MAX_LATENESS`]: without it, each late worker would slow the number down.
 pub const MAX_TAKING: Duration = Duration::from_millis(100);
+
+/// After this time a text of a broadcast no longer waits for a turn that no other message takes.
+pub const MAX_YIELDING: Duration = Duration::from_secs(30);
 
 /// How long a number sends at half its rate after it exceeded the campaign's rate.
 const SLOW_PERIOD: Duration = Duration::from_mins(5);
@@ -176,9 +183,9 @@ pub enum Turn {
 /// When a text of a broadcast may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BroadcastTurn {
-    /// Now, if `next` is stored as the pace of the number.
+    /// At this time, if `next` is stored as the pace of the number.
     #[expect(missing_docs, reason = "the variant says it all")]
-    Release { next: Pace },
+    Release { at: Timestamp, next: Pace },
     /// It asks for its turn at this time if `next` is stored. See [`Pace::take_planned`].
     #[expect(missing_docs, reason = "the variant says it all")]
     Plan { at: Timestamp, next: Pace },
@@ -206,15 +213,24 @@ impl Pace {
         Turn::Release { at, next: Self { planned_until, ..next } }
     }
 
-    /// Decides when a text of a broadcast with this many segments may go out.
-    pub fn decide_broadcast(&self, rate: u32, segments: u32, now: Timestamp) -> BroadcastTurn {
+    /// Decides when a text of a broadcast with this many segments may go out. `waited` is the time since it
+    /// was released.
+    pub fn decide_broadcast(
+        &self,
+        rate: u32,
+        segments: u32,
+        waited: Duration,
+        now: Timestamp,
+    ) -> BroadcastTurn {
         if let Some(until) = self.hold_until.filter(|until| *until > now) {
             return BroadcastTurn::Wait { until };
         }
         let (at, next) = self.next_turn(rate, segments, now, now);
         let planned = self.planned_after(now);
-        if at <= now && planned.is_none() {
-            return BroadcastTurn::Release { next: next.after_broadcast() };
+        let is_free = at <= now && planned.is_none();
+        let others_were_first = waited >= MAX_YIELDING && self.next_at > self.broadcast_until;
+        if is_free || (others_were_first && at <= now + MAX_WAIT) {
+            return BroadcastTurn::Release { at, next: next.after_broadcast() };
         }
         let free_at = self.next_at.max(planned).unwrap_or(now);
         if free_at > now + MAX_RESERVATION {

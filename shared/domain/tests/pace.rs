@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
 use shared_domain::{
-    pace::{BroadcastTurn, MAX_LATENESS, MAX_RESERVATION, MAX_TAKING, Pace, Turn, WINDOW, queue_delay},
+    pace::{
+        BroadcastTurn, MAX_LATENESS, MAX_RESERVATION, MAX_TAKING, MAX_WAIT, MAX_YIELDING, Pace, Turn, WINDOW,
+        queue_delay,
+    },
     time::Timestamp,
 };
 
@@ -66,26 +69,32 @@ enum Step {
     Later(Timestamp),
 }
 
+/// What kind of message asks for its turn.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Reply,
+    /// A text of a broadcast that was released before this time.
+    Text(Duration),
+    /// A text whose planned turn has come.
+    Planned(Timestamp),
+}
+
 /// A message asks for its turn.
-fn ask(
-    pace: &mut Pace,
-    rate: u32,
-    segments: u32,
-    of_broadcast: bool,
-    planned: Option<Timestamp>,
-    now: Timestamp,
-) -> Step {
-    let (step, next) = match (of_broadcast, planned) {
-        (false, _) => match pace.decide(rate, segments, now) {
+fn ask(pace: &mut Pace, rate: u32, segments: u32, kind: Kind, now: Timestamp) -> Step {
+    let (step, next) = match kind {
+        Kind::Reply => match pace.decide(rate, segments, now) {
             Turn::Release { at, next } => (Step::Sent(at), next),
             Turn::Wait { until } => (Step::Later(until), *pace),
         },
-        (true, None) => match pace.decide_broadcast(rate, segments, now) {
-            BroadcastTurn::Release { next } => (Step::Sent(now), next),
+        Kind::Text(waited) => match pace.decide_broadcast(rate, segments, waited, now) {
+            BroadcastTurn::Release { at, next } => {
+                assert!(at == now || waited >= MAX_YIELDING && at <= now + MAX_WAIT, "{at} at {now}");
+                (Step::Sent(at), next)
+            }
             BroadcastTurn::Plan { at, next } => (Step::Planned(at), next),
             BroadcastTurn::Wait { until } => (Step::Later(until), *pace),
         },
-        (true, Some(planned)) => match pace.take_planned(rate, segments, planned, now) {
+        Kind::Planned(planned) => match pace.take_planned(rate, segments, planned, now) {
             Turn::Release { at, next } => {
                 assert!(at <= now && at >= now - MAX_TAKING, "taken at {now} for {at}");
                 (Step::Sent(now), next)
@@ -107,8 +116,13 @@ fn run(rate: u32, offers: &[Offer], seed: u64) -> Vec<Sent> {
         let Offer { segments, of_broadcast, worker, .. } = offer;
         let on_its_clock = |at: i64| Timestamp::from_millis(START + at + worker.ahead);
         let real = |at: Timestamp| (at.millis() - START - worker.ahead).max(wakes);
-        let (now, planned) = (on_its_clock(wakes), planned.map(on_its_clock));
-        match ask(&mut pace, rate, segments, of_broadcast, planned, now) {
+        let now = on_its_clock(wakes);
+        let kind = match (of_broadcast, planned) {
+            (false, _) => Kind::Reply,
+            (true, None) => Kind::Text(Duration::from_millis(u64::try_from(wakes - offer.at).unwrap())),
+            (true, Some(planned)) => Kind::Planned(on_its_clock(planned)),
+        };
+        match ask(&mut pace, rate, segments, kind, now) {
             Step::Sent(at) => {
                 let (at, waited) = (real(at) + worker.latency, real(at) - offer.at);
                 sent.push(Sent { at, segments, of_broadcast, waited });
@@ -193,7 +207,29 @@ proptest! {
         prop_assert!(most <= 10 * rate, "{most} segments at {rate}, seed {seed}");
     }
 
-    /// Replies come while a broadcast uses the whole rate.
+    /// Replies take each turn, or leave gaps that are too short for a text of several segments.
+    #[test]
+    fn a_text_of_a_broadcast_goes_out_within_four_minutes_while_replies_never_pause(
+        rate in 1_u32..=5,
+        texts in vec(1_u32..=4, 1..3),
+        spacing in 80_u32..=180,
+        seed in any::<u64>(),
+    ) {
+        let interval = 10_500_u32.div_ceil(10 * rate);
+        let is_short = texts.iter().all(|segments| *segments > 1);
+        let spacing = interval * if is_short { spacing } else { spacing.min(99) } / 100;
+        let reply = |index| Offer { at: i64::from(index * spacing), segments: 1, of_broadcast: false, worker: PUNCTUAL };
+        let mut offers: Vec<_> = (0..360_000 / spacing).map(reply).collect();
+        offers.extend(texts.iter().map(|&segments| Offer { at: 100, segments, of_broadcast: true, worker: PUNCTUAL }));
+        let sent = run(rate, &offers, seed);
+        for text in sent.iter().filter(|sent| sent.of_broadcast) {
+            prop_assert!(text.waited <= 240_000, "{} ms at {rate}, seed {seed}", text.waited);
+        }
+        prop_assert!(fullest_window(&sent) <= 10 * rate);
+    }
+
+    /// Replies come while a broadcast uses the whole rate. A text that has waited for long may have reserved
+    /// its turn, with the idle time before it.
     #[test]
     fn a_reply_waits_for_at_most_one_text_of_a_broadcast(
         rate in 1_u32..=80,
@@ -218,8 +254,10 @@ proptest! {
             offers.push(Offer { at, segments: 1, of_broadcast: false, worker: PUNCTUAL });
         }
         let sent = run(rate, &offers, seed);
+        let is_old = |sent: &Sent| sent.of_broadcast && sent.waited >= millis(MAX_YIELDING);
+        let idle = if sent.iter().any(is_old) { i64::from((segments - 1) * interval) } else { 0 };
         for reply in sent.iter().filter(|sent| !sent.of_broadcast) {
-            prop_assert!(reply.waited <= text, "{} ms at {rate}, seed {seed}", reply.waited);
+            prop_assert!(reply.waited <= text + idle, "{} ms at {rate}, seed {seed}", reply.waited);
         }
     }
 }
@@ -244,7 +282,8 @@ fn rate_reached(rate: u32, workers: usize, texts: usize, seed: u64) -> f64 {
     while sent.len() < texts {
         let index = (0..workers).min_by_key(|index| busy[*index].wakes).unwrap();
         let Busy { wakes, planned } = busy[index];
-        busy[index] = match ask(&mut pace, rate, 1, true, planned.map(at), at(wakes)) {
+        let kind = planned.map_or(Kind::Text(Duration::ZERO), |turn| Kind::Planned(at(turn)));
+        busy[index] = match ask(&mut pace, rate, 1, kind, at(wakes)) {
             Step::Sent(_) => {
                 sent.push(wakes);
                 let slow = if random(100) == 0 { 1_000 } else { 0 };

@@ -11,6 +11,8 @@
 //! A turn is written only if the pace did not change since it was read. If it did, the failed write returns
 //! the present pace, and the turn is decided again.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     broadcast::Asked,
@@ -136,17 +138,19 @@ impl Paces {
         .await
     }
 
-    /// Takes the next turn of an inbox for a text of a broadcast if it is due, and plans it otherwise.
+    /// Takes the next turn of an inbox for a text of a broadcast if it is due or the text has waited long
+    /// enough, and plans it otherwise. `waited` is the time since the text was released.
     pub async fn plan_turn(
         &self,
         inbox: InboxKey<'_>,
         pace: StoredPace,
         rate: u32,
         segments: u32,
+        waited: Duration,
         now: Timestamp,
     ) -> Result<Reservation, StoreError> {
-        self.reserve(inbox, pace, now, |pace| match pace.decide_broadcast(rate, segments, now) {
-            BroadcastTurn::Release { next } => Ok((Reservation::Turn(now), next)),
+        self.reserve(inbox, pace, now, |pace| match pace.decide_broadcast(rate, segments, waited, now) {
+            BroadcastTurn::Release { at, next } => Ok((Reservation::Turn(at), next)),
             BroadcastTurn::Plan { at, next } => Ok((Reservation::Planned(at), next)),
             BroadcastTurn::Wait { until } => Err(until),
         })

@@ -1,5 +1,7 @@
 //! Outbound messages and their delivery.
 
+use std::time::Duration;
+
 use shared_aws::{
     conversation::ConversationUpdate,
     messaging::{Acceptance, Accepted, FailedMessages, Guard},
@@ -106,7 +108,7 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
     measured.measure("take a turn after a race", take).await;
     let pace = read(&measured.stores).await;
     let plan = async |stores: &TestStores| {
-        paces.plan_turn(stores.inbox.key(), pace, 40, 2, at_second(15)).await.unwrap()
+        paces.plan_turn(stores.inbox.key(), pace, 40, 2, Duration::ZERO, at_second(15)).await.unwrap()
     };
     let planned = measured.measure("plan the turn of a text of a broadcast", plan).await;
     let Reservation::Planned(at) = planned else { panic!("{planned:?}") };
@@ -116,7 +118,7 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
     assert_eq!(taken, Reservation::Turn(at));
     // The reply costs the same while texts of a broadcast wait.
     let pace = read(&measured.stores).await;
-    paces.plan_turn(measured.stores.inbox.key(), pace, 40, 2, at).await.unwrap();
+    paces.plan_turn(measured.stores.inbox.key(), pace, 40, 2, Duration::ZERO, at).await.unwrap();
     let pace = read(&measured.stores).await;
     let reply =
         async |stores: &TestStores| paces.take_turn(stores.inbox.key(), pace, 40, 2, at).await.unwrap();
