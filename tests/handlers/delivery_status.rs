@@ -105,6 +105,12 @@ pub(crate) async fn is_out_by_carrier(test: &TestApp, id: &MessageId) -> bool {
 
 /// Opts the contact in on behalf of a user.
 pub(crate) async fn opt_in(test: &TestApp, id: &MessageId) {
+    set_opt_out(test, id, false).await;
+    assert!(!is_out_by_carrier(test, id).await);
+}
+
+/// Opts the contact of a message out or in on behalf of a user.
+pub(crate) async fn set_opt_out(test: &TestApp, id: &MessageId, opted_out: bool) {
     let message = test.message(id).await;
     let subject = message.carrier_opt_out(test.organization());
     let request = OptOutRequest {
@@ -117,9 +123,8 @@ pub(crate) async fn opt_in(test: &TestApp, id: &MessageId) {
         at: now(),
     };
     let workflow = OptOutWorkflow::new(test.table());
-    let outcome = workflow.apply(&request, |state| after_user(state, false)).await.unwrap();
+    let outcome = workflow.apply(&request, |state| after_user(state, opted_out)).await.unwrap();
     assert_eq!(outcome, Outcome::Done);
-    assert!(!is_out_by_carrier(test, id).await);
 }
 
 /// Returns whether the contact is opted out of the team's messages, and of those from personal inboxes.

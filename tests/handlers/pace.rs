@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use shared_app::delivery::{CarrierReport, DeliveryWorkflow, Recorded};
-use shared_aws::{registration::Registrations, sending::Paces};
+use shared_aws::{
+    registration::Registrations,
+    sending::{Paces, SendingPauses},
+};
 use shared_carriers::twilio::CarrierState;
 use shared_domain::{
     broadcast::BroadcastRef,
@@ -12,12 +15,17 @@ use shared_domain::{
     keys::TeamKey,
     message::{DeliveryState, Message},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    sending_pause::PauseCause,
     team::Team,
 };
 use shared_lambda::clock::{entropy, now};
 use test_kit::{TestApp, build, lambda_event::sqs_record};
 
-use crate::outbound_send::{app, deliver, job, state};
+use crate::{
+    delivery_status::set_opt_out,
+    outbound_send::{app, deliver, job, state},
+};
 
 /// Starts all services with a team whose campaign allows this rate.
 async fn start_with_rate(segments_per_second: Option<u32>) -> TestApp {
@@ -88,6 +96,52 @@ async fn a_reply_goes_out_before_a_text_of_a_broadcast_that_waits_for_its_turn()
     let (first, second, reply) = (sent_at(&first).await, sent_at(&second).await, sent_at(&reply).await);
     assert!(reply < second, "the reply {} ms after the text", reply - second);
     assert!(second - first >= 2 * 1_050 - 500, "the text keeps the rate: {} ms", second - first);
+}
+
+/// A message of two segments waits for two seconds. Something happens in this time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_while_a_message_waits_for_its_turn_counts() {
+    for (event, expected) in [
+        ("nothing", DeliveryState::Sent),
+        ("opt-out", DeliveryState::Failed),
+        ("suspension", DeliveryState::Failed),
+        ("retirement", DeliveryState::Failed),
+        ("pause", DeliveryState::Queued),
+    ] {
+        let test = start_with_rate(Some(1)).await;
+        let (app, paces) = (app(&test), Paces::new(test.table()));
+        assert_eq!(send(&test, &["one"]).await.1, [""; 0]);
+        let id = test.accept_message(&"a".repeat(200), now()).await;
+        let read = async || paces.get_with_sending_state(test.inbox.key()).await.unwrap();
+        let before = read().await;
+        let change = async {
+            while read().await == before {
+                tokio::task::yield_now().await; // until the message has its turn
+            }
+            match event {
+                "opt-out" => set_opt_out(&test, &id, true).await,
+                "suspension" => {
+                    let team = Team { registration: RegistrationStatus::Suspended, ..test.team.clone() };
+                    test.add_team(test.organization(), &team).await;
+                }
+                "retirement" => test.add_inbox(&Inbox { stage: Stage::Retired, ..test.inbox.clone() }).await,
+                "pause" => {
+                    let pauses = SendingPauses::new(test.table());
+                    pauses
+                        .pause_automatically(test.organization(), PauseCause::CarrierDown, now())
+                        .await
+                        .unwrap();
+                }
+                _ => {}
+            }
+        };
+        let record = sqs_record("0", Some("0"), &job(&test, &id), 1);
+        let (left, ()) = tokio::join!(deliver(&app, vec![record]), change);
+        assert_eq!(state(&test, &id).await, expected, "{event}");
+        assert_eq!(left.len(), usize::from(expected == DeliveryState::Queued), "{event}");
+        let accepted = 1 + usize::from(expected == DeliveryState::Sent);
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, accepted, "{event}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

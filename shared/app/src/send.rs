@@ -2,7 +2,8 @@
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier.
 //! Everything that is checked before the call is read before the claim, so that an error of the table leaves
-//! no claim behind and the message stays `queued`.
+//! no claim behind and the message stays `queued`. After more than a second of waiting for the turn, the
+//! sending pause, the inbox, the registration and the opt-outs are read again.
 //!
 //! | the carrier's answer | result |
 //! |---|---|
@@ -28,6 +29,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join;
 use shared_aws::{
     clients::{Bucket, BucketError, Disposition, SendJob},
     inbox::Inboxes,
@@ -73,6 +75,9 @@ const MAX_UNKNOWN_DELAY: Duration = Duration::from_mins(5);
 const ORDER_DELAY: Duration = Duration::from_secs(2);
 /// How many earlier messages of the conversation may be such.
 const EARLIER_MESSAGES: u16 = 10;
+
+/// After a longer wait for its turn, what may have changed is read again before a message is sent.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the claim of a message that was not sent is given back if the table does not answer, and the
 /// interval in between.
@@ -142,8 +147,8 @@ impl SendWorkflow {
         let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
         let before = self.paces.get_with_conversation(inbox.conversation(&message.conversation)).await?;
         let BeforeSend { state, pace, asked } = before;
-        if let Some(pause) = state.pause {
-            return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
+        if let Some(pause) = &state.pause {
+            return Err(delayed_by(pause, clock()));
         }
         let callback = self.callbacks.url(clock(), job.organization.as_str(), job.message.as_str()).await;
         let callback = callback.map_err(|error| {
@@ -161,7 +166,11 @@ impl SendWorkflow {
                 let found = self.inboxes.get_with_team(inbox).await?;
                 refusal = self.refusal_since(job, &message, found.as_ref()).await?;
                 if let Some(found) = found.filter(|_| refusal.is_none()) {
+                    let start = clock();
                     self.wait_for_turn(&clock, &found, pace, &message).await?;
+                    if start.duration_until(clock()) > LONG_WAIT {
+                        refusal = self.change_since(&clock, job, &message).await?;
+                    }
                 }
             }
             _ => {}
@@ -237,6 +246,22 @@ impl SendWorkflow {
         let subjects = message.opt_out_subjects(&job.organization);
         let is_out = !message.bypass_opt_out && self.opt_outs.any_out(&subjects).await?;
         Ok(is_out.then(refused_by_opt_out))
+    }
+
+    /// [`SendWorkflow::refusal_since`] after a long wait. Errors if sending is paused by now.
+    async fn change_since(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        job: &SendJob,
+        message: &Message,
+    ) -> Result<Option<Refusal>, SendError> {
+        let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
+        let (sending, inboxes) = (self.pauses.get(&job.organization), self.inboxes.get_with_team(inbox));
+        let (state, found) = try_join(sending, inboxes).await?;
+        if let Some(pause) = &state.pause {
+            return Err(delayed_by(pause, clock()));
+        }
+        self.refusal_since(job, message, found.as_ref()).await
     }
 
     /// Takes the next turn of the inbox's number and waits for it. A text of a broadcast waits first, and
@@ -444,6 +469,10 @@ impl SendWorkflow {
         self.deliveries.report(&job.organization, &job.message, state, report, carrier_id).await?;
         Ok(())
     }
+}
+
+fn delayed_by(pause: &SendingPause, now: Timestamp) -> SendError {
+    SendError::Delayed { delay: pause.delay(now), why: "sending is paused" }
 }
 
 fn delayed_as_unknown(delay: Duration) -> SendError {
