@@ -1,33 +1,32 @@
 //! `broadcasts` and `broadcast-worker`: from a draft to messages in conversations.
 
+mod replies;
+mod series;
+
 use std::time::Duration;
 
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
-use shared_app::{
-    broadcast::BroadcastSweep,
-    retry::{FailedIn, Retried, RetryWorkflow},
-};
+use shared_app::broadcast::BroadcastSweep;
 use shared_aws::{
     broadcast::Broadcasts,
     conversation::Conversations,
     inbox::{OutOfOffice, Saved},
     messaging::Deliveries,
     opt_out::OptOuts,
-    team::{AuditEvent, Members, TeamMembers},
+    team::{AuditEvent, TeamMembers},
 };
 use shared_domain::{
     broadcast::{RecipientState, SegmentPrice},
     conversation::Folder,
     ids::{BroadcastId, ConversationId},
-    inbox::{Inbox, TeamInbox},
+    inbox::Inbox,
     keys::TeamKey,
     membership::{Role, TeamRole},
     message::{DeliveryState, Report},
     out_of_office::{Draft, Mode},
     phone::PhoneNumber,
-    registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
 };
@@ -40,7 +39,7 @@ use test_kit::{
     queue::broadcast_queue,
 };
 
-use crate::inbound_sms::keywords::{Inbound, inbound, receive};
+use crate::inbound_sms::keywords::{inbound, receive};
 
 const LIST: &str = "GET /v1/broadcasts";
 const CREATE: &str = "POST /v1/broadcasts";
@@ -152,6 +151,25 @@ impl Broadcasting {
     async fn recipients(&self, id: &str) -> Vec<Value> {
         let (_, page) = self.of("cyn", RECIPIENTS, id, None).await;
         page["items"].as_array().unwrap().clone()
+    }
+
+    /// Creates a broadcast to the contact of the test with more fields, confirms it, and sends it.
+    async fn ask(&self, more: Value) -> String {
+        let id = self.draft(&[self.test.contact.as_str()], "Will you come?").await;
+        let (status, changed) = self.of("ada", CHANGE, &id, Some(more)).await;
+        assert_eq!(status, 200, "{changed}");
+        self.confirm(&id).await;
+        self.work(now()).await;
+        assert_eq!(self.read(&id).await["progress"]["queued"], 1);
+        id
+    }
+
+    async fn reply(&self, sid: u32, text: &str) {
+        receive(&self.test, now() + Duration::from_secs(60), inbound(sid, text)).await;
+    }
+
+    async fn texts(&self) -> Vec<String> {
+        self.test.history().await.into_iter().rev().map(|message| message.text).collect()
     }
 }
 
@@ -400,93 +418,6 @@ async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
     assert_eq!(it.of("ada", REMOVE, &ids[1], None).await.1["code"], "broadcast_status");
 }
 
-impl Broadcasting {
-    /// Creates a broadcast to the contact of the test with more fields, confirms it, and sends it.
-    async fn ask(&self, more: Value) -> String {
-        let id = self.draft(&[self.test.contact.as_str()], "Will you come?").await;
-        let (status, changed) = self.of("ada", CHANGE, &id, Some(more)).await;
-        assert_eq!(status, 200, "{changed}");
-        self.confirm(&id).await;
-        self.work(now()).await;
-        assert_eq!(self.read(&id).await["progress"]["queued"], 1);
-        id
-    }
-
-    async fn reply(&self, sid: u32, text: &str) {
-        receive(&self.test, now() + Duration::from_secs(60), inbound(sid, text)).await;
-    }
-
-    async fn texts(&self) -> Vec<String> {
-        self.test.history().await.into_iter().rev().map(|message| message.text).collect()
-    }
-}
-
-/// ◆ product 8a: the first inbound message within the reply window is marked as the reply, and counts.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_message_of_a_recipient_is_the_reply_and_counts_once() {
-    let it = Broadcasting::start().await;
-    let id = it.ask(json!({})).await;
-    it.reply(1, "On our way").await;
-    it.reply(1, "On our way").await; // delivered again
-    it.reply(2, "And hungry").await;
-    let broadcast = it.read(&id).await;
-    assert_eq!((&broadcast["progress"]["replied"], &broadcast["answers"]), (&json!(1), &json!([])));
-    let recipient = it.recipients(&id).await.remove(0);
-    assert!(recipient["repliedAt"].is_string() && recipient.get("answer").is_none(), "{recipient}");
-    let history = it.test.history().await;
-    let of: Vec<bool> = history.iter().rev().map(|message| message.broadcast.is_some()).collect();
-    assert_eq!(of, [true, true, false], "the text, the reply, and a message after it");
-    let conversation = it.test.conversation().await.unwrap();
-    assert_eq!((conversation.folder, conversation.read), (Folder::Inbox, false));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn opt_outs_automatic_messages_and_answers_to_a_newer_message_are_no_replies() {
-    for text in ["STOP", "I'm driving right now - I'll get back to you later."] {
-        let it = Broadcasting::start().await;
-        let id = it.ask(json!({})).await;
-        it.reply(1, text).await;
-        assert_eq!(it.read(&id).await["progress"]["replied"], 0, "{text}");
-    }
-    let it = Broadcasting::start().await;
-    let id = it.ask(json!({})).await;
-    it.test.accept_message("Did you get that?", now() + Duration::from_secs(30)).await;
-    it.reply(1, "Which text?").await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 0, "an answer to a newer message");
-    let it = Broadcasting::start().await;
-    let id = it.ask(json!({})).await;
-    let late = now() + Duration::from_hours(73);
-    receive(&it.test, late, inbound(1, "Too late")).await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 0, "after the reply window");
-}
-
-/// ◆ product 8a: a question with answers, each with an automatic follow-up; the first answer is sorted, and a
-/// user may correct it.
-#[tokio::test(flavor = "multi_thread")]
-async fn replies_to_a_question_are_sorted_followed_up_and_corrected() {
-    let it = Broadcasting::start().await;
-    let question = json!({ "kind": "yes_no", "followUps": { "yes": "See you then!" } });
-    let id = it.ask(json!({ "question": question })).await;
-    it.reply(1, "Yes!").await;
-    it.reply(1, "Yes!").await;
-    it.reply(2, "no").await;
-    assert_eq!(it.texts().await, ["Will you come?", "Yes!", "See you then!", "no"]);
-    let answers = |yes: u64, other: u64| json!([{ "answer": "yes", "count": yes }, { "answer": "no", "count": 0 }, { "answer": "other", "count": other }]);
-    let broadcast = it.read(&id).await;
-    assert_eq!((&broadcast["answers"], &broadcast["progress"]["replied"]), (&answers(1, 0), &json!(1)));
-    let correct = async |user, answer: &str| {
-        let body = json!({ "phoneNumber": it.test.contact.as_str(), "answer": answer });
-        it.of(user, CORRECT, &id, Some(body)).await
-    };
-    let (status, recipient) = correct("bob", "other").await;
-    assert_eq!((status, &recipient["answer"]), (200, &json!("other")));
-    assert_eq!(correct("bob", "other").await.0, 200, "it is idempotent");
-    assert_eq!(it.read(&id).await["answers"], answers(0, 1));
-    let (status, refused) = correct("bob", "4").await;
-    assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/answer")));
-    assert_eq!(correct("cyn", "yes").await.0, 403);
-}
-
 /// ◆ product 8a: more than 10 % failures in 100 pause with the reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_pauses_itself_once_eleven_texts_failed() {
@@ -516,63 +447,6 @@ async fn a_broadcast_pauses_itself_once_eleven_texts_failed() {
     assert_eq!(resumed["status"], "running");
     it.work(now() + Duration::from_secs(10)).await;
     assert_eq!(it.read(&id).await["status"], "running", "failures are counted from here on");
-}
-
-/// ◆ product 8a: recurring; each occurrence is evaluated again, and a missed one is skipped.
-#[tokio::test(flavor = "multi_thread")]
-async fn each_occurrence_of_a_series_schedules_the_next_and_a_missed_one_is_skipped() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&[it.test.contact.as_str()], "Practice today").await;
-    let first = now() + Duration::from_hours(24);
-    let recurrence = json!({ "frequency": "daily", "count": 4, "timeZone": "America/New_York" });
-    let change = json!({ "scheduledAt": first.to_string(), "recurrence": recurrence });
-    let (status, changed) = it.of("ada", CHANGE, &id, Some(change)).await;
-    assert_eq!((status, &changed["recurrence"]["timeZone"]), (200, &json!("America/New_York")), "{changed}");
-    it.confirm(&id).await;
-    let sweep = BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
-    let pass = async |at: Timestamp| {
-        it.test.queue.drain();
-        sweep.run(at).await.unwrap();
-        it.work(at).await;
-        let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
-        let status = |one: &Value| one["status"].as_str().unwrap().to_owned();
-        list["items"].as_array().unwrap().iter().rev().map(status).collect::<Vec<_>>()
-    };
-    assert_eq!(pass(first).await, ["running", "scheduled"]);
-    assert_eq!(pass(first).await.len(), 2, "it starts once");
-    let days = |count: u64| first + Duration::from_hours(24 * count + 2);
-    assert_eq!(pass(days(1)).await[1..], ["failed", "scheduled"], "two hours late");
-    let last = first + Duration::from_hours(24 * 3);
-    let statuses = pass(days(2)).await;
-    assert_eq!(statuses[1..], ["failed", "failed", "scheduled"]);
-    assert_eq!(
-        pass(last + Duration::from_secs(1)).await[1..],
-        ["failed", "failed", "running"],
-        "the last one"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_series_needs_a_time_and_valid_fields() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Practice today").await;
-    let at = (now() + Duration::from_hours(24)).to_string();
-    for (change, pointer) in [
-        (json!({ "recurrence": { "frequency": "daily" } }), "/recurrence"),
-        (json!({ "scheduledAt": at, "recurrence": { "frequency": "hourly" } }), "/recurrence/frequency"),
-        (
-            json!({ "scheduledAt": at, "recurrence": { "frequency": "daily", "timeZone": "Mars" } }),
-            "/recurrence/timeZone",
-        ),
-        (
-            json!({ "scheduledAt": at, "recurrence": { "frequency": "daily", "count": 0 } }),
-            "/recurrence/count",
-        ),
-        (json!({ "question": { "kind": "open" } }), "/question/kind"),
-    ] {
-        let (status, refused) = it.of("ada", CHANGE, &id, Some(change)).await;
-        assert_eq!((status, refused["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{refused}");
-    }
 }
 
 /// Delivery reports and replies come after the end as well. The sweep brings the progress of the event up to
@@ -646,206 +520,4 @@ async fn no_text_is_released_in_the_last_minute_of_the_hours() {
     let waiting = it.read(&id).await;
     assert_eq!((&waiting["status"], &waiting["progress"]["held"]), (&json!("running"), &json!(1)));
     assert_eq!(waiting["waitingFor"]["until"], "2027-01-16T14:00:00.000Z");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_series_is_not_confirmed_after_its_first_time() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Practice today").await;
-    let first = now() + Duration::from_secs(60);
-    let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
-    assert_eq!(it.of("ada", CHANGE, &id, Some(change)).await.0, 200);
-    let later = first + Duration::from_secs(1);
-    let event = |route| Event::new(route, &[("broadcastId", &id)]).user("org_1", "ada");
-    let (_, estimate) = it.call_at(later, &event(ESTIMATE)).await;
-    let body = json!({ "estimateId": estimate["estimateId"] });
-    let (status, refused) = it.call_at(later, &event(CONFIRM).json(&body)).await;
-    assert_eq!((status, &refused["code"]), (409, &json!("estimate_stop")));
-    let stops = refused["checks"].as_array().unwrap().iter().filter(|check| check["level"] == "stop");
-    assert_eq!(stops.map(|check| &check["code"]).collect::<Vec<_>>(), ["schedule"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_occurrences_of_a_series_that_cannot_be_sent_do_not_pile_up() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Practice today").await;
-    let first = now() + Duration::from_secs(60);
-    let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
-    it.of("ada", CHANGE, &id, Some(change)).await;
-    it.confirm(&id).await;
-    let suspended = Team { registration: RegistrationStatus::Suspended, ..it.test.team.clone() };
-    it.test.add_team(it.test.organization(), &suspended).await;
-    it.work(first).await;
-    let skipped = it.read(&id).await;
-    assert_eq!(skipped["status"], "failed", "{skipped}");
-    assert!(skipped["reason"].as_str().unwrap().contains("could not send"), "{skipped}");
-    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
-    assert_eq!(list["items"][0]["status"], "scheduled", "the next one");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_occurrence_whose_sender_lost_the_right_to_broadcast_is_skipped() {
-    for is_removed in [false, true] {
-        let it = Broadcasting::start().await;
-        let id = it.draft(&["+12025550143"], "Practice today").await;
-        let first = now() + Duration::from_secs(60);
-        let change = json!({ "scheduledAt": first.to_string(), "recurrence": { "frequency": "daily" } });
-        it.of("ada", CHANGE, &id, Some(change)).await;
-        it.confirm(&id).await;
-        if is_removed {
-            let members = Members::new(it.test.table());
-            let ada = build::user_id("ada");
-            let event =
-                AuditEvent { actor: &ada, action: "member.remove", target: "ada", at: now(), entropy: 9 };
-            let team = TeamKey { organization: it.test.organization(), team: &it.test.team.id };
-            members.remove(team, it.test.inbox.key(), &ada, &event).await.unwrap();
-        } else {
-            let member = [("team_1", Role::Member)];
-            it.test.add_user(it.test.organization(), &build::user("ada"), &member).await;
-        }
-        it.work(first).await;
-        let skipped = it.read(&id).await;
-        assert_eq!(skipped["status"], "failed", "{skipped}");
-        assert!(skipped["reason"].as_str().unwrap().contains("may no longer send"), "{skipped}");
-        let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "bob")).await;
-        let next = &list["items"][0];
-        assert_eq!(next["status"], "scheduled", "the next one");
-        assert!(it.test.history().await.is_empty());
-        // Another user confirms the next one, which is then sent in that user's name.
-        let next = next["broadcastId"].as_str().unwrap();
-        let admin = [("team_1", Role::Admin)];
-        it.test.add_user(it.test.organization(), &build::user("bob"), &admin).await;
-        let (_, estimate) = it.of("bob", ESTIMATE, next, None).await;
-        let body = json!({ "estimateId": estimate["estimateId"] });
-        let (status, confirmed) = it.of("bob", CONFIRM, next, Some(body)).await;
-        assert_eq!((status, &confirmed["confirmedBy"]["userId"]), (202, &json!("bob")), "{confirmed}");
-    }
-}
-
-impl Broadcasting {
-    /// Reports the state of the newest message.
-    async fn report(&self, state: DeliveryState, at: Timestamp) {
-        let message = self.test.history().await.remove(0);
-        let deliveries = Deliveries::new(self.test.table());
-        let report = Report::at(at);
-        let organization = self.test.organization();
-        deliveries.report(organization, &message.id, state, &report, Some("SM1")).await.unwrap();
-    }
-
-    /// Sends failed messages again.
-    async fn retry(&self, since: Timestamp, now: Timestamp) -> Retried {
-        let from = TeamInbox { inbox: self.test.inbox.clone(), team: self.test.team.clone() };
-        let which = FailedIn { codes: None, since, until: now };
-        let workflow = RetryWorkflow::new(&self.test.table());
-        workflow.retry(&from, &build::user_id("ada"), which, now).await.unwrap()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_text_that_is_sent_again_is_delivered_and_replied_to_as_that_of_its_recipient() {
-    let it = Broadcasting::start().await;
-    let begun = now();
-    let id = it.ask(json!({})).await;
-    it.report(DeliveryState::Failed, now()).await;
-    assert_eq!(it.read(&id).await["progress"]["failed"], 1);
-    let retried = it.retry(begun, now() + Duration::from_secs(1)).await;
-    assert_eq!((retried.queued, retried.skipped), (1, 0));
-    let progress = it.read(&id).await["progress"].clone();
-    assert_eq!((&progress["failed"], &progress["queued"]), (&json!(0), &json!(1)), "{progress}");
-    it.report(DeliveryState::Delivered, now()).await;
-    it.reply(1, "I will").await;
-    let progress = it.read(&id).await["progress"].clone();
-    assert_eq!((&progress["delivered"], &progress["replied"]), (&json!(1), &json!(1)), "{progress}");
-    let (_, recipients) = it.of("ada", RECIPIENTS, &id, None).await;
-    assert_eq!(recipients["items"][0]["messageId"], it.test.history().await[1].id.as_str());
-    assert_eq!(it.test.history().await[0].broadcast.as_ref().unwrap().broadcast.as_str(), id);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_reply_window_of_a_text_that_is_sent_again_begins_again() {
-    let it = Broadcasting::start().await;
-    let id = it.ask(json!({ "replyWindowHours": 1 })).await;
-    it.report(DeliveryState::Failed, now()).await;
-    let later = now() + Duration::from_hours(2);
-    assert_eq!(it.retry(now() - Duration::from_secs(60), later).await.queued, 1);
-    receive(&it.test, later + Duration::from_mins(5), inbound(1, "I will")).await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_text_is_sent_again_within_the_hours_of_its_recipient() {
-    let it = Broadcasting::start().await;
-    let noon = Timestamp::parse("2027-01-12T17:00:00Z").unwrap(); // in Washington
-    let id = it.draft_at(noon, &[it.test.contact.as_str()], "Closed").await;
-    let change = json!({ "hours": { "mode": "recipient" } });
-    it.of("ada", CHANGE, &id, Some(change)).await;
-    it.confirm(&id).await;
-    it.work(noon).await;
-    it.work(noon).await;
-    it.report(DeliveryState::Failed, noon).await;
-    let hours = |hours: u64| noon + Duration::from_hours(hours);
-    let late = it.retry(noon, hours(9)).await;
-    assert_eq!((late.queued, late.skipped), (0, 1), "at nine in the evening");
-    let morning = it.retry(noon, hours(22)).await;
-    assert_eq!((morning.queued, morning.skipped), (1, 0), "at ten in the morning");
-    let again = it.test.history().await.remove(0);
-    assert_eq!(again.send_until, Some(hours(32)), "until eight in the evening");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_whose_text_failed_does_not_reply_to_it() {
-    let it = Broadcasting::start().await;
-    let id = it.ask(json!({})).await;
-    let message = it.test.history().await.remove(0);
-    let deliveries = Deliveries::new(it.test.table());
-    let report = Report::at(now());
-    deliveries
-        .report(it.test.organization(), &message.id, DeliveryState::Failed, &report, None)
-        .await
-        .unwrap();
-    it.reply(1, "Hello?").await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reply_without_words_is_sorted_by_a_user_and_a_yes_that_the_carrier_knows_is_an_answer() {
-    let question = json!({ "question": { "kind": "yes_no", "followUps": { "yes": "See you then!" } } });
-    let it = Broadcasting::start().await;
-    let id = it.ask(question.clone()).await;
-    it.reply(1, "\u{200b}").await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 1);
-    let body = json!({ "phoneNumber": it.test.contact.as_str(), "answer": "yes" });
-    let (status, corrected) = it.of("ada", CORRECT, &id, Some(body)).await;
-    assert_eq!((status, &corrected["answer"]), (200, &json!("yes")));
-    assert_eq!(it.read(&id).await["answers"][0], json!({ "answer": "yes", "count": 1 }));
-
-    let it = Broadcasting::start().await;
-    let id = it.ask(question).await;
-    let by_carrier = Inbound { more: &[("OptOutType", "START")], ..inbound(1, "YES") };
-    receive(&it.test, now() + Duration::from_secs(60), by_carrier).await;
-    assert_eq!(it.read(&id).await["answers"][0], json!({ "answer": "yes", "count": 1 }));
-    assert_eq!(it.texts().await, ["Will you come?", "YES"], "the carrier answered it already");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_time_of_a_later_occurrence_keeps_the_series() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Practice today").await;
-    let first = now() + Duration::from_secs(60);
-    let series = json!({ "frequency": "daily", "count": 2, "timeZone": "America/New_York" });
-    it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": first.to_string(), "recurrence": series }))).await;
-    it.confirm(&id).await;
-    it.work(first).await;
-    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
-    let last = list["items"][0]["broadcastId"].as_str().unwrap().to_owned();
-    let moved = first + Duration::from_hours(30);
-    let (status, _) = it.of("ada", CHANGE, &last, Some(json!({ "scheduledAt": moved.to_string() }))).await;
-    assert_eq!(status, 200);
-    it.confirm(&last).await;
-    BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url)).run(moved).await.unwrap();
-    it.work(moved).await;
-    let (_, list) = it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await;
-    assert_eq!(list["items"].as_array().unwrap().len(), 2, "it was the last one");
-    let (status, refused) = it.of("ada", CHANGE, &last, Some(json!({ "scheduledAt": null }))).await;
-    assert_eq!(status, 409, "{refused}");
 }
