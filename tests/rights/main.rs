@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 29] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 30] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -51,6 +51,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 29] = [
         "dynamodb:Query",
         "Table",
         "updates the copy of a contact that changed while its conversation began",
+    ),
+    (
+        "OutboundSendFunction",
+        "sqs:ChangeMessageVisibility",
+        "BroadcastSendQueue",
+        "hides a text of a broadcast whose turn is later; the broadcasts of the journeys have few texts",
     ),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "BroadcastSendQueue", "the same"),
