@@ -58,10 +58,10 @@ function conversationAtHand() {
 async function changeAndLeave(conversation, change) {
   const { inboxId, conversationId } = conversation;
   const current = opened.peek()?.conversationId === conversationId ? opened.peek() : null;
+  if (current && !(await current.isAnswered())) throw new Error(t.notSentTo(contactName(conversation.contact)));
   // The lock is released first: acquiring it marked the conversation read.
-  const isSent = (await current?.leave()) ?? true;
+  await current?.leave();
   try {
-    if (!isSent) throw new Error(t.notSentTo(contactName(conversation.contact)));
     await changeConversations(inboxId, [conversationId], change);
   } catch (error) {
     if (opened.peek() === current) current?.lock.reopen();

@@ -274,14 +274,16 @@ export class OpenConversation {
     return this.reply(reply.body.text, reply.files, true);
   }
 
-  /**
-   * Releases the lock, once the replies that need it have their answers.
-   * @returns {Promise<boolean>} whether these were accepted
-   */
-  async leave() {
+  /** Waits for the answers to replies on their way. Returns whether all were accepted. */
+  async isAnswered() {
     const answers = await Promise.all(attemptsOf(this.conversationId));
-    await this.lock.release();
     return answers.every((isAccepted) => isAccepted);
+  }
+
+  /** Releases the lock, once the replies that need it have their answers. */
+  async leave() {
+    await this.isAnswered();
+    await this.lock.release();
   }
 
   /** Releases the lock when the page is closed. A reply on its way keeps it, and then it expires. */
