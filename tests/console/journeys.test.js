@@ -458,6 +458,7 @@ journeyOf("a member builds a segment, broadcasts to it, and watches the progress
   await other.goto(page.url());
   await other.getByRole("heading", { name }).waitFor();
   await page.getByRole("button", { name: "Send to 2 people" }).click();
+  await page.getByRole("alertdialog").getByText(/^The texts come from Front desk\. They cost about \$\d/).waitFor();
   await page.getByRole("alertdialog").getByRole("button", { name: "Confirm" }).click();
   for (const window of [page, other]) {
     await window.getByRole("heading", { name }).getByText("Completed").waitFor({ timeout: 60_000 });

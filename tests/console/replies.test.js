@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 
 import { api, inbox, sendInbound } from "./browser.js";
-import { IDLE_PROMPT_MS, ada, admin, ben, conversationNamed, journeyOf, log, openInbox, openNewConversation, reply, replyBox } from "./journey.js";
+import { IDLE_PROMPT_MS, ada, admin, ben, conversationNamed, journeyOf, log, newPhone, openInbox, openNewConversation, reply, replyBox } from "./journey.js";
 
 /** @import { Page } from "playwright-core" */
 
@@ -379,4 +379,17 @@ journeyOf("attached files stay with a text that comes back", [ada], async (page)
   assert.equal(await replyBox(page).inputValue(), "Here it is");
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await log(page).getByRole("img", { name: "Attachment" }).waitFor();
+});
+
+journeyOf("a conversation that was opened without a connection is locked when it is back", [ada], async (page) => {
+  await openNewConversation(page, "The first of two");
+  await page.locator("#reply:not(:disabled)").waitFor();
+  await sendInbound(newPhone(), "The second of two");
+  await conversationNamed(page, "The second of two").waitFor();
+  await page.context().setOffline(true);
+  await conversationNamed(page, "The second of two").click();
+  await page.getByText("The server cannot be reached").first().waitFor();
+  await page.context().setOffline(false);
+  await page.locator("#reply:not(:disabled)").waitFor();
+  await log(page).getByText("The second of two").waitFor();
 });

@@ -3,6 +3,7 @@
 import { accountOf, loadMe, me } from "./accounts.js";
 import { Problem, newKey, request } from "./api.js";
 import { serverNow } from "./clock.js";
+import { isConnected } from "./connection.js";
 import { contactName } from "./contact.js";
 import { isListed, list, refreshList, replaceInList } from "./conversations.js";
 import { claimDrafts, draftOf, forgetDrafts, joined, keepDraft } from "./drafts.js";
@@ -60,6 +61,17 @@ export class OpenConversation {
     // Acquiring the lock marks the conversation read.
     if (!isRead) await this.change({ read: true }).catch(() => {});
     await Promise.allSettled([refreshList(), loadMe()]);
+  }
+
+  /** Does what failed because the server could not be reached. */
+  async resume() {
+    const state = this.lock.state.peek();
+    const isMissing = this.messages.peek() === null && this.error.peek() !== "";
+    await Promise.allSettled([
+      state.kind === "refused" && state.isOffline && this.acquire(),
+      isMissing && this.readMessages(),
+      isMissing && this.readConversation(),
+    ]);
   }
 
   /** Acquires the lock. That ends the token of an earlier visit, which its replies on their way still need. */
@@ -339,6 +351,9 @@ effect(() => {
 });
 
 onChange(async () => opened.peek()?.refresh());
+effect(() => {
+  if (isConnected.value) untracked(() => opened.peek()?.resume());
+});
 // Following the link of the open conversation again opens it again.
 effect(() => {
   if (revisits.value) untracked(() => opened.peek()?.acquire());

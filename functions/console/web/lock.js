@@ -18,7 +18,7 @@ import { signal } from "./vendor/signals.js";
  *   | { kind: "held", lock: HeldLock }
  *   | { kind: "other", holder: Holder, expiresAt: string }
  *   | { kind: "lost", detail: string }
- *   | { kind: "refused", detail: string }} LockState
+ *   | { kind: "refused", detail: string, isOffline: boolean }} LockState
  */
 
 /** A renewal that comes a little after the question is due has the answer. */
@@ -180,5 +180,5 @@ function refusal(problem) {
   if (problem.status === 423) {
     return { kind: "other", holder: problem.body.holder, expiresAt: problem.body.expiresAt };
   }
-  return { kind: "refused", detail: problem.message };
+  return { kind: "refused", detail: problem.message, isOffline: problem.status === 0 };
 }

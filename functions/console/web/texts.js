@@ -646,6 +646,12 @@ export const texts = {
     sendNow: (count) => `Send to ${count === 1 ? "1 person" : `${count.toLocaleString()} people`}`,
     /** @param {number} count */
     schedule: (count) => `Schedule for ${count === 1 ? "1 person" : `${count.toLocaleString()} people`}`,
+    /** @param {string} inbox */
+    confirmFrom: (inbox) => `The texts come from ${inbox}.`,
+    /** @param {string} price */
+    confirmPrice: (price) => `They cost about ${price}.`,
+    /** @param {string} repetition @param {boolean} isEndless */
+    confirmRepeat: (repetition, isEndless) => `They are repeated (${repetition})${isEndless ? " until you cancel" : ""}.`,
     confirmHint: "Texts that went out cannot be taken back.",
     confirm: "Confirm",
     state: "State",

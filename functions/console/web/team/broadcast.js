@@ -166,8 +166,19 @@ function EstimatePanel({ path, broadcast, onConfirmed }) {
           <button type="button" disabled=${isBusy} onClick=${run}>${t.again}</button>
           <button type="button" class="primary" disabled=${isBusy || isStopped} onClick=${() => setAsking(true)}>${action(estimate.recipients)}</button>
         </div>`}
-      ${isAsking && estimate && html`<${ConfirmDialog} title=${action(estimate.recipients)} hint=${t.confirmHint} action=${t.confirm} tone="primary" onConfirm=${confirm} onClose=${() => setAsking(false)} />`}
+      ${isAsking && estimate && html`<${ConfirmDialog} title=${action(estimate.recipients)} hint=${confirmHint(broadcast, estimate)} action=${t.confirm} tone="primary" onConfirm=${confirm} onClose=${() => setAsking(false)} />`}
     </section>`;
+}
+
+/** What is confirmed, in sentences. @param {Broadcast} broadcast @param {Estimate} estimate */
+function confirmHint({ from, recurrence }, { price }) {
+  const repetition = recurrence ? describeRecurrence(recurrence).replaceAll("\n", ", ") : "";
+  return [
+    t.confirmFrom(accountOf(from.inboxId)?.name ?? from.inboxId),
+    price ? t.confirmPrice(formatPrice(price)) : "",
+    repetition ? t.confirmRepeat(repetition, !recurrence?.count && !recurrence?.until) : "",
+    t.confirmHint,
+  ].filter(Boolean).join(" ");
 }
 
 /** @param {{ amount: string, currency: string }} price */
