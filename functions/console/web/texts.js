@@ -97,7 +97,6 @@ export const texts = {
     unknownAccount: "This account does not exist, or you do not have access to it.",
     noAccounts: "You have no accounts yet",
     noAccountsHint: "A team admin can add you to a shared inbox.",
-    noAccountsHintAdmin: "Create a shared inbox, or wait until its registration is complete.",
   },
 
   /** @type {Record<string, string>} */
@@ -122,7 +121,6 @@ export const texts = {
     searchHint: "Name, contact ID or number",
     assignedToMe: "Assigned to me",
     assignedTo: "Assigned to",
-    anyone: "Anyone",
     unassigned: "no one",
     unread: "Unread",
     read: "Read",
@@ -188,7 +186,7 @@ export const texts = {
     /** @param {string} name */
     notSentTo: (name) => `Your reply to ${name || "a contact"} was not sent. It is kept in the conversation.`,
     unconfirmed: "It may have been sent all the same. Trying again does not send it twice.",
-    backInBox: "Your reply was not sent, because the conversation was locked anew in the meantime. It is in the box again.",
+    backInBox: "Your reply was not sent, because the conversation was opened again in the meantime. It is back in the box.",
     interrupted: "The page was closed before an answer came.",
     automatic: "Automatic reply",
     edit: "Edit",
@@ -259,7 +257,6 @@ export const texts = {
     /** @param {string} reason */
     notSent: (reason) => `Your message may not have been sent. It is kept in Compose, and sending it again does not send it twice. ${reason}`,
     tooOld: "It is not known whether this message was sent earlier. Look for it under Archived before you send it again.",
-    noContact: "No contact found. Enter a phone number with its area code.",
     suggestions: "Contacts",
     chooseTo: "Choose a contact or enter a phone number.",
   },
