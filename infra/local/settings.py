@@ -68,7 +68,7 @@ class Settings:
                 "WebhookHostsAllowed": "127.0.0.1",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",
-                "SendRetrySeconds": 25,  # just above the sender's timeout, so that retries are soon visible
+                "SendRetrySeconds": 32,  # just above the sender's timeout, so that retries are soon visible
                 "TokenHours": 24,
                 "MediaRetrySeconds": 30,
                 "CorsOrigins": os.environ.get("CORS_ORIGINS") or LOCAL_ORIGINS,

@@ -339,7 +339,7 @@ async fn a_pause_by_the_owner_is_not_ended_by_a_healthy_carrier() {
     let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
     assert_eq!(deliver(&app(&test), record()).await, ["a"]);
     assert_eq!(state(&test, &id).await, DeliveryState::Queued);
-    assert_eq!(pauses.resume(test.organization()).await.unwrap(), Some(pause));
+    assert_eq!(pauses.resume(test.organization(), now()).await.unwrap(), Some(pause));
     assert!(deliver(&app(&test), record()).await.is_empty());
 }
 

@@ -14,6 +14,7 @@ use shared_domain::{
     inbox::{Inbox, Stage},
     keys::TeamKey,
     message::{DeliveryState, Message},
+    pace::{CarrierLimit, Restraint},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     sending_pause::PauseCause,
@@ -68,34 +69,54 @@ async fn a_message_whose_turn_is_later_stays_queued_and_comes_back_at_its_turn()
     assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reply_goes_out_before_a_text_of_a_broadcast_that_waits_for_its_turn() {
-    let test = start_with_rate(Some(1)).await;
+/// Sends a text of a broadcast, and then another that was released some time ago, and a reply that comes when
+/// this one waits for its turn. Returns how much later than the first the two went out, in milliseconds.
+async fn send_text_and_reply(test: &TestApp, waited: Duration) -> (i64, i64) {
     let of = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
-    let text = async |contact: &str| {
+    let text = async |contact: &str, at| {
         let contact = PhoneNumber::parse(contact).unwrap();
-        let message = build::message(&test.inbox, &contact, &test.user, now(), entropy());
+        let message = build::message(&test.inbox, &contact, &test.user, at, entropy());
         test.accept(Message { broadcast: Some(of.clone()), ..message }).await
     };
-    let (first, second) = (text("+12025550171").await, text("+12025550172").await);
-    let reply = test.accept_message("The answer", now()).await;
-    let (app, paces) = (app(&test), Paces::new(test.table()));
+    let (first, second) = (text("+12025550171", now()).await, text("+12025550172", now() - waited).await);
+    let (answer, reply) =
+        (test.accept_message("An answer", now()).await, test.accept_message("The answer", now()).await);
+    let (app, paces) = (app(test), Paces::new(test.table()));
     let send =
-        async |id: &MessageId| deliver(&app, vec![sqs_record("0", Some("0"), &job(&test, id), 1)]).await;
+        async |id: &MessageId| deliver(&app, vec![sqs_record("0", Some("0"), &job(test, id), 1)]).await;
     assert_eq!(send(&first).await, [""; 0]);
+    tokio::time::sleep(Duration::from_millis(1_050)).await; // the turn of the first is over
+    assert_eq!(send(&answer).await, [""; 0]);
     let before = paces.get_with_sending_state(test.inbox.key()).await.unwrap();
     let send_reply = async {
         while paces.get_with_sending_state(test.inbox.key()).await.unwrap() == before {
-            tokio::task::yield_now().await; // until the second text has planned its turn
+            tokio::task::yield_now().await; // until the second text has its turn
         }
-        send(&reply).await
+        while !send(&reply).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     };
-    let (of_second, of_reply) = tokio::join!(send(&second), send_reply);
-    assert_eq!((of_second.len(), of_reply.len()), (0, 0), "neither goes back to the queue");
+    let (of_second, ()) = tokio::join!(send(&second), send_reply);
+    assert_eq!(of_second.len(), 0, "the text does not go back to the queue");
     let sent_at = async |id| test.message(id).await.delivery.report(DeliveryState::Sent).unwrap().at.millis();
-    let (first, second, reply) = (sent_at(&first).await, sent_at(&second).await, sent_at(&reply).await);
-    assert!(reply < second, "the reply {} ms after the text", reply - second);
-    assert!(second - first >= 2 * 1_050 - 500, "the text keeps the rate: {} ms", second - first);
+    let first = sent_at(&first).await;
+    (sent_at(&second).await - first, sent_at(&reply).await - first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_goes_out_before_a_text_of_a_broadcast_unless_that_has_waited_for_30_seconds() {
+    for (waited, resumed, text_first) in [(0, None, false), (31, None, true), (31, Some(1), false)] {
+        let test = start_with_rate(Some(1)).await;
+        if let Some(ago) = resumed {
+            let (pauses, of) = (SendingPauses::new(test.table()), test.organization());
+            pauses.pause_automatically(of, PauseCause::CarrierDown, now()).await.unwrap();
+            pauses.resume(of, now() - Duration::from_secs(ago)).await.unwrap();
+        }
+        let (text, reply) = send_text_and_reply(&test, Duration::from_secs(waited)).await;
+        let case = format!("{waited} s, resumed {resumed:?} s ago: text {text} ms, reply {reply} ms");
+        assert_eq!(text < reply, text_first, "{case}");
+        assert!(text.max(reply) >= 3 * 1_050 - 500, "the rate is kept: {case}");
+    }
 }
 
 /// A message of two segments waits for two seconds. Something happens in this time.
@@ -107,6 +128,7 @@ async fn what_happens_while_a_message_waits_for_its_turn_counts() {
         ("suspension", DeliveryState::Failed),
         ("retirement", DeliveryState::Failed),
         ("pause", DeliveryState::Queued),
+        ("hold", DeliveryState::Queued),
     ] {
         let test = start_with_rate(Some(1)).await;
         let (app, paces) = (app(&test), Paces::new(test.table()));
@@ -131,6 +153,10 @@ async fn what_happens_while_a_message_waits_for_its_turn_counts() {
                         .pause_automatically(test.organization(), PauseCause::CarrierDown, now())
                         .await
                         .unwrap();
+                }
+                "hold" => {
+                    let hold = Restraint::of(CarrierLimit::Daily, now());
+                    paces.restrain(test.inbox.key(), hold, now()).await.unwrap();
                 }
                 _ => {}
             }

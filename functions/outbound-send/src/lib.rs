@@ -94,13 +94,19 @@ async fn send(
             Err(error) => error,
         },
     };
+    let hide = async |delay| {
+        if let Err(error) = app.received.delay(record.queue, record.receipt_handle, delay).await {
+            tracing::warn!(event = "queue_message_not_delayed", %error, "queue message waits for the default time");
+        }
+    };
     match error {
         SendError::NoMessage(_) => dead_letter(app, record, RecordError::unreadable(error)).await,
         SendError::Delayed { delay, .. } => {
-            let delay = pace::queue_delay(delay, record.receive_count, attempt);
-            if let Err(error) = app.received.delay(record.queue, record.receipt_handle, delay).await {
-                tracing::warn!(event = "queue_message_not_delayed", %error, "queue message waits for the default time");
-            }
+            hide(pace::queue_delay(delay, record.receive_count, attempt)).await;
+            Err(RecordError::delayed(error))
+        }
+        SendError::OutOfOrder { delay } => {
+            hide(delay).await;
             Err(RecordError::delayed(error))
         }
         SendError::Store(_) | SendError::OptOutChanged => Err(error.into()),

@@ -56,9 +56,10 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(app): State<App>,
     Owner { caller, .. }: Owner,
+    Now(now): Now,
     _: KnownParameters,
 ) -> Result<StatusCode, Problem> {
-    if let Some(pause) = app.pauses.resume(&caller.organization).await? {
+    if let Some(pause) = app.pauses.resume(&caller.organization, now).await? {
         let cause = pause.cause.as_str();
         tracing::info!(event = "sending_resumed", organization = %caller.organization, cause, "sending resumed");
     }

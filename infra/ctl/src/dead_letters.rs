@@ -5,7 +5,10 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use shared_aws::clients::{Aws, DeadLetter, DeadLetterQueue, Stack};
+use shared_aws::{
+    clients::{Aws, DeadLetter, DeadLetterQueue, Stack},
+    messaging::Messages,
+};
 use shared_domain::ids::{ConversationId, MessageId};
 
 use crate::{Error, Operator};
@@ -67,10 +70,9 @@ impl QueueName {
         }
     }
 
-    /// The output with the URL of the queue that messages are sent back to, if they come from several. Texts
-    /// of broadcasts are sent from either queue.
-    fn back_to(self) -> Option<&'static str> {
-        (self == Self::Send).then_some("SendQueueUrl")
+    /// The outputs with the URLs of the queues that messages and texts of broadcasts are sent back to.
+    fn sources(self) -> Option<(&'static str, &'static str)> {
+        (self == Self::Send).then_some(("SendQueueUrl", "BroadcastSendQueueUrl"))
     }
 
     fn reason(self) -> &'static str {
@@ -126,6 +128,21 @@ impl Selection {
 pub struct NamedQueue {
     pub name: QueueName,
     pub queue: DeadLetterQueue,
+    /// URL of the queue that texts of broadcasts are sent back to. `None` if it is that of all messages.
+    pub texts: Option<String>,
+}
+
+impl NamedQueue {
+    /// The queue of texts of broadcasts if a message is sent back to it. The order of a conversation between
+    /// the two queues depends on it.
+    async fn source_of(&self, operator: &Operator, letter: &DeadLetter) -> Option<&str> {
+        let texts = self.texts.as_deref()?;
+        let (organization, id) = (letter.organization.as_ref()?, letter.message.as_deref()?);
+        let message = MessageId::parse(id).ok()?;
+        // One that cannot be read is sent from neither queue.
+        let found = Messages::new(operator.table.clone()).get(organization, &message).await.ok()??;
+        found.broadcast.is_some().then_some(texts)
+    }
 }
 
 /// A queue message in a list.
@@ -154,11 +171,11 @@ pub struct DeadLetterDetails {
 pub fn queues(aws: &Aws, stack: &Stack) -> Result<Vec<NamedQueue>, Error> {
     let named = |&name: &QueueName| {
         let queue = DeadLetterQueue::new(aws, stack.output(name.output())?);
-        let queue = match name.back_to() {
-            Some(source) => queue.back_to(stack.output(source)?),
-            None => queue,
+        let Some((messages, texts)) = name.sources() else {
+            return Ok(NamedQueue { name, queue, texts: None });
         };
-        Ok(NamedQueue { name, queue })
+        let queue = queue.back_to(stack.output(messages)?);
+        Ok(NamedQueue { name, queue, texts: stack.optional_output(texts).map(str::to_owned) })
     };
     QueueName::value_variants().iter().map(named).collect()
 }
@@ -176,7 +193,7 @@ pub async fn show(queues: &[NamedQueue], id: &str) -> Result<DeadLetterDetails, 
 
 async fn read(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<DeadLetterDetails>, Error> {
     let mut found = Vec::new();
-    for NamedQueue { name, queue } in selection.queues(queues) {
+    for NamedQueue { name, queue, .. } in selection.queues(queues) {
         let failed = Error::of_queue(name.as_str());
         for letter in queue.receive().await.map_err(&failed)? {
             queue.release(&letter).await.map_err(&failed)?;
@@ -237,7 +254,7 @@ pub(crate) async fn discard_of(
     conversations: &[ConversationId],
 ) -> Result<usize, Error> {
     let mut discarded = 0;
-    for NamedQueue { name, queue } in queues {
+    for NamedQueue { name, queue, .. } in queues {
         let failed = Error::of_queue(name.as_str());
         for letter in queue.receive().await.map_err(&failed)? {
             let message = letter.message.as_deref().and_then(|id| MessageId::parse(id).ok());
@@ -277,7 +294,8 @@ async fn handle(
     action: Action,
 ) -> Result<Vec<DeadLetterView>, Error> {
     let mut handled = Vec::new();
-    for NamedQueue { name, queue } in selection.queues(queues) {
+    for named in selection.queues(queues) {
+        let NamedQueue { name, queue, .. } = named;
         let failed = Error::of_queue(name.as_str());
         let source = queue.source().await.map_err(&failed)?;
         loop {
@@ -290,7 +308,8 @@ async fn handle(
                         true
                     }
                     (Action::Redrive, Some(source)) => {
-                        queue.redrive(&letter, source).await.map_err(&failed)?;
+                        let texts = named.source_of(operator, &letter).await;
+                        queue.redrive(&letter, texts.unwrap_or(source)).await.map_err(&failed)?;
                         true
                     }
                     (Action::Redrive, None) => false,

@@ -50,7 +50,7 @@ pub async fn change(operator: &Operator, change: &SendingChange) -> Result<Vec<S
                 ("sending.pause", true)
             }
             Change::Resume => {
-                pauses.resume(id).await?;
+                pauses.resume(id, operator.now).await?;
                 ("sending.resume", false)
             }
         };

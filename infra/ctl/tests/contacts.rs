@@ -101,7 +101,7 @@ impl TestStack {
     }
 
     fn named_queues(&self) -> Vec<NamedQueue> {
-        vec![NamedQueue { name: QueueName::Send, queue: self.queues.client("send") }]
+        vec![NamedQueue { name: QueueName::Send, queue: self.queues.client("send"), texts: None }]
     }
 
     async fn fill(&self) {

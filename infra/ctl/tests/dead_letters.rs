@@ -7,21 +7,30 @@ use inboxctl::{
     dead_letters::{self, NamedQueue, QueueName, Selection},
 };
 use serde_json::json;
-use shared_domain::time::Timestamp;
-use test_kit::{dead_letter_queues::FakeDeadLetterQueues, engine::Engine};
+use shared_domain::{
+    broadcast::BroadcastRef,
+    ids::{BroadcastId, MessageId},
+    message::Message,
+    time::Timestamp,
+};
+use test_kit::{TestApp, build, dead_letter_queues::FakeDeadLetterQueues, engine::Engine};
 
 const JOB: &str = r#"{"organizationId":"org_1","messageId":"msg_1"}"#;
 
 async fn start() -> (Engine, FakeDeadLetterQueues, Vec<NamedQueue>) {
     let (engine, queues) = (Engine::start().await, FakeDeadLetterQueues::start().await);
     let names = [(QueueName::Send, "send"), (QueueName::Mail, "mail"), (QueueName::Relay, "relay")];
-    let named = names.map(|(name, queue)| NamedQueue { name, queue: queues.client(queue) });
+    let named = names.map(|(name, queue)| NamedQueue { name, queue: queues.client(queue), texts: None });
     (engine, queues, named.into())
 }
 
 /// Each operator has other random numbers.
 fn operator(engine: &Engine, entropy: u64) -> Operator {
-    Operator::new(engine.table(), None, Timestamp::parse("2026-11-28T09:30:00Z").unwrap(), entropy)
+    Operator::new(engine.table(), None, at(), entropy)
+}
+
+fn at() -> Timestamp {
+    Timestamp::parse("2026-11-28T09:30:00Z").unwrap()
 }
 
 fn of_queue(queue: QueueName) -> Selection {
@@ -111,4 +120,32 @@ async fn all_queue_messages_are_discarded_only_with_consent() {
     assert_eq!(queues.bodies("dead-relay"), ["{}"], "another queue");
     assert_eq!(queues.bodies("send").len(), 0);
     assert_eq!(audit_entries(&engine).await, 3);
+}
+
+/// Each goes back to its own queue: behind a later message of its conversation, a text of a broadcast would
+/// hold that one back.
+#[tokio::test]
+async fn a_text_of_a_broadcast_goes_back_to_the_queue_of_texts() {
+    let (test, queues) = (TestApp::start().await, FakeDeadLetterQueues::start().await);
+    let of = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
+    let message = build::message(&test.inbox, &test.contact, &test.user, at(), 1);
+    let text = test.accept(Message { broadcast: Some(of), ..message }).await;
+    let reply = test.accept_message("A reply", at()).await;
+    for (place, id) in [&text, &reply].into_iter().enumerate() {
+        let job = json!({ "organizationId": test.organization(), "messageId": id }).to_string();
+        queues.push("dead-send", &format!("s-{place}"), &job);
+    }
+    let named = NamedQueue {
+        name: QueueName::Send,
+        queue: queues.client("send"),
+        texts: Some(queues.url_of("texts")),
+    };
+    let operator = Operator::new(test.table(), None, at(), 100);
+    let redriven = dead_letters::redrive(&operator, &[named], &Selection::default()).await.unwrap();
+    assert_eq!(redriven.len(), 2);
+    let names = |queue, id: &MessageId| {
+        let bodies = queues.bodies(queue);
+        bodies.len() == 1 && bodies[0].contains(id.as_str())
+    };
+    assert!(names("texts", &text) && names("send", &reply));
 }

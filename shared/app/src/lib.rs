@@ -35,3 +35,5 @@ mod keyword;
 mod keyword_reply;
 mod limits;
 mod out_of_office;
+mod send_order;
+mod turn;

@@ -39,7 +39,7 @@ impl ProbeWorkflow {
             return Ok(Probed { resumed: 0, paused: paused.len() });
         }
         match self.carrier.probe().await {
-            Ok(()) => self.resume(&paused).await,
+            Ok(()) => self.resume(&paused, now).await,
             Err(error) => {
                 tracing::warn!(event = "carrier_probe_failed", organizations = paused.len(), %error, "sending stays paused");
                 for PausedOrganization { organization, pause } in &paused {
@@ -50,10 +50,10 @@ impl ProbeWorkflow {
         }
     }
 
-    async fn resume(&self, paused: &[PausedOrganization]) -> Result<Probed, StoreError> {
+    async fn resume(&self, paused: &[PausedOrganization], now: Timestamp) -> Result<Probed, StoreError> {
         let mut resumed = 0;
         for PausedOrganization { organization, pause } in paused {
-            if self.pauses.resume_automatically(organization, pause.since).await? {
+            if self.pauses.resume_automatically(organization, pause.since, now).await? {
                 let cause = pause.cause.as_str();
                 tracing::info!(event = "sending_resumed", %organization, cause, "sending resumed");
                 resumed += 1;

@@ -2,13 +2,13 @@
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier.
 //! Everything that is checked before the call is read before the claim, so that an error of the table leaves
-//! no claim behind and the message stays `queued`. After more than a second of waiting for the turn, the
-//! sending pause, the inbox, the registration and the opt-outs are read again.
+//! no claim behind and the message stays `queued`. In a wait of more than a second for the turn, all of it is
+//! read again shortly before.
 //!
 //! | the carrier's answer | result |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
-//! | not called: sending is paused, or the number's turn is later | `queued`; the queue delivers the message again later |
+//! | not called: sending is paused, the number's turn is later, or an earlier message of the other queue has no outcome | `queued`; the queue delivers the message again later |
 //! | not called: after the message was accepted, the contact opted out, the inbox was retired, the registration was suspended, or the sending hours of its recipient ended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
 //! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
@@ -21,11 +21,6 @@
 //! An `unknown` message stays in the queue and holds back its conversation. If the carrier does not have it,
 //! `reconcile` makes it `queued` again, and the next delivery sends it before the later messages of the
 //! conversation.
-//!
-//! A queue keeps the order of a conversation. Texts of broadcasts have a queue of their own, so a text also
-//! waits for the earlier messages of its conversation that are no texts of broadcasts, and these for an
-//! earlier text, until they have an outcome. A message that got stuck holds the others for four hours at
-//! most.
 
 use std::time::Duration;
 
@@ -35,20 +30,17 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
-    sending::{BeforeSend, Paces, Reservation, SendingPauses, StoredPace},
+    sending::{Paces, SendingPauses, StoredPace},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{
     AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries,
 };
 use shared_domain::{
-    broadcast::Asked,
     inbox::{Stage, TeamInbox},
     keys::InboxKey,
     media::{Media, MediaState},
-    message::{DeliveryState, Direction, Message, Report},
-    pace::{MAX_RESERVATION, MAX_WAIT},
-    segment::Segments,
+    message::{DeliveryState, Message, Report},
     sending_hours::validity,
     sending_pause::{PauseCause, SendingPause, SendingState},
     time::Timestamp,
@@ -58,7 +50,8 @@ use crate::{
     callbacks::SignedCallbacks,
     limits::LimitWorkflow,
     opt_out::{OptOutWorkflow, Outcome},
-    reconcile::MAX_UNKNOWN_AGE,
+    send_order::SendOrder,
+    turn::Turns,
 };
 
 /// How long the carrier may fetch a file of a message.
@@ -70,14 +63,6 @@ const REFUSAL_DELAY: Duration = Duration::from_secs(20);
 /// The shortest and the longest delay of a message whose outcome is unknown.
 const MIN_UNKNOWN_DELAY: Duration = Duration::from_secs(15);
 const MAX_UNKNOWN_DELAY: Duration = Duration::from_mins(5);
-
-/// How long a message waits for an earlier one of its conversation in the other queue.
-const ORDER_DELAY: Duration = Duration::from_secs(2);
-/// How many earlier messages of the conversation may be such.
-const EARLIER_MESSAGES: u16 = 10;
-
-/// After a longer wait for its turn, what may have changed is read again before a message is sent.
-const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// How often the claim of a message that was not sent is given back if the table does not answer, and the
 /// interval in between.
@@ -95,6 +80,9 @@ pub enum SendError {
     /// The message can be sent later, and its conversation waits for it.
     #[error("{why}")]
     Delayed { delay: Duration, why: &'static str },
+    /// The message is sent after an earlier one of its conversation.
+    #[error("an earlier message of the conversation is not sent yet")]
+    OutOfOrder { delay: Duration },
     #[error("{0} does not exist")]
     NoMessage(String),
 }
@@ -112,6 +100,8 @@ pub struct SendWorkflow {
     opt_out_changes: OptOutWorkflow,
     pauses: SendingPauses,
     paces: Paces,
+    turns: Turns,
+    order: SendOrder,
     limits: LimitWorkflow,
     bucket: Bucket,
 }
@@ -129,7 +119,9 @@ impl SendWorkflow {
             opt_out_changes: OptOutWorkflow::new(table.clone()),
             pauses: SendingPauses::new(table.clone()),
             limits: LimitWorkflow::new(&table),
-            paces: Paces::new(table),
+            paces: Paces::new(table.clone()),
+            turns: Turns::new(table.clone()),
+            order: SendOrder::new(table),
             bucket,
         }
     }
@@ -146,8 +138,7 @@ impl SendWorkflow {
         };
         let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
         let before = self.paces.get_with_conversation(inbox.conversation(&message.conversation)).await?;
-        let BeforeSend { state, pace, asked } = before;
-        if let Some(pause) = &state.pause {
+        if let Some(pause) = &before.state.pause {
             return Err(delayed_by(pause, clock()));
         }
         let callback = self.callbacks.url(clock(), job.organization.as_str(), job.message.as_str()).await;
@@ -159,18 +150,15 @@ impl SendWorkflow {
         match message.delivery.state() {
             DeliveryState::Unknown => return Err(delayed_as_unknown(unknown_delay(&message, clock()))),
             DeliveryState::Queued => {
-                if self.is_ahead_of_its_turn(job, &message, asked.as_ref(), clock()).await? {
-                    let why = "an earlier message of the conversation is not sent yet";
-                    return Err(SendError::Delayed { delay: ORDER_DELAY, why });
-                }
                 let found = self.inboxes.get_with_team(inbox).await?;
                 refusal = self.refusal_since(job, &message, found.as_ref()).await?;
                 if let Some(found) = found.filter(|_| refusal.is_none()) {
-                    let start = clock();
-                    self.wait_for_turn(&clock, &found, pace, &message).await?;
-                    if start.duration_until(clock()) > LONG_WAIT {
-                        refusal = self.change_since(&clock, job, &message).await?;
+                    require_no_hold(before.pace, clock())?;
+                    if let Some(delay) = self.order.delay(job, &message, &before, clock()).await? {
+                        return Err(SendError::OutOfOrder { delay });
                     }
+                    let check = async || self.change_since(&clock, job, &message).await;
+                    refusal = self.turns.wait(&clock, &found, &before, &message, check).await?;
                 }
             }
             _ => {}
@@ -189,7 +177,7 @@ impl SendWorkflow {
                     Ok(request) => self.carrier.send(&request).await,
                     Err(error) => SendOutcome::Refused(refused_without_media(&error)),
                 };
-                self.record_answer(clock(), attempt, job, &message, &state, answer).await
+                self.record_answer(clock(), attempt, job, &message, &before.state, answer).await
             }
             Claim::Interrupted(_) => {
                 self.mark_unknown(clock(), job, "an earlier attempt died").await?;
@@ -204,33 +192,6 @@ impl SendWorkflow {
             }
             Claim::NoMessage => Err(SendError::NoMessage(job.message.to_string())),
         }
-    }
-
-    /// Whether an earlier message of the conversation, in the other queue, has no outcome yet. Costs nothing
-    /// unless the message is the text of a broadcast or follows one. `asked` is the last text of a broadcast
-    /// in the conversation.
-    async fn is_ahead_of_its_turn(
-        &self,
-        job: &SendJob,
-        message: &Message,
-        asked: Option<&Asked>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let since = message.created_at - MAX_UNKNOWN_AGE;
-        let follows_text = asked.is_some_and(|asked| asked.at > since);
-        let may_wait = message.broadcast.is_some() || follows_text;
-        if !may_wait || message.created_at + MAX_UNKNOWN_AGE < now {
-            return Ok(false);
-        }
-        let (organization, conversation) = (&job.organization, &message.conversation);
-        let after = Some(message.id.as_str());
-        let earlier = self.messages.history(organization, conversation, EARLIER_MESSAGES, after).await?;
-        Ok(earlier.items.iter().any(|earlier| {
-            earlier.direction == Direction::Outbound
-                && earlier.broadcast.is_some() != message.broadcast.is_some()
-                && earlier.created_at > since
-                && !earlier.delivery.state().is_settled()
-        }))
     }
 
     /// Returns why a message that was accepted must not be sent any more.
@@ -248,7 +209,10 @@ impl SendWorkflow {
         Ok(is_out.then(refused_by_opt_out))
     }
 
-    /// [`SendWorkflow::refusal_since`] after a long wait. Errors if sending is paused by now.
+    /// [`SendWorkflow::refusal_since`] in a long wait.
+    ///
+    /// # Errors
+    /// [`SendError::Delayed`] if sending is paused or the number held by now.
     async fn change_since(
         &self,
         clock: &impl Fn() -> Timestamp,
@@ -256,56 +220,14 @@ impl SendWorkflow {
         message: &Message,
     ) -> Result<Option<Refusal>, SendError> {
         let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
-        let (sending, inboxes) = (self.pauses.get(&job.organization), self.inboxes.get_with_team(inbox));
-        let (state, found) = try_join(sending, inboxes).await?;
+        let (sending, inboxes) =
+            (self.paces.get_with_sending_state(inbox), self.inboxes.get_with_team(inbox));
+        let ((state, pace), found) = try_join(sending, inboxes).await?;
         if let Some(pause) = &state.pause {
             return Err(delayed_by(pause, clock()));
         }
+        require_no_hold(pace, clock())?;
         self.refusal_since(job, message, found.as_ref()).await
-    }
-
-    /// Takes the next turn of the inbox's number and waits for it. A text of a broadcast waits first, and
-    /// then takes its turn. A message whose turn is not near goes back to the queue.
-    async fn wait_for_turn(
-        &self,
-        clock: &impl Fn() -> Timestamp,
-        from: &TeamInbox,
-        pace: StoredPace,
-        message: &Message,
-    ) -> Result<(), SendError> {
-        let segments = u32::try_from(Segments::of(&message.text).count).unwrap_or(u32::MAX);
-        let (inbox, rate, start) = (from.inbox.key(), from.segments_per_second(), clock());
-        let mut now = start;
-        let mut reservation = match message.broadcast {
-            Some(_) => {
-                let waited = message.created_at.duration_until(now);
-                self.paces.plan_turn(inbox, pace, rate, segments, waited, now).await?
-            }
-            None => self.paces.take_turn(inbox, pace, rate, segments, now).await?,
-        };
-        loop {
-            let planned = match reservation {
-                Reservation::Turn(turn) => {
-                    tokio::time::sleep(now.duration_until(turn)).await;
-                    return Ok(());
-                }
-                Reservation::Planned(at) => at,
-                Reservation::Later(until) => {
-                    let delay = now.duration_until(until);
-                    return Err(SendError::Delayed { delay, why: "the number's turn is later" });
-                }
-            };
-            tokio::time::sleep(now.duration_until(planned)).await;
-            now = clock().max(planned); // at least, whatever the clock says
-            reservation = self.paces.take_planned_turn(inbox, rate, segments, planned, now).await?;
-            // Other messages took the turn. The next one may be near.
-            if let Reservation::Later(until) = reservation
-                && until <= now + MAX_RESERVATION
-                && until <= start + MAX_WAIT
-            {
-                reservation = Reservation::Planned(until);
-            }
-        }
     }
 
     fn request(
@@ -475,6 +397,11 @@ fn delayed_by(pause: &SendingPause, now: Timestamp) -> SendError {
     SendError::Delayed { delay: pause.delay(now), why: "sending is paused" }
 }
 
+fn require_no_hold(pace: StoredPace, now: Timestamp) -> Result<(), SendError> {
+    let Some((_, until)) = pace.held(now) else { return Ok(()) };
+    Err(SendError::Delayed { delay: now.duration_until(until), why: "the number is held" })
+}
+
 fn delayed_as_unknown(delay: Duration) -> SendError {
     SendError::Delayed { delay, why: "the carrier is asked whether it has the message" }
 }
@@ -483,8 +410,7 @@ fn delayed_as_unknown(delay: Duration) -> SendError {
 /// the queue allows.
 fn unknown_delay(message: &Message, now: Timestamp) -> Duration {
     let since = message.delivery.report(DeliveryState::Unknown).map_or(now, |report| report.at);
-    let age = u64::try_from(now.millis() - since.millis()).unwrap_or(0);
-    Duration::from_millis(age / 10).clamp(MIN_UNKNOWN_DELAY, MAX_UNKNOWN_DELAY)
+    (since.duration_until(now) / 10).clamp(MIN_UNKNOWN_DELAY, MAX_UNKNOWN_DELAY)
 }
 
 /// Returns why a refusal pauses all sending. `None` if it concerns one message or one number.

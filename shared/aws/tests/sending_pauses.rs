@@ -19,8 +19,8 @@ async fn a_pause_by_the_owner_replaces_an_automatic_one_and_is_replaced_by_none(
     assert_eq!(pauses.pause(organization, &later).await.unwrap(), manual, "the first one stays in force");
     assert!(!pauses.pause_automatically(organization, PauseCause::CarrierDown, at_second(5)).await.unwrap());
     assert_eq!(pauses.get(organization).await.unwrap().pause, Some(manual.clone()));
-    assert_eq!(pauses.resume(organization).await.unwrap(), Some(manual));
-    assert_eq!(pauses.resume(organization).await.unwrap(), None);
+    assert_eq!(pauses.resume(organization, at_second(9)).await.unwrap(), Some(manual));
+    assert_eq!(pauses.resume(organization, at_second(9)).await.unwrap(), None);
     assert_eq!(pauses.get(organization).await.unwrap().pause, None);
 }
 
@@ -29,17 +29,23 @@ async fn only_the_automatic_pause_that_was_probed_ends_by_itself() {
     let stores = TestStores::start().await;
     let (pauses, organization) = (SendingPauses::new(stores.table()), stores.organization());
     pauses.pause_automatically(organization, PauseCause::AccountRefused, at_second(1)).await.unwrap();
-    assert!(!pauses.resume_automatically(organization, at_second(2)).await.unwrap(), "another pause");
+    assert!(
+        !pauses.resume_automatically(organization, at_second(2), at_second(9)).await.unwrap(),
+        "another pause"
+    );
     pauses.mark_probed(organization, at_second(2), at_second(9)).await.unwrap();
     let probed_at = async || pauses.get(organization).await.unwrap().pause.unwrap().probed_at;
     assert_eq!(probed_at().await, None, "another pause");
     pauses.mark_probed(organization, at_second(1), at_second(9)).await.unwrap();
     assert_eq!(probed_at().await, Some(at_second(9)));
-    assert!(pauses.resume_automatically(organization, at_second(1)).await.unwrap());
-    assert!(!pauses.resume_automatically(organization, at_second(1)).await.unwrap());
+    assert!(pauses.resume_automatically(organization, at_second(1), at_second(9)).await.unwrap());
+    assert!(!pauses.resume_automatically(organization, at_second(1), at_second(9)).await.unwrap());
     pauses.pause(organization, &SendingPause::manual(ada(), at_second(3))).await.unwrap();
-    assert!(!pauses.resume_automatically(organization, at_second(3)).await.unwrap(), "the owner ends it");
-    pauses.resume(organization).await.unwrap();
+    assert!(
+        !pauses.resume_automatically(organization, at_second(3), at_second(9)).await.unwrap(),
+        "the owner ends it"
+    );
+    pauses.resume(organization, at_second(9)).await.unwrap();
     pauses.mark_probed(organization, at_second(3), at_second(9)).await.unwrap();
     assert_eq!(pauses.get(organization).await.unwrap().pause, None, "a late probe creates no pause");
 }
@@ -72,6 +78,6 @@ async fn the_list_has_the_organizations_that_are_paused() {
     let listed = pauses.list().await.unwrap();
     let [paused] = &listed[..] else { panic!("expected one organization: {listed:?}") };
     assert_eq!((&paused.organization, paused.pause.cause), (&one, PauseCause::CarrierDown));
-    pauses.resume(&one).await.unwrap();
+    pauses.resume(&one, at_second(9)).await.unwrap();
     assert_eq!(pauses.list().await.unwrap(), []);
 }

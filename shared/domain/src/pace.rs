@@ -15,7 +15,8 @@
 //!
 //! Replies that never pause would take every turn, and the idle time that a text of several segments needs.
 //! So a text that has waited for 30 seconds reserves its turn like a reply, if the last turn was that of no
-//! text: between two of them, other messages get at least one turn.
+//! text: between two of them, other messages get at least one turn. Time in which nothing could be sent does
+//! not count.
 //!
 //! ```
 //! use std::time::Duration;
@@ -207,14 +208,11 @@ impl Pace {
         if let Some(until) = self.next_at.filter(is_later) {
             return Turn::Wait { until };
         }
-        let start = self.next_at.map_or(now, |next_at| next_at.max(now));
-        let moved = next.next_at.map_or(Duration::ZERO, |next_at| start.duration_until(next_at));
-        let planned_until = self.planned_after(now).map(|until| until + moved);
-        Turn::Release { at, next: Self { planned_until, ..next } }
+        Turn::Release { at, next: self.with_later_plans(next, now) }
     }
 
-    /// Decides when a text of a broadcast with this many segments may go out. `waited` is the time since it
-    /// was released.
+    /// Decides when a text of a broadcast with this many segments may go out. `waited` is the time for which
+    /// it could have been sent.
     pub fn decide_broadcast(
         &self,
         rate: u32,
@@ -230,7 +228,7 @@ impl Pace {
         let is_free = at <= now && planned.is_none();
         let others_were_first = waited >= MAX_YIELDING && self.next_at > self.broadcast_until;
         if is_free || (others_were_first && at <= now + MAX_WAIT) {
-            return BroadcastTurn::Release { at, next: next.after_broadcast() };
+            return BroadcastTurn::Release { at, next: self.with_later_plans(next.after_broadcast(), now) };
         }
         let free_at = self.next_at.max(planned).unwrap_or(now);
         if free_at > now + MAX_RESERVATION {
@@ -270,6 +268,13 @@ impl Pace {
         (at, Self { next_at: Some(at + time), idle: Some(longest), ..*self })
     }
 
+    /// Moves the planned turns of broadcasts by the time that `next` takes.
+    fn with_later_plans(&self, next: Self, now: Timestamp) -> Self {
+        let start = self.next_at.map_or(now, |next_at| next_at.max(now));
+        let moved = next.next_at.map_or(Duration::ZERO, |next_at| start.duration_until(next_at));
+        Self { planned_until: self.planned_after(now).map(|until| until + moved), ..next }
+    }
+
     fn after_broadcast(self) -> Self {
         Self { broadcast_until: self.next_at, ..self }
     }
@@ -281,6 +286,11 @@ impl Pace {
     /// The end of the planned turns, if any of them is to come.
     fn planned_after(&self, now: Timestamp) -> Option<Timestamp> {
         self.planned_until.filter(|until| *until > now)
+    }
+
+    /// When the last hold ends or ended.
+    pub fn hold_until(&self) -> Option<Timestamp> {
+        self.hold_until
     }
 
     /// The limit that holds the number now, and until when. A hold until midnight in the carriers' time zone
@@ -488,6 +498,20 @@ mod tests {
         let short = Restraint::of(CarrierLimit::Queue, NOW);
         let pace = Pace::default().restrained(long).restrained(short);
         assert_eq!(pace, Pace::default().restrained(long));
+    }
+
+    #[test]
+    fn a_text_that_reserves_its_turn_moves_the_planned_turns() {
+        let Turn::Release { next, .. } = Pace::default().decide(1, 1, NOW) else { panic!("not released") };
+        let BroadcastTurn::Plan { at, next } = next.decide_broadcast(1, 1, Duration::ZERO, NOW) else {
+            panic!("not planned")
+        };
+        let planned_until = at + Duration::from_millis(1_050);
+        assert_eq!(next.planned_until, Some(planned_until));
+        let BroadcastTurn::Release { next, .. } = next.decide_broadcast(1, 1, MAX_YIELDING, NOW) else {
+            panic!("not reserved")
+        };
+        assert_eq!(next.planned_until, Some(planned_until + Duration::from_millis(1_050)));
     }
 
     #[test]

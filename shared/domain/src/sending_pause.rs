@@ -116,6 +116,9 @@ pub struct SendingState {
     /// How many sends in a row got no usable answer.
     #[serde(default)]
     pub lost_answers: u32,
+    /// When the last pause ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl FakeDeadLetterQueues {
         DeadLetterQueue::new(&Aws::loopback(&self.url), format!("{}/dead-{name}", self.url))
     }
 
+    /// Returns the URL of a queue.
+    pub fn url_of(&self, queue: &str) -> String {
+        format!("{}/{queue}", self.url)
+    }
+
     /// Adds a message to a queue.
     pub fn push(&self, queue: &str, id: &str, body: &str) {
         let (queue, id, body) = (queue.to_owned(), id.to_owned(), body.to_owned());

@@ -14,7 +14,7 @@ use test_kit::{
 use crate::{
     broadcast_world::{Act, World},
     chosen_seed, full_run,
-    send_path::{Host, SendPath, deliver_at},
+    send_path::{Host, SendPath, TEXT_QUEUE, deliver_at},
     test_inbox::TestInbox,
 };
 
@@ -99,7 +99,7 @@ impl Queued {
         let mut waiting = Vec::new();
         while let Some((text, receives)) = self.texts.first().cloned() {
             let now = world.clock.now_then_advance(Duration::from_millis(1_100));
-            if !deliver_at(&sender, &text, receives, now).await {
+            if !deliver_at(&sender, &text, receives, TEXT_QUEUE, now).await {
                 waiting.push((text, receives + 1));
             }
             self.texts.remove(0);

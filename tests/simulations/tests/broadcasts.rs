@@ -31,7 +31,7 @@ use test_kit::{
 use crate::{
     broadcast_world::{Act, Work, World, released},
     chosen_seed, full_run,
-    send_path::{MAX_RECEIVES, SendPath, deliver_at},
+    send_path::{MAX_RECEIVES, SendPath, TEXT_QUEUE, deliver_at},
     test_inbox::TestInbox,
 };
 
@@ -255,7 +255,8 @@ impl Simulation {
             } else {
                 usize::MAX
             };
-            let done = dropped_at_wait(nth, deliver_at(&sender, &text, receives, now)).await == Some(true);
+            let sent = deliver_at(&sender, &text, receives, TEXT_QUEUE, now);
+            let done = dropped_at_wait(nth, sent).await == Some(true);
             path.carrier().fault("none", "1").await;
             if !done || (self.has_faults && self.random.u8(0..8) == 0) {
                 self.texts.push((text, (receives + 1).min(MAX_RECEIVES - 1)));

@@ -1,7 +1,7 @@
 //! Outages of two hours: of the carrier, of its account, and of the table. Functions are killed at random,
 //! and every status callback is lost. Each message arrives at the carrier once and in the order of its
-//! conversation, none fails, and all have their final state in the end. The clock is an argument, so two
-//! hours take seconds.
+//! conversation, although texts of broadcasts have a queue of their own. None fails, and all have their final
+//! state in the end. The clock is an argument, so two hours take seconds.
 
 use std::{
     collections::VecDeque,
@@ -10,6 +10,8 @@ use std::{
 
 use shared_aws::messaging::Messages;
 use shared_domain::{
+    broadcast::BroadcastRef,
+    ids::BroadcastId,
     message::{DeliveryState, Message},
     time::Timestamp,
 };
@@ -18,7 +20,7 @@ use test_kit::{crash::dropped_at_wait, faults::Faults};
 
 use crate::{
     chosen_seed, full_run,
-    send_path::{SendPath, deliver_at},
+    send_path::{MESSAGE_QUEUE, SendPath, TEXT_QUEUE, deliver_at},
 };
 
 /// Minutes of the simulation: the outage, the last message, the last killed function, and the end.
@@ -53,7 +55,11 @@ impl Outage {
     }
 }
 
-/// The messages of one conversation in the queue.
+/// One message in three is the text of a broadcast.
+const TEXTS: u8 = 3;
+const QUEUES: [&str; 2] = [MESSAGE_QUEUE, TEXT_QUEUE];
+
+/// The messages of one conversation in one of the queues.
 #[derive(Default)]
 struct Group {
     jobs: VecDeque<String>,
@@ -63,7 +69,8 @@ struct Group {
 struct Simulation {
     path: SendPath,
     entropy: fastrand::Rng,
-    groups: Vec<Group>,
+    /// Of each contact, in the order of [`QUEUES`].
+    groups: Vec<[Group; 2]>,
     accepted: Vec<Vec<Message>>,
     killed: u32,
 }
@@ -71,12 +78,18 @@ struct Simulation {
 impl Simulation {
     async fn accept(&mut self, contact: usize, at: Timestamp) {
         let text = format!("Message {} to {contact}", self.accepted[contact].len());
-        let message = self.path.accept_at(contact, &text, at).await;
+        let broadcast = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
+        let of = (self.entropy.u8(0..TEXTS) == 0).then_some(broadcast);
+        let message = self.path.accept_at(contact, &text, of, at).await;
         // The stream delivers a record until the relay has handled it.
         loop {
             let relay = self.path.relay();
             let relayed = outbox_relay::handle(&relay, self.path.stream_event(&message)).await;
-            self.groups[contact].jobs.extend(self.path.queue().drain());
+            let (jobs, names) = (self.path.queue().drain(), self.path.queue().drain_names());
+            for (job, name) in jobs.into_iter().zip(names) {
+                let queue = QUEUES.iter().position(|queue| *queue == name).unwrap();
+                self.groups[contact][queue].jobs.push_back(job);
+            }
             if relayed.is_ok() {
                 break;
             }
@@ -84,9 +97,9 @@ impl Simulation {
         self.accepted[contact].push(message);
     }
 
-    /// Delivers the messages of a conversation until one has to wait.
-    async fn deliver(&mut self, contact: usize, at: Timestamp, kills: bool) {
-        let group = &mut self.groups[contact];
+    /// Delivers the messages of a conversation in one of the queues until one has to wait.
+    async fn deliver(&mut self, contact: usize, queue: usize, at: Timestamp, kills: bool) {
+        let group = &mut self.groups[contact][queue];
         if group.visible_at.is_some_and(|visible_at| at < visible_at) {
             return;
         }
@@ -94,9 +107,10 @@ impl Simulation {
             let nth =
                 if kills && self.entropy.u8(0..8) == 0 { self.entropy.usize(1..30) } else { usize::MAX };
             let sender = self.path.sender();
-            let done = dropped_at_wait(nth, deliver_at(&sender, job, 1, at)).await;
+            let done = dropped_at_wait(nth, deliver_at(&sender, job, 1, QUEUES[queue], at)).await;
             self.killed += u32::from(done.is_none());
             let delay = self.path.queue().drain_delays().pop().map(Duration::from_secs);
+            assert!(self.path.queue().drain_names().iter().all(|name| name == QUEUES[queue]));
             if done != Some(true) {
                 group.visible_at = Some(at + delay.unwrap_or(VISIBILITY_TIMEOUT));
                 return;
@@ -113,6 +127,7 @@ impl Simulation {
         self.killed += u32::from(run.is_none());
         // The sweep queues what the relay could not remove. The queue drops a copy within five minutes.
         self.path.queue().drain();
+        self.path.queue().drain_names();
     }
 
     /// Waits until the carrier has delivered all messages, and asks about those that it had not delivered
@@ -132,7 +147,8 @@ impl Simulation {
             let texts: Vec<_> = accepted.iter().map(|message| message.text.clone()).collect();
             let number = &self.path.inbox.numbers[contact];
             assert_eq!(self.path.carrier().accepted_texts(number).await, texts, "SEED={seed}");
-            assert!(self.groups[contact].jobs.is_empty(), "SEED={seed}: messages wait in the queue");
+            let is_empty = self.groups[contact].iter().all(|group| group.jobs.is_empty());
+            assert!(is_empty, "SEED={seed}: messages wait in a queue");
             for message in accepted {
                 let found = messages.get(self.path.inbox.organization(), &message.id).await.unwrap().unwrap();
                 assert_eq!(found.delivery.state(), DeliveryState::Delivered, "SEED={seed}: {found:?}");
@@ -153,7 +169,7 @@ async fn simulate(outage: Outage) {
         let mut simulation = Simulation {
             path,
             entropy: fastrand::Rng::with_seed(seed),
-            groups: (0..contacts).map(|_| Group::default()).collect(),
+            groups: (0..contacts).map(|_| <[Group; 2]>::default()).collect(),
             accepted: vec![Vec::new(); contacts],
             killed: 0,
         };
@@ -172,7 +188,9 @@ async fn simulate(outage: Outage) {
                 if minute <= LAST_MESSAGE && simulation.entropy.u8(0..10) == 0 {
                     simulation.accept(contact, at).await;
                 }
-                simulation.deliver(contact, at, minute <= LAST_KILL).await;
+                for queue in simulation.entropy.choose_multiple(0..QUEUES.len(), QUEUES.len()) {
+                    simulation.deliver(contact, queue, at, minute <= LAST_KILL).await;
+                }
             }
             simulation.reconcile(at, minute <= LAST_KILL).await;
         }

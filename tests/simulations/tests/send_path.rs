@@ -8,12 +8,13 @@ use futures_util::{StreamExt, stream};
 use outbox_relay::Queues;
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{Aws, MailQueue, MediaQueue, SendQueues},
+    clients::{Aws, MailQueue, MediaQueue},
     conversation::Conversations,
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox},
     table::Table,
 };
 use shared_domain::{
+    broadcast::BroadcastRef,
     message::{
         DeliveryState::{self, Failed, Queued, Sent},
         Message,
@@ -26,7 +27,7 @@ use test_kit::{
     carrier::{FakeCarrier, client_at},
     crash::{CrashPoint, CrashingProxy},
     engine::TABLE,
-    queue::{FakeQueue, broadcast_queue, import_queue, received_sends},
+    queue::{FakeQueue, broadcast_queue, import_queue, received_sends, send_queues},
     twilio::callbacks,
 };
 
@@ -34,6 +35,9 @@ use crate::test_inbox::TestInbox;
 
 /// `maxReceiveCount` of the send queue.
 pub(crate) const MAX_RECEIVES: u32 = 5;
+/// The names of the queues of messages and of texts of broadcasts.
+pub(crate) const MESSAGE_QUEUE: &str = "send.fifo";
+pub(crate) const TEXT_QUEUE: &str = "broadcast-send.fifo";
 const GRACE: Duration = Duration::from_secs(300);
 /// How long the sender waits for the carrier. Short, because timeouts are part of the tests.
 pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -57,7 +61,7 @@ impl Host {
     fn queues(&self) -> Queues {
         let (aws, url) = (Aws::loopback(&self.queue), format!("{}/queue.fifo", self.queue));
         Queues {
-            messages: SendQueues::new(&aws, &url, &url),
+            messages: send_queues(&self.queue),
             notifications: MailQueue::new(&aws, &url),
             media: MediaQueue::new(&aws, &url),
         }
@@ -107,9 +111,18 @@ impl SendPath {
         self.accept_message(message).await
     }
 
-    pub(crate) async fn accept_at(&self, contact: usize, text: &str, at: Timestamp) -> Message {
+    /// Accepts a composed message, or a text of a broadcast.
+    pub(crate) async fn accept_at(
+        &self,
+        contact: usize,
+        text: &str,
+        of: Option<BroadcastRef>,
+        at: Timestamp,
+    ) -> Message {
         let message = self.inbox.message(contact, &self.inbox.app.user, at, clock::entropy());
-        self.accept_message(Message { text: text.to_owned(), ..message }).await
+        let message = Message { text: text.to_owned(), broadcast: of, ..message };
+        self.inbox.app.accept(message.clone()).await;
+        message
     }
 
     async fn accept_message(&self, message: Message) -> Message {
@@ -227,25 +240,32 @@ pub(crate) fn after_the_grace_period() -> Timestamp {
 
 /// Delivers a queue message. Returns `false` if the queue must deliver it again.
 pub(crate) async fn deliver(app: &outbound_send::App, body: &str, receives: u32) -> bool {
-    deliver_with(app, body, receives, clock::now).await
+    deliver_with(app, body, receives, MESSAGE_QUEUE, clock::now).await
 }
 
-/// Delivers a queue message at this time. Returns `false` if the queue must deliver it again.
-pub(crate) async fn deliver_at(app: &outbound_send::App, body: &str, receives: u32, at: Timestamp) -> bool {
-    deliver_with(app, body, receives, || at).await
+/// Delivers a message of this queue at this time. Returns `false` if the queue must deliver it again.
+pub(crate) async fn deliver_at(
+    app: &outbound_send::App,
+    body: &str,
+    receives: u32,
+    queue: &str,
+    at: Timestamp,
+) -> bool {
+    deliver_with(app, body, receives, queue, || at).await
 }
 
 async fn deliver_with(
     app: &outbound_send::App,
     body: &str,
     receives: u32,
+    queue: &str,
     clock: impl Fn() -> Timestamp,
 ) -> bool {
     let group = serde_json::from_str::<Value>(body).unwrap()["messageId"].clone();
     let record = json!({
         "messageId": "q", "receiptHandle": "r", "body": body, "md5OfBody": "", "messageAttributes": {},
         "attributes": { "ApproximateReceiveCount": receives.to_string(), "MessageGroupId": group },
-        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:send.fifo",
+        "eventSource": "aws:sqs", "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
         "awsRegion": "us-east-1",
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();

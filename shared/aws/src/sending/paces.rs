@@ -52,6 +52,14 @@ impl StoredPace {
     }
 }
 
+impl BeforeSend {
+    /// How long something that was accepted at `since` could have been sent: without the time before the end
+    /// of the last pause and the last hold.
+    pub fn open_since(&self, since: Timestamp) -> Timestamp {
+        [self.state.resumed_at, self.pace.pace.hold_until()].into_iter().flatten().fold(since, Timestamp::max)
+    }
+}
+
 /// What the sender reads before a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BeforeSend {
@@ -139,7 +147,7 @@ impl Paces {
     }
 
     /// Takes the next turn of an inbox for a text of a broadcast if it is due or the text has waited long
-    /// enough, and plans it otherwise. `waited` is the time since the text was released.
+    /// enough, and plans it otherwise. `waited` is the time for which the text could have been sent.
     pub async fn plan_turn(
         &self,
         inbox: InboxKey<'_>,

@@ -112,11 +112,16 @@ impl SendingPauses {
     }
 
     /// Ends any pause. Returns the pause that ended.
-    pub async fn resume(&self, organization: &OrganizationId) -> Result<Option<SendingPause>, StoreError> {
+    pub async fn resume(
+        &self,
+        organization: &OrganizationId,
+        now: Timestamp,
+    ) -> Result<Option<SendingPause>, StoreError> {
         let ended = self.table.update_if(keys::sending(organization), |update| {
             update
-                .update_expression("REMOVE pause, lost_answers")
+                .update_expression("SET resumed_at = :now REMOVE pause, lost_answers")
                 .condition_expression("attribute_exists(pause)")
+                .expression_attribute_values(":now", number(now.millis()))
                 .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
         });
         match ended.await? {
@@ -130,10 +135,12 @@ impl SendingPauses {
         &self,
         organization: &OrganizationId,
         since: Timestamp,
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let ended = self.table.update_if(keys::sending(organization), |update| {
             update
-                .update_expression("REMOVE pause, lost_answers")
+                .update_expression("SET resumed_at = :now REMOVE pause, lost_answers")
+                .expression_attribute_values(":now", number(now.millis()))
                 .condition_expression("pause.cause <> :owner AND pause.since = :since")
                 .expression_attribute_values(":owner", text(PauseCause::Owner.as_str()))
                 .expression_attribute_values(":since", number(since.millis()))
