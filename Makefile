@@ -83,6 +83,13 @@ restore-test: ## A backup restored into a running stack, on its own local cloud
 	$(call headline,Restore of an older backup)
 	$(CLOUD) exec -- cargo test --workspace --test rehearsal -- --nocapture
 
+# FROM= is a tag or commit, by default the last tag. The first run builds that version, up to ten minutes.
+.PHONY: upgrade-test
+upgrade-test: export RECONCILE_GRACE_SECONDS ?= 10
+upgrade-test: ## An upgrade from an earlier version under load, and back (FROM=)
+	$(call headline,Upgrade and rollback under load)
+	python3 tests/upgrade/check.py
+
 # SOCKETS= is the number of connections. FIGURES= is a file that gets the figures.
 # The limit keeps the emulator from starting a process for each connection that ends.
 .PHONY: live

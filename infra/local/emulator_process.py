@@ -20,6 +20,7 @@ The others make it as strict as AWS:
 - A generated secret has no punctuation if the template excludes it. The signing key must not look like JSON.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
 - Functions that read a stream delay neither each other nor the functions that read queues.
+- A function that is updated completes its invocations. ministack kills them, and answers nothing until they are gone.
 - A request with a batch for a queue or topic requires the right to send a single message, and no right of its own.
 
 One makes it faster: a condition is parsed once, and not for each item of the partition that a query reads.
@@ -41,7 +42,7 @@ import threading
 import time
 
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import apigateway, cloudwatch_logs, cognito, dynamodb, eventbridge, lambda_svc, scheduler
@@ -99,6 +100,25 @@ def with_rights_log(evaluate):
         return result
 
     return evaluate_and_log
+
+
+def end_execution_environments(function, qualifier=None, **_scope):
+    """Ends the execution environments of a function, of all versions or of one: a busy one after its invocation, or
+    after its timeout. ministack kills them at once, and answers nothing until all of them are gone."""
+
+    def end(worker):
+        deadline = time.monotonic() + int(worker.config.get("Timeout", 3)) + 1
+        while worker.in_use and time.monotonic() < deadline:
+            time.sleep(0.05)
+        lambda_runtime.kill_workers([worker])
+
+    with lambda_runtime._lock:
+        # A key is account, region, function and version.
+        names = {key: key.split(":")[2:] for key in lambda_runtime._workers}
+        matching = [key for key, (name, version) in names.items() if name == function and qualifier in (None, version)]
+        workers = [worker for key in matching for worker in lambda_runtime._workers.pop(key)]
+    for worker in workers:
+        threading.Thread(target=end, args=(worker,), daemon=True).start()
 
 
 def with_rights_of_single_messages(extract_action):
@@ -302,6 +322,7 @@ def with_table_faults(handle):
 
 
 if __name__ == "__main__":
+    lambda_svc.invalidate_worker = end_execution_environments
     pump_output = ProvidedWorker._pump_output
     ProvidedWorker._pump_output = lambda worker, stream, lines: pump_output(worker, CopiedStream(stream), lines)
     lambda_svc._emit_lambda_logs = with_functions_in_stream_names(lambda_svc._emit_lambda_logs)

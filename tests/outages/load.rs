@@ -29,7 +29,7 @@ pub(crate) struct Conversation {
 }
 
 /// Sends messages in both directions until `ends`. A message that the API does not accept is sent again with
-/// its key, as a client does.
+/// its key, as a client does. `answers` gets the status of each answer to a webhook or a message.
 pub(crate) async fn converse(
     stack: &Stack,
     phones: u32,
@@ -43,7 +43,7 @@ pub(crate) async fn converse(
         while !ends.load(Ordering::Relaxed) {
             let began = Instant::now();
             conversation.receive(stack, answers).await;
-            conversation.send(stack).await;
+            conversation.send(stack, answers).await;
             tokio::time::sleep(interval.saturating_sub(began.elapsed())).await;
         }
         conversation
@@ -61,7 +61,7 @@ impl Conversation {
         self.received.push(text);
     }
 
-    async fn send(&mut self, stack: &Stack) {
+    async fn send(&mut self, stack: &Stack, answers: &(impl Fn(Option<u16>) + Sync)) {
         let text = format!("Answer {}", self.sent.len());
         let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
         let body = json!({ "from": from, "to": { "phoneNumber": self.phone.number() }, "text": text });
@@ -70,7 +70,9 @@ impl Conversation {
         let id = loop {
             let request =
                 ben.request(Method::POST, "/v1/messages").header("idempotency-key", &key).json(&body);
-            match request.send().await {
+            let answer = request.send().await;
+            answers(answer.as_ref().ok().map(|answer| answer.status().as_u16()));
+            match answer {
                 Ok(answer) if answer.status() == 202 => {
                     let accepted: Value = answer.json().await.expect("JSON");
                     break accepted["messageId"].as_str().expect("an ID").to_owned();
