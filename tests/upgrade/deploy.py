@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Updates the stack of STACK_FILE to a version, as `sam deploy` does: parameters keep their values, and new ones have
-their defaults.
+"""Updates the stack of STACK_FILE to a version, as `sam deploy` does: parameters keep their values, except those that
+CHANGELOG.md tells the operator to change (parameters.json), and new ones have their defaults.
 
     deploy.py upload earlier|later    packs and uploads the functions
     deploy.py update earlier|later    updates the stack, and prints the version's commit
@@ -51,6 +51,7 @@ def main(step: str, version: str) -> None:
     import build
     import deploy
     import template
+    from console import CloudError
     from emulator import REGION, Emulator
     from samtranslator.translator.transform import transform
 
@@ -76,7 +77,11 @@ def main(step: str, version: str) -> None:
     deploy._processed = lambda _emulator, _formation, filled, _kind: transform(filled, {}, NoManagedPolicies())
     stack = emulator.client("cloudformation").describe_stacks(StackName=deploy.STACK)["Stacks"][0]
     values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
-    deploy.update(emulator, {name: values[name] for name in product["Parameters"] if name in values}, packages)
+    values |= json.loads(Path(__file__).with_name("parameters.json").read_text())
+    try:
+        deploy.update(emulator, {name: values[name] for name in product["Parameters"] if name in values}, packages)
+    except CloudError as error:
+        sys.exit(str(error))
     print(subprocess.run(["git", "rev-parse", "HEAD"], cwd=checkout, check=True, capture_output=True, text=True).stdout.strip())
 
 

@@ -29,16 +29,17 @@ const PHASE: Duration = Duration::from_secs(8);
 const BROADCAST_AFTER: SignedDuration = SignedDuration::from_secs(45);
 const RECOVERY_TIMEOUT: Duration = Duration::from_mins(3);
 const PHONES: u32 = 4;
+
 /// The load has the interval of a short run of the outages.
 const fn full_run() -> bool {
     false
 }
 
-fn python(arguments: &[&str]) -> String {
+fn python(arguments: &[&str]) -> Result<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new("python3").args(arguments).current_dir(root).output().expect("Python runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(printed(&output.stdout)) } else { Err(printed(&output.stderr)) }
 }
 
 /// Updates the stack to the version `earlier` or `later`, and checks that it answers.
@@ -47,6 +48,7 @@ async fn deploy(stack: &Stack, version: &'static str) {
     let update = move || python(&["tests/upgrade/deploy.py", "update", version]);
     let began = std::time::Instant::now();
     let commit = tokio::task::spawn_blocking(update).await.expect("no panic");
+    let commit = commit.unwrap_or_else(|error| panic!("the {version} version is not deployed: {error}"));
     let config = stack.bearer(None).get("/v1/config").await.expect(200);
     assert_eq!(config["commit"], commit, "the {version} version answers");
     println!("the {version} version, {}, took over in {:.0?}", &commit[..10], began.elapsed());
@@ -193,7 +195,8 @@ struct Logged {
 /// The errors that functions logged.
 fn errors() -> Vec<String> {
     let all: Vec<Logged> =
-        serde_json::from_str(&python(&["tests/upgrade/deploy.py", "errors", "later"])).expect("JSON");
+        serde_json::from_str(&python(&["tests/upgrade/deploy.py", "errors", "later"]).expect("a log"))
+            .expect("JSON");
     all.iter()
         .map(|error| {
             let function = error.function.as_deref().unwrap_or("a function");
@@ -209,7 +212,7 @@ fn errors() -> Vec<String> {
 async fn an_upgrade_and_a_rollback_under_load_lose_double_and_refuse_nothing() {
     let (stack, ends, answers) = (Stack::open(), AtomicBool::new(false), AtomicUsize::new(0));
     for version in ["earlier", "later"] {
-        python(&["tests/upgrade/deploy.py", "upload", version]);
+        python(&["tests/upgrade/deploy.py", "upload", version]).expect("the functions are uploaded");
     }
     let count = |status: Option<u16>| {
         assert!(
@@ -253,7 +256,7 @@ async fn an_upgrade_and_a_rollback_under_load_lose_double_and_refuse_nothing() {
     };
     println!("{} answers to webhooks and messages, {turns} locks", answers.into_inner());
     assert!(turns > 0);
-    let failed = python(&["tests/upgrade/deploy.py", "failed", "earlier"]);
+    let failed = python(&["tests/upgrade/deploy.py", "failed", "earlier"]).expect("the dead letters");
     let failed: Value = serde_json::from_str(&failed).expect("JSON");
     assert_eq!(failed["items"], json!([]), "dead letters");
     let errors = errors();
