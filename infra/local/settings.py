@@ -58,6 +58,7 @@ class Settings:
                 "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 30),
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
+                "RetentionSweepSeconds": 60,
                 "PurchaseGraceSeconds": 60,
                 "NumbersPerOrganization": 5_000,  # the journeys share an organization
                 "ImportSliceSeconds": 1,  # so that some thousand rows take several slices

@@ -238,7 +238,11 @@ fn faults(plant: &Plant) -> Vec<(Fault, BTreeSet<String>)> {
             faults.push((Fault::Crash(function.clone()), names(&[&errors])));
         }
         if schedule.is_some() {
-            faults.push((Fault::ScheduleOff(function.clone()), names(&[&format!("{name}Silent")])));
+            // One alarm can watch both errors and silence.
+            let silent = format!("{name}Silent");
+            let is_own = alarms().iter().any(|alarm| alarm.name == silent);
+            let expected = if is_own { &silent } else { &errors };
+            faults.push((Fault::ScheduleOff(function.clone()), names(&[expected])));
         }
     }
     for (name, queue) in &plant.queues {

@@ -11,7 +11,7 @@ use shared_aws::{
     inbox::{Inboxes, OutOfOffice, Saved},
     messaging::{Inbound, Messages, Receipt},
     restore::Restores,
-    team::{AuditEvent, Members},
+    team::{AuditEvent, Erasure, ExpiringTeam, Members, Retentions},
 };
 use shared_domain::{
     event::{Event, EventScope, EventType},
@@ -492,4 +492,23 @@ async fn what_a_restore_changes_is_no_event_and_what_changes_after_it_is() {
     stream.writer = App::new(&stream.app.table(), stream.topic.client()); // the other remembers the window
     stream.receive("SM2").await;
     assert!(types(&stream.events().await).contains(&"message.created"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_expires_is_no_event() {
+    let mut stream = Stream::start().await;
+    let message = stream.receive("SM1").await;
+    stream.events().await;
+    let (table, id) = (stream.app.table(), stream.app.conversation_id());
+    Retentions::new(table.clone()).add_missing(stream.app.inbox.team_key()).await.unwrap();
+    let due = Retentions::new(table.clone()).due(now()).await.unwrap();
+    let [lease]: [ExpiringTeam; 1] = due.try_into().unwrap();
+    let old = stream.app.message(&message).await;
+    assert_eq!(Messages::new(table.clone()).expire(&lease, &[&old], now()).await.unwrap(), Erasure::Done);
+    let key = stream.app.conversation_key(&id);
+    let expired = Conversations::new(table).expire_preview(&lease, key, &message).await.unwrap();
+    assert_eq!(expired, Erasure::Done);
+    assert_eq!(stream.events().await, []);
+    stream.receive("SM2").await;
+    assert_eq!(types(&stream.events().await), ["conversation.updated", "message.created"]);
 }

@@ -31,6 +31,7 @@ mod registration_check;
 mod registration_poll;
 mod registration_status;
 mod registrations;
+mod retention_sweep;
 mod segments;
 mod send_order;
 mod send_reconcile;

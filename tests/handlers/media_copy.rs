@@ -9,12 +9,14 @@ use media_copy::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Bucket, MediaJob},
+    conversation::Locks,
     messaging::{MediaFiles, stored_at},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
     ids::MediaId,
-    keys::InboxKey,
+    keys::{ConversationKey, InboxKey},
+    lock::LockPolicy,
     media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState},
     message::Message,
     opt_out::KeywordReplies,
@@ -25,7 +27,7 @@ use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
-    build::{CONTACT_NUMBER, INBOX_NUMBER},
+    build::{self, CONTACT_NUMBER, INBOX_NUMBER},
     carrier::{ACCOUNT, FakeCarrier, TOKEN},
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
@@ -120,8 +122,9 @@ async fn media_are_copied_once_however_often_the_queue_delivers() {
     assert_eq!(s3.writes(), 2);
     let files = s3.objects();
     let stored = |place: usize| {
-        let id = &message.media[place].id;
-        files[&stored_at(InboxKey { organization: test.organization(), inbox: &test.inbox.id }, id)].clone()
+        let media = &message.media[place];
+        files[&stored_at(InboxKey { organization: test.organization(), inbox: &test.inbox.id }, media)]
+            .clone()
     };
     assert_eq!(stored(0).0, "image/png");
     assert!(stored(0).1.starts_with(b"\x89PNG"));
@@ -362,9 +365,10 @@ async fn an_uploaded_file_is_copied_and_sent_to_the_carrier_as_a_presigned_url()
         (&media[1]["state"], &media[1]["url"]),
         (&json!("linked"), &json!("https://pictures.example/2.png"))
     );
-    assert_eq!(s3.objects()[&format!("media/org_1/inb_1/{id}")].1.as_ref(), b"bytes");
-
     let message = test.history().await.remove(0);
+    let copy = stored_at(test.inbox.key(), &message.media[0]);
+    assert_eq!(s3.objects()[&copy].1.as_ref(), b"bytes");
+    assert!(!copy.contains(id), "the copy is the message's own");
     let received = received_sends(&test.queue.url);
     let sender = outbound_send::App::new(
         test.table(),
@@ -379,9 +383,48 @@ async fn an_uploaded_file_is_copied_and_sent_to_the_carrier_as_a_presigned_url()
     outbound_send::handle(&sender, clock::now, clock::entropy, event).await;
     let sid = test.message(&message.id).await.carrier_id.unwrap();
     let sent = carrier.media_urls(&sid).await;
-    assert!(sent[0].contains(&format!("/files/media/org_1/inb_1/{id}?")), "{sent:?}");
+    assert!(sent[0].contains(&format!("/files/{copy}?")), "{sent:?}");
     assert!(sent[0].contains("X-Amz-Expires=3600"), "{sent:?}");
     assert_eq!(sent[1], "https://pictures.example/2.png");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_not_accepted_leaves_no_copy_of_its_files() {
+    let test = TestApp::start().await;
+    test.s3.put("uploads/org_1/inb_1/med_page", "image/png", b"bytes");
+    let missing = compose(&json!(["med_page", "med_absent"]));
+    let (status, problem) = send(&messages(&test, test.s3.bucket()), missing).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("media_not_uploaded")));
+    assert_eq!((test.s3.objects().len(), test.s3.writes()), (1, 1));
+}
+
+/// A colleague acquires the lock before any request of the send.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_refused_in_its_transaction_leaves_no_copy_of_its_files() {
+    let mut refused = 0;
+    for overtaken_at in 0..30 {
+        let test = TestApp::start().await;
+        receive(&test, &[]).await;
+        test.s3.put("uploads/org_1/inb_1/med_page", "image/png", b"bytes");
+        let (locks, conversation) = (Locks::new(test.table()), test.conversation_id());
+        let (organization, inbox) = (test.organization().clone(), test.inbox.id.clone());
+        let acquire = async move {
+            let key =
+                ConversationKey { organization: &organization, inbox: &inbox, conversation: &conversation };
+            let (user, policy) = (build::user_ref("ben", "Ben"), LockPolicy::default());
+            locks.acquire(key, &user, now(), 1, &policy).await.unwrap();
+        };
+        let table = test_kit::contention::overtaken_table(&test.engine.aws, overtaken_at, acquire);
+        let limits = messages::Limits { reply: 1500, compose: 306 };
+        let claims = shared_http::caller::Claims::standard();
+        let app = messages::App::new(table, test.s3.bucket(), claims, limits);
+        let (status, _) = send(&app, compose(&json!(["med_page"]))).await;
+        let is_refused = status == 423;
+        assert!(is_refused || status == 202, "{status}");
+        assert_eq!(test.s3.objects().len(), if is_refused { 1 } else { 2 }, "{overtaken_at}");
+        refused += if is_refused { test.s3.writes() } else { 0 };
+    }
+    assert!(refused > 0, "the lock was acquired after the copy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

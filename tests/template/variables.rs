@@ -59,6 +59,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("registration-poll", names(registration_poll::App::from_environment())),
         ("registration-status", names(registration_status::App::from_environment().await)),
         ("registrations", names(registrations::App::from_environment())),
+        ("retention-sweep", names(retention_sweep::App::from_environment())),
         ("segments", names(segments::App::from_environment())),
         ("send-reconcile", names(send_reconcile::App::from_environment())),
         ("teams", names(teams::App::from_environment())),

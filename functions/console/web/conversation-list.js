@@ -129,8 +129,8 @@ function Chip({ text, onRemove }) {
 /** @param {{ item: Conversation, href: string, isCurrent: boolean }} properties */
 function Row({ item, href, isCurrent }) {
   const name = contactName(item.contact);
-  const { text, media, direction } = item.lastMessage;
-  const preview = text || (media ? t.attachments(media) : t.attachments(1));
+  const { text, media, direction, erased } = item.lastMessage;
+  const preview = erased ? t.erasedMessage : text || (media ? t.attachments(media) : t.attachments(1));
   const isOther = item.lock && item.lock.holder.id !== me.value?.user.userId;
   const isSelected = selected.value.has(item.conversationId);
   const isUnsent = outgoing.value.some((reply) => reply.conversationId === item.conversationId && reply.state !== "sending");

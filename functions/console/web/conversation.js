@@ -155,7 +155,8 @@ export class OpenConversation {
     const isMoving = this.messages.peek()?.some(
       ({ state, createdAt }) => !FINAL_STATES.includes(state) && now - Date.parse(createdAt) < DELIVERY_MS,
     );
-    const isBehind = this.conversation.peek()?.lastMessage.messageId !== this.newestId;
+    const newest = this.conversation.peek()?.lastMessage;
+    const isBehind = !newest?.erased && newest?.messageId !== this.newestId;
     if (isMoving || isBehind) await this.readMessages();
   }
 
@@ -342,7 +343,8 @@ effect(() => {
   const listed = list.value.items.find((item) => item.conversationId === current?.conversationId);
   if (!current || !listed) return;
   current.take(listed);
-  if (current.messages.peek() && listed.lastMessage.messageId !== current.newestId) current.readMessages();
+  const { messageId, erased } = listed.lastMessage;
+  if (current.messages.peek() && !erased && messageId !== current.newestId) current.readMessages();
 });
 
 effect(() => {

@@ -137,6 +137,7 @@ export const texts = {
     emptyFiltered: "No conversation matches",
     emptyFilteredHint: "Remove a filter, or search for something else.",
     you: "You: ",
+    erasedMessage: "No longer kept",
     /** @param {number} count */
     attachments: (count) => (count === 1 ? "1 attachment" : `${count} attachments`),
     /** @param {string} name */

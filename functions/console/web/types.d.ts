@@ -22,7 +22,7 @@ export interface ContactSummary {
 export interface Conversation {
   conversationId: string; inboxId: string; contact: ContactSummary; folder: Folder; read: boolean;
   assignedUser: UserName | null;
-  lastMessage: { messageId: string; text: string; direction: "inbound" | "outbound"; createdAt: string; media?: number };
+  lastMessage: { messageId: string; text: string; direction: "inbound" | "outbound"; createdAt: string; media?: number; erased?: boolean };
   lastActivityAt: string;
   lock: { holder: Holder; expiresAt: string } | null;
   deliveryFailed: boolean;

@@ -120,11 +120,20 @@ fn of_conversation(scope: &EventScope, images: Images<Box<Conversation>>, at: Ti
             add(kind, view(data));
         }
     }
-    let before = before.map(|before| without_lock(*before, at));
+    let before = before.map(|before| without_lock(with_expiry(*before, &after), at));
     if before.as_ref() != Some(&without_lock((*after).clone(), at)) {
         add(EventType::ConversationUpdated, view(ConversationView::of(&after, at)));
     }
     drafts
+}
+
+/// A message that expires is no event: a sweep would write one for each conversation of a team.
+fn with_expiry(before: Conversation, after: &Conversation) -> Conversation {
+    if after.last_message.erased && after.last_message.id == before.last_message.id {
+        let (last_message, delivery_failed) = (after.last_message.clone(), after.delivery_failed);
+        return Conversation { last_message, delivery_failed, ..before };
+    }
+    before
 }
 
 fn without_lock(conversation: Conversation, at: Timestamp) -> Value {

@@ -114,7 +114,7 @@ async fn fetch_and_store(
     let content_type = stored_type(announced, detected_type(&fetched.content), &fetched.content)
         .map_err(NotCopied::Never)?;
     let size = fetched.content.len() as u64;
-    let key = stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, &media.id);
+    let key = stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, media);
     let put = app.bucket.put(&key, &content_type, fetched.content, clock()).await;
     put.map_err(|error| NotCopied::Later(error.into()))?;
     Ok(Media { content_type: Some(content_type), state: MediaState::Stored { size }, ..media.clone() })

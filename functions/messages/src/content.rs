@@ -1,12 +1,12 @@
 //! The content of an outbound message: a text, written or rendered from a template, and media.
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use shared_aws::messaging::{stored_at, uploaded_at};
 use shared_domain::{
     contact::Contact,
     ids::{MediaId, OrganizationId, TeamId, TemplateId},
     inbox::Inbox,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     media::{MAX_FILES, MAX_LINK_LENGTH, Media, MediaState, check_outgoing, plain_type},
     template::{MergeValues, TemplateText},
     time::Timestamp,
@@ -96,7 +96,8 @@ impl Content {
     }
 
     /// The media of the message. Uploaded files are checked and copied, so that their presigned URL can no
-    /// longer replace them.
+    /// longer replace them, and each message has its own files. If the message is not accepted, [`discard`]
+    /// its copies.
     pub(crate) async fn media(
         &self,
         app: &App,
@@ -105,15 +106,25 @@ impl Content {
         inbox: &Inbox,
     ) -> Result<Vec<Media>, Problem> {
         let numbered = self.files.iter().enumerate();
-        try_join_all(numbered.map(async |(place, file)| match file {
-            File::Uploaded(id) => copy_upload(app, now, inbox, id, place).await,
+        let outcomes = join_all(numbered.map(async |(place, file)| match file {
+            File::Uploaded(id) => {
+                let copy = MediaId::new(now, entropy.wrapping_add(place as u64));
+                copy_upload(app, now, inbox, id, copy, place).await
+            }
             File::Linked(url) => Ok(Media {
                 id: MediaId::new(now, entropy.wrapping_add(place as u64)),
+                copy: None,
                 content_type: None,
                 state: MediaState::Linked { url: url.clone() },
             }),
         }))
-        .await
+        .await;
+        let copied: Vec<Media> = outcomes.iter().flatten().cloned().collect();
+        let media: Result<Vec<_>, _> = outcomes.into_iter().collect();
+        if media.is_err() {
+            discard(app, now, inbox.key(), &copied).await;
+        }
+        media
     }
 }
 
@@ -141,6 +152,7 @@ async fn copy_upload(
     now: Timestamp,
     inbox: &Inbox,
     id: &MediaId,
+    copy: MediaId,
     place: usize,
 ) -> Result<Media, Problem> {
     let pointer = format!("/media/{place}");
@@ -152,14 +164,27 @@ async fn copy_upload(
     let head = app.bucket.head(&from, now).await?.ok_or_else(missing)?;
     let content_type = plain_type(&head.content_type);
     check_outgoing(&content_type, head.size).map_err(|fault| invalid(&pointer, &fault.to_string()))?;
-    let to = stored_at(inbox.key(), id);
+    let media = Media {
+        id: id.clone(),
+        copy: Some(copy),
+        content_type: Some(content_type),
+        state: MediaState::Stored { size: head.size },
+    };
+    let to = stored_at(inbox.key(), &media);
     match app.bucket.copy(&from, &head.etag, &to, now).await {
-        Ok(()) => {}
-        Err(shared_aws::clients::BucketError::Absent) => return Err(missing()),
-        Err(error) => return Err(error.into()),
+        Ok(()) => Ok(media),
+        Err(shared_aws::clients::BucketError::Absent) => Err(missing()),
+        Err(error) => Err(error.into()),
     }
-    let state = MediaState::Stored { size: head.size };
-    Ok(Media { id: id.clone(), content_type: Some(content_type), state })
+}
+
+/// Deletes the copies of a message that is not accepted. No other message has them.
+pub(crate) async fn discard(app: &App, now: Timestamp, inbox: InboxKey<'_>, media: &[Media]) {
+    for copied in media.iter().filter(|media| media.copy.is_some()) {
+        if let Err(error) = app.bucket.delete(&stored_at(inbox, copied), now).await {
+            tracing::warn!(event = "copy_not_discarded", %error, "file of a refused message not deleted");
+        }
+    }
 }
 
 pub(crate) fn invalid(pointer: &str, detail: &str) -> Problem {

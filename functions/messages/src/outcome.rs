@@ -2,10 +2,12 @@
 
 use axum::http::StatusCode;
 use shared_aws::messaging::Accepted;
-use shared_domain::{conversation::Conversation, ids::MessageId, message::Message, time::Timestamp};
+use shared_domain::{
+    conversation::Conversation, ids::MessageId, keys::InboxKey, message::Message, time::Timestamp,
+};
 use shared_http::{idempotency::Attempt, json::Json, problem::Problem, wire::message::MessageView};
 
-use crate::App;
+use crate::{App, content::discard};
 
 /// An accepted message: `202`.
 pub(crate) type Outcome = Result<(StatusCode, Json<MessageView>), Problem>;
@@ -32,6 +34,10 @@ pub(crate) async fn answer(
     outcome: Accepted,
     refusal: impl FnOnce(Option<Box<Conversation>>) -> Option<Problem>,
 ) -> Outcome {
+    if outcome != Accepted::Stored {
+        let inbox = InboxKey { organization: attempt.organization, inbox: &message.inbox };
+        discard(app, now, inbox, &message.media).await;
+    }
     match outcome {
         Accepted::Stored => {
             tracing::info!(event = "message_accepted", message_id = %message.id, segments = message.segments(), "message accepted");

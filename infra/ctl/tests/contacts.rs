@@ -134,10 +134,11 @@ impl TestStack {
         self.take_in(&personal, &text("SM3", "The purple umbrella, again")).await;
         let media = Media {
             id: MediaId::of_inbound("SM4", 0),
+            copy: None,
             content_type: Some("image/png".into()),
             state: MediaState::Pending { source: "https://carrier.example/SM4".into() },
         };
-        self.s3.put(&stored_at(shared.key(), &media.id), "image/png", b"a purple umbrella");
+        self.s3.put(&stored_at(shared.key(), &media), "image/png", b"a purple umbrella");
         self.take_in(&shared, &InboundText { media: vec![media], ..text("SM4", "purple umbrella") }).await;
         self.s3.put("imports/org_1/team_1/imp_1.csv", "text/csv", b"Maximiliana,(202) 555-0143");
         self.take_in(&shared, &text("SM5", "STOP")).await;

@@ -251,7 +251,7 @@ impl ContactErasure {
         let conversation = ConversationId::of(&inbox.id, number);
         for message in self.messages.all(organization, &conversation).await? {
             for media in &message.media {
-                for file in [stored_at(inbox.key(), &media.id), uploaded_at(inbox.key(), &media.id)] {
+                for file in [stored_at(inbox.key(), media), uploaded_at(inbox.key(), &media.id)] {
                     erased.files += self.bucket.erase(&file, now).await?;
                 }
             }

@@ -51,6 +51,7 @@ pub enum InboundError {
 pub fn inbound_text(sid: &str, from: ChannelAddress, text: String, media: &[CarrierMedia]) -> InboundText {
     let pending = media.iter().enumerate().map(|(place, media)| Media {
         id: MediaId::of_inbound(sid, place),
+        copy: None,
         content_type: Some(media.content_type.clone()),
         state: MediaState::Pending { source: media.url.clone() },
     });

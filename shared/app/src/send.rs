@@ -242,7 +242,7 @@ impl SendWorkflow {
             MediaState::Linked { url } => Ok(url.clone()),
             MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
                 let key =
-                    stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, &media.id);
+                    stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, media);
                 self.bucket.presigned_get(&key, Disposition::Inline, MEDIA_URL_TTL, now)
             }
         };

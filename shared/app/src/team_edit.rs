@@ -2,7 +2,7 @@
 
 use shared_aws::{
     table::{StoreError, Table},
-    team::{AuditEvent, Teams},
+    team::{AuditEvent, Retentions, Teams},
 };
 use shared_domain::{
     keys::TeamKey,
@@ -29,16 +29,18 @@ pub enum EditTeamOutcome {
 #[derive(Debug, Clone)]
 pub struct TeamEdits {
     teams: Teams,
+    retentions: Retentions,
 }
 
 impl TeamEdits {
     pub fn new(table: &Table) -> Self {
-        Self { teams: Teams::new(table.clone()) }
+        Self { teams: Teams::new(table.clone()), retentions: Retentions::new(table.clone()) }
     }
 
     /// Applies an edit, with an audit event for each kind of change, in one transaction. Idempotent: an edit
-    /// whose values the team already has writes nothing. `by` has the actor and the time of the events, and
-    /// its action is that of a new name.
+    /// whose values the team already has writes nothing, except that the sweep of expired messages learns of
+    /// a retention that a version without that sweep stored. `by` has the actor and the time of the events,
+    /// and its action is that of a new name.
     pub async fn apply(
         &self,
         key: TeamKey<'_>,
@@ -51,6 +53,9 @@ impl TeamEdits {
             };
             let after = edit.applied_to(&before);
             let changed = after != before;
+            if !changed && edit.retention.is_some_and(|days| days.is_some()) {
+                self.retentions.add_missing(key).await?;
+            }
             if !changed || self.teams.edit(key, &before, &after, &events(&before, &after, by)).await? {
                 return Ok(EditTeamOutcome::Edited { team: Box::new(after), changed });
             }

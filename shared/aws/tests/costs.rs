@@ -11,6 +11,7 @@ mod lists;
 mod locks;
 mod media;
 mod opt_outs;
+mod retention;
 mod sends;
 mod sizes;
 mod templates;
@@ -139,6 +140,11 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("a delivery report reaches the recipient", 2, 1.0, 4.0),
     ("store the reply to a broadcast", 1, 0.0, 6.0),
     ("store the reply to a broadcast, repeated", 1, 0.0, 6.0),
+    ("look for expired messages, none", 1, 0.5, 0.0),
+    ("whether a run still has its team", 1, 1.0, 0.0),
+    ("erase an expired message, inbound", 1, 0.0, 6.0),
+    ("erase an expired message, outbound", 1, 0.0, 4.0),
+    ("erase the newest message in the lists", 1, 0.0, 7.0),
 ];
 
 /// An inbox with 60 contacts, and the operations measured so far.
@@ -210,6 +216,7 @@ async fn every_operation_costs_what_the_budget_says() {
     events::events_of_an_inbox(&mut measured).await;
     webhooks::an_event_for_an_endpoint(&mut measured).await;
     broadcasts::broadcasts(&mut measured).await;
+    retention::expired_messages(&mut measured).await;
     let budget = BUDGET
         .iter()
         .map(|&(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));

@@ -50,6 +50,7 @@ async fn a_first_message_starts_an_unread_conversation_at_the_top_of_the_inbox()
     let stores = TestStores::start().await;
     let media = vec![Media {
         id: MediaId::of_inbound("MM1", 0),
+        copy: None,
         content_type: Some("image/jpeg".into()),
         state: MediaState::Pending { source: "https://api.example.com/Media/ME1".into() },
     }];

@@ -19,6 +19,7 @@ const SOURCE: &str = "https://api.example.com/Media/ME1";
 fn pending(place: usize) -> Media {
     Media {
         id: MediaId::of_inbound("MM1", place),
+        copy: None,
         content_type: Some("image/jpeg".into()),
         state: MediaState::Pending { source: SOURCE.into() },
     }

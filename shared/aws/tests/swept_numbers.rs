@@ -96,7 +96,7 @@ async fn a_message_is_complete_once_its_media_is_copied() {
     let stores = TestStores::start().await;
     let (inbound, inbox) = (Inbound::new(stores.table()), shared_inbox());
     let id = MediaId::of_inbound("MM1", 0);
-    let media = |state| Media { id: id.clone(), content_type: None, state };
+    let media = |state| Media { id: id.clone(), copy: None, content_type: None, state };
     let pending = media(MediaState::Pending { source: "https://carrier.example/1".into() });
     let mut text = build::inbound_text(&number(1), "MM1", "look");
     text.media = vec![pending];

@@ -3,9 +3,11 @@
 mod inbox_members;
 mod members;
 
+use std::slice;
+
 use shared_aws::{
     table::{Idempotency, Page},
-    team::Teams,
+    team::{ExpiringTeam, Retentions, SweepPlace, Teams},
 };
 use shared_domain::{
     ids::{OrganizationId, TeamId},
@@ -151,6 +153,51 @@ async fn an_edit_changes_nothing_else_and_creates_no_team() {
         entries = stores.audit_entries().await.len();
     }
     assert_eq!(entries, 1, "one event, written again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_is_in_the_list_of_expiring_teams_while_it_has_a_retention() {
+    let stores = TestStores::start().await;
+    let retentions = Retentions::new(stores.table());
+    let forever = team_with_registration(RegistrationStatus::Approved);
+    let days = |days| Team { retention: Some(RetentionDays::try_from(days).unwrap()), ..forever.clone() };
+    stores.teams.put(stores.organization(), &forever).await.unwrap();
+    let (ada, key) = (ada(), stores.inbox.team_key());
+    let edit = async |before: &Team, after: &Team| {
+        let event = audit_event(&ada, "team.retention_edit", key.team.as_str(), at_second(5));
+        assert!(stores.teams.edit(key, before, after, &[event]).await.unwrap());
+    };
+    let due = async || retentions.due(at_second(60)).await.unwrap();
+    edit(&forever, &Team { name: "Enrolment".into(), ..forever.clone() }).await;
+    edit(&Team { name: "Enrolment".into(), ..forever.clone() }, &forever).await;
+    assert_eq!(due().await, []);
+    edit(&forever, &days(30)).await;
+    let [new] = &due().await[..] else { panic!("one team is due") };
+    assert_eq!((new.key(), &new.place), (key, &None));
+
+    let place = Some(SweepPlace { inbox: stores.inbox.id.clone(), event: None, conversation: None });
+    let taken = ExpiringTeam { at: at_second(60), place, ..new.clone() };
+    assert!(retentions.save(new, &taken).await.unwrap());
+    assert!(!retentions.save(new, &taken).await.unwrap(), "another run took it");
+    assert_eq!(retentions.due(at_second(59)).await.unwrap(), []);
+    assert_eq!(due().await, slice::from_ref(&taken));
+    let held = Team { hold: true, ..days(30) };
+    edit(&days(30), &held).await;
+    assert_eq!(due().await, slice::from_ref(new), "a hold takes the team from a run");
+    assert!(!retentions.is_held(&taken).await.unwrap());
+    assert!(retentions.save(new, &taken).await.unwrap());
+    retentions.add_missing(key).await.unwrap();
+    assert!(retentions.is_held(&taken).await.unwrap(), "the team is not missing");
+
+    edit(&held, &days(30)).await;
+    assert_eq!(due().await, slice::from_ref(new), "the sweep begins again after a hold");
+    assert!(!retentions.save(&taken, &taken).await.unwrap(), "the run loses the team");
+    retentions.remove(&taken).await.unwrap();
+    assert!(retentions.save(new, &taken).await.unwrap());
+    edit(&days(30), &days(7)).await;
+    assert_eq!(due().await, slice::from_ref(new), "and after a change of the retention");
+    edit(&days(7), &forever).await;
+    assert_eq!(due().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4055,6 +4055,11 @@ export interface components {
              */
             createdAt: string;
             direction: components["schemas"]["Direction"];
+            /**
+             * @description Whether the message was erased, because the team keeps messages for a limited time. It then has no
+             *     text and no media.
+             */
+            erased: boolean;
             /** @description Number of media files. */
             media: number;
             /** @description ID of the message. */
@@ -5871,8 +5876,8 @@ export interface components {
             name?: string | null;
             /**
              * Format: int32
-             * @description How many days the team keeps messages and files: 1 to 36,500. `null` is forever. The value is stored;
-             *     this version does not erase messages by age yet.
+             * @description How many days the team keeps messages and files: 1 to 36,500. `null` is forever. Older ones are erased
+             *     within about a day, unless the team is under a legal hold.
              */
             retentionDays?: number | null;
         };
@@ -9123,6 +9128,7 @@ export interface operations {
                      *           "lastMessage": {
                      *             "createdAt": "2026-11-30T15:20:30.000Z",
                      *             "direction": "outbound",
+                     *             "erased": false,
                      *             "media": 2,
                      *             "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *             "text": "Your appointment is on Monday at 9:30."
@@ -9251,6 +9257,7 @@ export interface operations {
                      *           "lastMessage": {
                      *             "createdAt": "2026-11-30T15:20:30.000Z",
                      *             "direction": "outbound",
+                     *             "erased": false,
                      *             "media": 2,
                      *             "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *             "text": "Your appointment is on Monday at 9:30."
@@ -9370,6 +9377,7 @@ export interface operations {
                      *       "lastMessage": {
                      *         "createdAt": "2026-11-30T15:20:30.000Z",
                      *         "direction": "outbound",
+                     *         "erased": false,
                      *         "media": 2,
                      *         "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *         "text": "Your appointment is on Monday at 9:30."
@@ -9483,6 +9491,7 @@ export interface operations {
                      *       "lastMessage": {
                      *         "createdAt": "2026-11-30T15:20:30.000Z",
                      *         "direction": "outbound",
+                     *         "erased": false,
                      *         "media": 2,
                      *         "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *         "text": "Your appointment is on Monday at 9:30."

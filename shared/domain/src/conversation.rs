@@ -67,6 +67,8 @@ pub struct MessagePreview {
     /// Number of media files.
     pub media: usize,
     pub created_at: Timestamp,
+    /// Whether the message expired and was erased. The preview then has no text and no media.
+    pub erased: bool,
 }
 
 /// The maximum length of a preview, in bytes. It fills one line, and keeps a page of 50 conversations within
@@ -82,6 +84,7 @@ impl MessagePreview {
             direction: message.direction,
             media: message.media.len(),
             created_at: message.created_at,
+            erased: false,
         }
     }
 }
@@ -218,6 +221,7 @@ mod tests {
             direction,
             media: 0,
             created_at: Timestamp::from_millis(millis),
+            erased: false,
         }
     }
 

@@ -72,12 +72,20 @@ const OUTBOUND_IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the other names say it all")]
 pub struct Media {
-    /// Also the name of the file in the bucket.
     pub id: MediaId,
+    /// The name of this message's own copy of an uploaded file. Several messages can have the same upload.
+    pub copy: Option<MediaId>,
     /// The MIME type: as announced by the carrier, and once the file is stored, as detected. `None` for a
     /// link.
     pub content_type: Option<String>,
     pub state: MediaState,
+}
+
+impl Media {
+    /// Returns the name of the file in the bucket.
+    pub fn file(&self) -> &MediaId {
+        self.copy.as_ref().unwrap_or(&self.id)
+    }
 }
 
 /// Where an attachment is stored.

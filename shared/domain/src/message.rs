@@ -549,7 +549,7 @@ mod tests {
         let url = "https://clinic.example/map.png".into();
         let state = crate::media::MediaState::Linked { url };
         let id = crate::ids::MediaId::parse("med_1").unwrap();
-        let media = vec![Media { id, content_type: None, state }];
+        let media = vec![Media { id, copy: None, content_type: None, state }];
         assert_eq!(Message { media, ..message() }.segments(), 1);
     }
 

@@ -200,6 +200,7 @@ mod tests {
                 direction: Direction::Inbound,
                 media: 0,
                 created_at: NOW,
+                erased: false,
             },
             last_activity_at: NOW,
             last_inbound: Some(inbound),

@@ -34,12 +34,12 @@ const MILLION: &[(&str, &str)] = &[
     ("storage", "1.35"),
     ("open connections", "0.05"),
     ("users of Cognito", "0.30"),
-    ("an idle month", "3.63"),
+    ("an idle month", "3.64"),
     ("alarms", "4.90"),
 ];
 
 /// The cost of an idle month, and of its alarms.
-const MONTH: (&str, &str) = ("3.63", "4.90");
+const MONTH: (&str, &str) = ("3.64", "4.90");
 
 fn line(flow: &Flow, prices: &Prices) -> Line {
     let total = flow.total();

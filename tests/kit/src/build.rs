@@ -177,6 +177,7 @@ pub fn conversation(inbox: &Inbox, contact: &Contact, at: Timestamp) -> Conversa
             direction: Direction::Inbound,
             media: 0,
             created_at: at,
+            erased: false,
         },
         last_activity_at: at,
         last_inbound: Some(message),

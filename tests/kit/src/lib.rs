@@ -12,6 +12,7 @@
 )]
 #![allow(missing_docs, reason = "fields and constructors whose names say what they are")]
 
+pub mod actions;
 pub mod alarms;
 pub mod app;
 pub mod build;

@@ -15,9 +15,11 @@ use crate::{
         error::StoreError,
         item::{Item, by_key, from_item, text},
         keys,
-        query::KeyRange,
+        query::{KeyRange, Order, Page},
         requests::{Conditional, EXISTS, Table},
+        transaction::Transaction,
     },
+    team::retentions::{self, Erasure, ExpiringTeam},
 };
 
 /// Concurrent changes of [`Conversations::change_many`].
@@ -59,6 +61,45 @@ impl Conversations {
         let keys = conversations.iter().map(|id| keys::conversation(inbox.conversation(id))).collect();
         let rows: Vec<ConversationRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         rows.into_iter().map(ConversationRow::conversation).collect()
+    }
+
+    /// Returns a page of the conversations of an inbox, in the order of their ids. Half a read unit for about
+    /// eight of them. `after` is the id of a conversation.
+    pub async fn page(
+        &self,
+        inbox: InboxKey<'_>,
+        limit: u16,
+        after: Option<&ConversationId>,
+    ) -> Result<Page<Conversation>, StoreError> {
+        let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::CONVERSATIONS);
+        let after = after.map(ConversationId::as_str);
+        let page = self.table.page(range, Order::Ascending, limit, after).await?;
+        page.try_map(ConversationRow::conversation)
+    }
+
+    /// Removes the text of the newest message, and whether it failed, because the message has expired.
+    /// [`Erasure::Changed`] if the conversation has a newer message. Costs 4 write units, and 1 for each
+    /// list.
+    pub async fn expire_preview(
+        &self,
+        lease: &ExpiringTeam,
+        key: ConversationKey<'_>,
+        newest: &MessageId,
+    ) -> Result<Erasure, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let required = retentions::require(&mut transaction, lease)?;
+        transaction.update(keys::conversation(key), |update| {
+            update
+                .update_expression(
+                    "SET lastMessage.#text = :none, lastMessage.erased = :erased REMOVE lastMessage.media, deliveryFailed",
+                )
+                .condition_expression("lastMessage.id = :newest")
+                .expression_attribute_names("#text", "text")
+                .expression_attribute_values(":none", text(""))
+                .expression_attribute_values(":erased", AttributeValue::Bool(true))
+                .expression_attribute_values(":newest", text(newest))
+        })?;
+        Ok(retentions::outcome(&transaction.commit().await?, required))
     }
 
     /// Deletes a conversation with its lock, and the claims of automatic replies to its contact. Returns

@@ -28,6 +28,8 @@ pub(crate) struct MessagePreviewRow {
     pub dir: Direction,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub media: usize,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -37,7 +39,8 @@ fn is_zero(count: &usize) -> bool {
 
 impl MessagePreviewRow {
     pub(crate) fn of(last: &MessagePreview) -> Self {
-        Self { id: last.id.clone(), text: last.text.clone(), dir: last.direction, media: last.media }
+        let MessagePreview { id, text, direction, media, created_at: _, erased } = last.clone();
+        Self { id, text, dir: direction, media, erased }
     }
 }
 
@@ -103,6 +106,7 @@ impl ConversationRow {
                 direction: self.last_message.dir,
                 media: self.last_message.media,
                 created_at: last_activity_at,
+                erased: self.last_message.erased,
             },
             last_activity_at,
             last_inbound: self.last_inbound,

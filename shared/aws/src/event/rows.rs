@@ -42,6 +42,19 @@ pub(super) struct EventRow {
     ttl: i64,
 }
 
+/// The part of the data of a changed conversation that says when its newest message was created.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShowsMessage {
+    last_message: ShownMessage,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownMessage {
+    created_at: String,
+}
+
 /// Says that an event may be stored at one of the numbers from `first` on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ClaimRow {
@@ -78,6 +91,21 @@ impl EventRow {
     /// Whether TTL may have deleted this event or one that was stored later.
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.ttl < (now + TTL_SLACK).seconds()
+    }
+
+    /// Whether the event is about a message from before a time, or shows one as the newest of a conversation.
+    pub(super) fn has_message_before(&self, time: Timestamp) -> bool {
+        let at = match EventType::parse(&self.kind) {
+            Some(EventType::MessageCreated | EventType::MessageUpdated) => {
+                self.message.as_ref().and_then(MessageId::made_at)
+            }
+            Some(EventType::ConversationUpdated) => {
+                let data: Option<ShowsMessage> = serde_json::from_str(&self.data).ok();
+                data.and_then(|data| Timestamp::parse(&data.last_message.created_at))
+            }
+            _ => None,
+        };
+        at.is_some_and(|at| at < time)
     }
 
     pub(super) fn sequence(&self) -> Result<u64, StoreError> {

@@ -31,9 +31,10 @@ use crate::{
 /// partition of the table takes in a second, so that messages that come in at the same time are stored.
 pub const FAILED_PAGE: u16 = 100;
 
-/// [`Message::can_be_retried`], for a message that is not automatic.
+/// [`Message::can_be_retried`], for a message that is not automatic and does not expire just now.
 const CAN_BE_RETRIED: &str = "(attribute_exists(states.failed) OR attribute_exists(states.undelivered)) \
-     AND attribute_not_exists(states.delivered) AND attribute_not_exists(retriedBy)";
+     AND attribute_not_exists(states.delivered) AND attribute_not_exists(retriedBy) \
+     AND attribute_not_exists(expiring)";
 
 /// Messages that failed in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{MediaId, MessageId, OrganizationId},
     keys::InboxKey,
-    media::Media,
+    media::{Media, MediaState},
+    message::{Direction, Message},
     time::Timestamp,
 };
 
@@ -29,13 +30,28 @@ use crate::{
 const SWEEP_LIMIT: u16 = 50;
 
 /// Returns the bucket key of an attachment.
-pub fn stored_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
-    format!("media/{}/{}/{media}", inbox.organization, inbox.inbox)
+pub fn stored_at(inbox: InboxKey<'_>, media: &Media) -> String {
+    format!("media/{}/{}/{}", inbox.organization, inbox.inbox, media.file())
 }
 
 /// Returns the bucket key of a file that a member uploads to send it.
 pub fn uploaded_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
     format!("uploads/{}/{}/{media}", inbox.organization, inbox.inbox)
+}
+
+/// Returns the bucket keys under which a message may have files. A message that is sent again has none: its
+/// files are those of the message that sends it.
+pub fn files_of(organization: &OrganizationId, message: &Message) -> Vec<String> {
+    if message.retried_by.is_some() {
+        return Vec::new();
+    }
+    let inbox = InboxKey { organization, inbox: &message.inbox };
+    let of_bucket = |media: &&Media| !matches!(media.state, MediaState::Linked { .. });
+    let keys = |media: &Media| {
+        let upload = (message.direction == Direction::Outbound).then(|| uploaded_at(inbox, &media.id));
+        [Some(stored_at(inbox, media)), upload].into_iter().flatten()
+    };
+    message.media.iter().filter(of_bucket).flat_map(keys).collect()
 }
 
 /// An inbound message whose attachments must be copied.

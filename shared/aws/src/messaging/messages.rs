@@ -8,10 +8,15 @@
 //! | claim, and its outcome | 1 each | 1 write each |
 //! | a page of history | 1 | read by size: about 1.5 for 25 messages |
 
-use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValue},
+};
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
+    media::MediaState,
     message::{DeliveryState, Direction, Message, Report},
+    retention::is_waiting,
     time::Timestamp,
 };
 
@@ -23,11 +28,12 @@ use crate::{
     table::{
         error::StoreError,
         item::{Item, attribute, from_item, number, text},
-        keys,
+        keys::{self, Key},
         query::{KeyRange, Order, Page},
         requests::{Conditional, Table},
         transaction::Transaction,
     },
+    team::retentions::{self, Erasure, ExpiringTeam},
 };
 
 /// Not claimed by another attempt. With [`HAS_NO_OUTCOME`], so that a late redelivery does not send a message
@@ -37,6 +43,8 @@ const IS_UNCLAIMED: &str = "attribute_exists(pk) AND (attribute_not_exists(claim
 const HAS_NO_OUTCOME: &str = "attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
      AND attribute_not_exists(states.undelivered) AND attribute_not_exists(states.delivered)";
 
+/// Messages of a page that expires. Each has at most three writes of a transaction, which has at most 100.
+const EXPIRED_PAGE: u16 = 25;
 /// Maximum number of messages that [`Messages::by_carrier_id`] searches.
 const CARRIER_ID_SEARCH: u16 = 100;
 
@@ -118,16 +126,87 @@ impl Messages {
     ) -> Result<(), StoreError> {
         let (id, conversation) = (&message.id, &message.conversation);
         let mut transaction = Transaction::new(&self.table);
-        let carrier_id = message.carrier_id.as_deref().filter(|_| message.direction == Direction::Inbound);
-        if let Some(carrier_id) = carrier_id {
-            let key = keys::inbound_claim(organization, CARRIER, carrier_id);
-            transaction.put(key, &ClaimRow { message: None, at: now })?;
+        if let Some(claim) = claim_of(organization, message) {
+            transaction.put(claim, &ClaimRow { message: None, at: now })?;
         }
         transaction.delete(keys::outbox(conversation, id))?;
         transaction.delete(keys::media(id))?;
         transaction.delete(keys::reconcile(id))?;
         transaction.delete(keys::message(organization, conversation, id))?;
         transaction.commit().await.map(drop)
+    }
+
+    /// Returns a page of the messages that were created before `cutoff`, oldest first. Half a read unit if
+    /// there are none, twice as much if it reads consistently.
+    pub async fn created_before(
+        &self,
+        organization: &OrganizationId,
+        conversation: &ConversationId,
+        cutoff: Timestamp,
+        after: Option<&str>,
+        is_consistent: bool,
+    ) -> Result<Page<Message>, StoreError> {
+        let first = MessageId::in_conversation(conversation, cutoff, 0);
+        let partition = keys::messages_partition(organization, conversation);
+        let range = KeyRange::between(partition, keys::MESSAGES.into(), first.to_string());
+        let page = if is_consistent {
+            self.table.consistent_page(range, EXPIRED_PAGE, after).await?
+        } else {
+            self.table.page(range, Order::Ascending, EXPIRED_PAGE, after).await?
+        };
+        page.try_map(MessageRow::message)
+    }
+
+    /// Marks messages of which the files are erased next, so that they are not sent again: another message
+    /// would have the same files. [`Erasure::Changed`] if one of them is sent again already or does not
+    /// exist. Costs 2 write units for each, and 2.
+    pub async fn mark_expiring(
+        &self,
+        lease: &ExpiringTeam,
+        messages: &[&Message],
+    ) -> Result<Erasure, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let required = retentions::require(&mut transaction, lease)?;
+        for message in messages {
+            let key = keys::message(&lease.organization, &message.conversation, &message.id);
+            transaction.update(key, |update| {
+                update
+                    .update_expression("SET expiring = :yes")
+                    .condition_expression("attribute_exists(pk) AND attribute_not_exists(retriedBy)")
+                    .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            })?;
+        }
+        Ok(retentions::outcome(&transaction.commit().await?, required))
+    }
+
+    /// Deletes messages of a page of [`Messages::created_before`] with everything that refers to them, in one
+    /// transaction. As with [`Messages::erase`], the claim of an inbound message stays without its id. Costs
+    /// 2 write units for each message, 2 for each claim and 2; and 4 for a message that waits for its files
+    /// or to be sent.
+    pub async fn expire(
+        &self,
+        lease: &ExpiringTeam,
+        messages: &[&Message],
+        now: Timestamp,
+    ) -> Result<Erasure, StoreError> {
+        let organization = &lease.organization;
+        let mut transaction = Transaction::new(&self.table);
+        let required = retentions::require(&mut transaction, lease)?;
+        for message in messages {
+            let (id, conversation) = (&message.id, &message.conversation);
+            if let Some(claim) = claim_of(organization, message) {
+                transaction.put(claim, &ClaimRow { message: None, at: now })?;
+            }
+            if message.media.iter().any(|media| matches!(media.state, MediaState::Pending { .. })) {
+                transaction.delete(keys::media(id))?;
+            }
+            if is_waiting(message) {
+                transaction.delete(keys::outbox(conversation, id))?;
+                transaction.delete(keys::reconcile(id))?;
+            }
+            transaction.delete(keys::message(organization, conversation, id))?;
+        }
+        Ok(retentions::outcome(&transaction.commit().await?, required))
     }
 
     /// Returns a page of the messages that are newer than `after`, oldest first.
@@ -288,6 +367,12 @@ impl Messages {
         let key = keys::message(organization, &conversation, id);
         self.table.update_if(key, |update| build(update.return_values(ReturnValue::AllNew))).await
     }
+}
+
+/// The key of the claim under which an inbound message is stored.
+fn claim_of(organization: &OrganizationId, message: &Message) -> Option<Key> {
+    let carrier_id = message.carrier_id.as_deref().filter(|_| message.direction == Direction::Inbound)?;
+    Some(keys::inbound_claim(organization, CARRIER, carrier_id))
 }
 
 fn message(item: Item) -> Result<Box<Message>, StoreError> {

@@ -16,7 +16,7 @@ pub use self::{
     delivery_checks::{DeliveryCheck, DeliveryChecks},
     failed_messages::{FAILED_PAGE, FailedMessages, FailedPage},
     inbound::{BeforeInbound, CARRIER, Inbound, InboundText, Receipt},
-    media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
+    media::{MediaFiles, PendingMedia, files_of, stored_at, uploaded_at},
     messages::{Claim, Messages, Reported},
     outbox::{Outbox, OutboxEntry, SWEEP_AFTER, UnknownSend},
     sends::{Acceptance, Accepted, Guard, Sends},

@@ -21,6 +21,8 @@ pub(crate) struct MediaRow {
     pub id: MediaId,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<MediaId>,
     pub state: MediaStateRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -49,8 +51,8 @@ impl MediaRow {
             }
             MediaState::Linked { url } => (MediaStateRow::Linked, Some(url), None, None),
         };
-        let (id, content_type) = (media.id.clone(), media.content_type.clone());
-        Self { id, content_type, state, url: url.cloned(), size, reason }
+        let (id, content_type, copy) = (media.id.clone(), media.content_type.clone(), media.copy.clone());
+        Self { id, content_type, copy, state, url: url.cloned(), size, reason }
     }
 
     pub(crate) fn media(self) -> Media {
@@ -64,7 +66,7 @@ impl MediaRow {
             }
             MediaStateRow::Linked => MediaState::Linked { url },
         };
-        Media { id: self.id, content_type: self.content_type, state }
+        Media { id: self.id, content_type: self.content_type, copy: self.copy, state }
     }
 }
 

@@ -30,7 +30,11 @@ use crate::{
         requests::{EXISTS, Table},
         transaction::Transaction,
     },
+    team::retentions::{self, Erasure, ExpiringTeam},
 };
+
+/// Reviews that expire in one transaction.
+const EXPIRED_PAGE: u16 = 25;
 
 /// A review with the contact as the conversation shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +138,30 @@ impl OptOutReviews {
         let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::REVIEWS);
         let rows: Vec<ReviewRow> = self.table.all(&range).await?;
         rows.into_iter().filter(|row| row.number == *number).map(ReviewRow::review).collect()
+    }
+
+    /// Deletes the first resolved reviews of messages that were received before `cutoff`. Returns how many,
+    /// and 0 once there are none. Half a read unit if there are none; 2 write units for each, and 2.
+    pub async fn expire_resolved(
+        &self,
+        lease: &ExpiringTeam,
+        inbox: InboxKey<'_>,
+        cutoff: Timestamp,
+    ) -> Result<(usize, Erasure), StoreError> {
+        // Reviews sort as their messages do.
+        let (first, last) = (keys::RESOLVED_REVIEWS.to_owned(), keys::resolved_reviews_until(cutoff));
+        let range = KeyRange::between(keys::inbox_partition(inbox), first, last);
+        let page: Page<ReviewRow> = self.table.consistent_page(range, EXPIRED_PAGE, None).await?;
+        if page.items.is_empty() {
+            return Ok((0, Erasure::Done));
+        }
+        let mut transaction = Transaction::new(&self.table);
+        let required = retentions::require(&mut transaction, lease)?;
+        let count = page.items.len();
+        for row in page.items {
+            transaction.delete(keys::resolved_review(inbox, &row.review()?.id))?;
+        }
+        Ok((count, retentions::outcome(&transaction.commit().await?, required)))
     }
 
     /// Deletes a review. A repeated delivery of an erased message opens no other.

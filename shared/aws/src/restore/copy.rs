@@ -54,6 +54,7 @@ pub enum CheckedItem {
         organization: OrganizationId,
         inbox: InboxId,
         id: ConversationId,
+        /// `None` if it expired.
         last_message: Option<MessageId>,
         /// Whether its lock tokens go on after those from before the restore.
         is_fenced: bool,
@@ -285,6 +286,7 @@ fn checked(item: Item, generation: u64) -> Result<CheckedItem, StoreError> {
     if place.starts_with("inb_") && sk.starts_with("cnv_") {
         let fence: u64 = item.get("fence").and_then(|fence| fence.as_n().ok()?.parse().ok()).unwrap_or(0);
         let last = item.get("lastMessage").and_then(|last| last.as_m().ok());
+        let last = last.filter(|last| !last.contains_key("erased"));
         let last = last.and_then(|last| string_attribute(last, "id")).map(MessageId::parse).transpose()?;
         return Ok(CheckedItem::Conversation {
             organization: organization()?,

@@ -73,6 +73,8 @@
 //! | `SENDING` | `org_` | sending pause of an organization | every send (0.5 RCU), the probe of the carrier |
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
+//! | `RETENTION` | `org_#team_` | team whose messages expire, with the time and the place at which the sweep goes on | the sweep of expired messages |
+//! | `RETENTION_SEARCH` | `RETENTION_SEARCH` | how far the search came for teams that `RETENTION` misses | the sweep of expired messages |
 //! | `IMPORTS` | `org_#team_#imp_` | import that is not complete, with the time of its next check; `ttl` | the sweep of imports |
 //! | `RESTORE` | `RESTORE` | when the last restore of the table began and ended | the writer of events |
 //! | `SWEPT` | `+1…` | number with its position in the carrier's list of messages | the sweep of inbound messages |
@@ -180,6 +182,9 @@ pub fn member(inbox: InboxKey<'_>, user: &UserId) -> Key {
 /// Prefix of the members in an inbox's partition.
 pub const INBOX_MEMBERS: &str = "MEMBER#";
 
+/// Prefix of the conversations in an inbox's partition.
+pub const CONVERSATIONS: &str = "cnv_";
+
 pub fn conversation(key: ConversationKey<'_>) -> Key {
     Key::new(inbox_partition(key.inbox_key()), key.conversation.as_str())
 }
@@ -238,6 +243,9 @@ pub fn viewer(place: &Place, conversation: &ConversationId) -> Key {
 pub fn messages_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {
     format!("{organization}#{conversation}")
 }
+
+/// Prefix of the messages in their partition.
+pub const MESSAGES: &str = "msg_";
 
 pub fn message(organization: &OrganizationId, conversation: &ConversationId, message: &MessageId) -> Key {
     Key::new(messages_partition(organization, conversation), message.as_str())
@@ -624,6 +632,18 @@ pub fn open_import(team: TeamKey<'_>, import: &ImportId) -> Key {
     Key::new(OPEN_IMPORTS, format!("{}#{}#{import}", team.organization, team.team))
 }
 
+/// Partition of the teams whose messages expire.
+pub const RETENTION: &str = "RETENTION";
+
+pub fn retention(team: TeamKey<'_>) -> Key {
+    Key::new(RETENTION, format!("{}#{}", team.organization, team.team))
+}
+
+/// How far the search for teams came that are missing there.
+pub fn retention_search() -> Key {
+    Key::new("RETENTION_SEARCH", "RETENTION_SEARCH")
+}
+
 /// Partition of the inboxes whose number is being bought.
 pub const PURCHASE: &str = "PURCHASE";
 
@@ -700,8 +720,16 @@ pub fn open_review(inbox: InboxKey<'_>, review: &ReviewId) -> Key {
     Key::new(inbox_partition(inbox), format!("{OPEN_REVIEWS}{review}"))
 }
 
+/// Prefix of the resolved reviews in an inbox's partition.
+pub const RESOLVED_REVIEWS: &str = "REVIEW#DONE#";
+
+/// Sort key before all resolved reviews of messages that were received at `at` or later.
+pub fn resolved_reviews_until(at: Timestamp) -> String {
+    format!("{RESOLVED_REVIEWS}{}", ReviewId::new(at, 0))
+}
+
 pub fn resolved_review(inbox: InboxKey<'_>, review: &ReviewId) -> Key {
-    Key::new(inbox_partition(inbox), format!("REVIEW#DONE#{review}"))
+    Key::new(inbox_partition(inbox), format!("{RESOLVED_REVIEWS}{review}"))
 }
 
 /// Partition of a shard of the outbox.

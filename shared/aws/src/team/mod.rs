@@ -5,6 +5,7 @@ pub(crate) mod inbox_members;
 pub(crate) mod machines;
 pub(crate) mod members;
 pub(crate) mod organizations;
+pub(crate) mod retentions;
 pub(crate) mod rows;
 pub(crate) mod team_members;
 pub(crate) mod teams;
@@ -16,6 +17,7 @@ pub use self::{
     machines::{AddMachineOutcome, Machine},
     members::Members,
     organizations::{ChangeOrganizationOutcome, CreateOrganizationOutcome, Organization, Organizations},
+    retentions::{Erasure, ExpiringTeam, Retentions, Search, SweepPlace},
     team_members::TeamMembers,
     teams::Teams,
     users::{UserInTeam, UserInbox, UserProfile},

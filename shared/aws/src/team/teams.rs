@@ -20,6 +20,7 @@ use crate::{
     },
     team::{
         audit::AuditEvent,
+        retentions,
         rows::{TeamPointer, TeamRow},
     },
 };
@@ -99,8 +100,9 @@ impl Teams {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Changes name, hold and retention of a team from what `before` has to what `after` has. `false`, and
-    /// nothing is written, if the team does not exist or does not have those of `before`.
+    /// Changes name, hold and retention of a team from what `before` has to what `after` has, and the list of
+    /// teams whose messages expire. `false`, and nothing is written, if the team does not exist or does not
+    /// have those of `before`.
     pub async fn edit(
         &self,
         team: TeamKey<'_>,
@@ -110,6 +112,7 @@ impl Teams {
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::team(team), |update| edited(update, before, after))?;
+        retentions::update_list(&mut transaction, team, before, after)?;
         for event in events {
             event.write(&mut transaction, team)?;
         }

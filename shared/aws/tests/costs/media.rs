@@ -15,7 +15,7 @@ pub(super) async fn files(measured: &mut Measurements) {
          MM0123456789abcdef0123456789abcdef/Media/ME0123456789abcdef0123456789abcdef";
     let file = |state: MediaState| {
         let (id, content_type) = (MediaId::of_inbound("MM1", 0), Some("image/jpeg".into()));
-        Media { id, content_type, state }
+        Media { id, copy: None, content_type, state }
     };
     let pending = file(MediaState::Pending { source: address.into() });
     let text = InboundText { media: vec![pending], ..inbound_text(&number(7), "MM1", "Look") };

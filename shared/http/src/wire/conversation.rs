@@ -65,6 +65,9 @@ pub struct LastMessageView {
     /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
+    /// Whether the message was erased, because the team keeps messages for a limited time. It then has no
+    /// text and no media.
+    pub erased: bool,
 }
 
 /// A conversation of an inbox with a contact.
@@ -113,6 +116,7 @@ impl ConversationView {
                 direction: last.direction.as_str(),
                 media: last.media,
                 created_at: last.created_at.to_string(),
+                erased: last.erased,
             },
             last_activity_at: conversation.last_activity_at.to_string(),
             lock: conversation.lock.live(now).map(LockView::of),

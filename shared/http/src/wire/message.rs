@@ -8,7 +8,7 @@ use shared_aws::{
     messaging::stored_at,
 };
 use shared_domain::{
-    ids::{InboxId, MediaId, OrganizationId},
+    ids::{InboxId, OrganizationId},
     keys::InboxKey,
     media::{Media, MediaState, is_displayable},
     message::{DeliveryState, Message, Report},
@@ -35,13 +35,13 @@ pub struct Links<'a> {
 
 impl Links<'_> {
     /// Images, audio and video open in the browser. All other files are downloaded.
-    fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
-        let shown = if content_type.is_some_and(is_displayable) {
+    fn to(&self, inbox: &InboxId, media: &Media) -> Option<String> {
+        let shown = if media.content_type.as_deref().is_some_and(is_displayable) {
             Disposition::Inline
         } else {
             Disposition::Attachment
         };
-        let key = stored_at(InboxKey { organization: self.organization, inbox }, id);
+        let key = stored_at(InboxKey { organization: self.organization, inbox }, media);
         self.bucket.presigned_get(&key, shown, MEDIA_URL_TTL, self.now).ok()
     }
 }
@@ -87,7 +87,7 @@ impl MediaView {
             MediaState::Stored { size } => {
                 (view.state, view.size) = ("stored", Some(*size));
                 if let Some(links) = links {
-                    view.url = links.to(inbox, &media.id, media.content_type.as_deref());
+                    view.url = links.to(inbox, media);
                     view.expires_at = view.url.is_some().then(|| (links.now + MEDIA_URL_TTL).to_string());
                 }
             }

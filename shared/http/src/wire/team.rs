@@ -63,8 +63,8 @@ pub struct TeamChange {
     pub name: Option<String>,
     /// `true` begins a legal hold, `false` ends it. While it lasts, nothing of the team is erased.
     pub hold: Option<bool>,
-    /// How many days the team keeps messages and files: 1 to 36,500. `null` is forever. The value is stored;
-    /// this version does not erase messages by age yet.
+    /// How many days the team keeps messages and files: 1 to 36,500. `null` is forever. Older ones are erased
+    /// within about a day, unless the team is under a legal hold.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<u16>, minimum = 1, maximum = 36_500)]
     pub retention_days: Option<Option<i64>>,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_norway::Value;
-use shared_app::sweep::Swept;
+use shared_app::{retention::Expired, sweep::Swept};
 use shared_aws::{
     clients::{
         BroadcastQueue, ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueues, WebhookQueue,
@@ -14,7 +14,7 @@ use shared_aws::{
 use shared_carriers::twilio::Client;
 use shared_domain::opt_out::KeywordReplies;
 use shared_lambda::clock;
-use test_kit::{meter::Meter, template};
+use test_kit::{TestApp, meter::Meter, template};
 
 use super::{
     Count, Step,
@@ -178,6 +178,16 @@ async fn run(package: &str) -> Step {
             let app = webhook_sweep::App::new(&table, WebhookQueue::new(&aws, url));
             assert_eq!(webhook_sweep::handle(&app, now).await.unwrap(), webhook_sweep::Tally::default());
             "webhook-sweep"
+        }
+        "retention-sweep" => {
+            let bucket = TestApp::unreachable_bucket();
+            let sweep = async |table: &Table| {
+                let app = retention_sweep::App::new(table, bucket.clone(), Duration::from_secs(86_400));
+                assert_eq!(retention_sweep::handle(&app, || now).await.unwrap(), Expired::default());
+            };
+            sweep(&fixture.table_with(Meter::default())).await; // looks for missing teams, once a day
+            sweep(&table).await;
+            "retention-sweep"
         }
         other => panic!("the scheduled function {other} is not counted"),
     };

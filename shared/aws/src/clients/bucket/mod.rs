@@ -129,6 +129,12 @@ impl Bucket {
         if copied { Ok(()) } else { Err(BucketError::Unavailable("the copy was interrupted".into())) }
     }
 
+    /// Deletes a file. Its version stays as long as those that were replaced. Does nothing if there is no
+    /// file.
+    pub async fn delete(&self, key: &str, now: Timestamp) -> Result<(), BucketError> {
+        self.call("DELETE", key, &[], Vec::new(), 0, now).await.map(drop)
+    }
+
     /// Deletes all versions of all files whose key starts with `prefix`. Returns how many there were.
     pub async fn erase(&self, prefix: &str, now: Timestamp) -> Result<usize, BucketError> {
         let prefix = utf8_percent_encode(prefix, QUERY);
