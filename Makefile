@@ -99,6 +99,15 @@ live: ## Measures live events: 2,000 connections, and the way from a webhook to 
 	$(call headline,Live events)
 	$(CLOUD) exec -- cargo test --workspace --bench live -- --nocapture --test-threads 1
 
+# RECIPIENTS= is their number. The carrier simulator allows the inbox any rate.
+.PHONY: load
+load: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
+load: export SEGMENTS_PER_SECOND ?= 10000
+load: export STATE_DIR ?= .local/load
+load: ## A broadcast to 100,000 recipients through the real functions: about an hour (RECIPIENTS=100000)
+	$(call headline,A large broadcast)
+	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture
+
 .PHONY: console-types
 console-types: $(TOOLS)/.ready ## Types of the console's modules, and its vendored files
 	$(call headline,Types of the console)

@@ -181,6 +181,16 @@ def with_stream_failures(run_function):
     return run
 
 
+def with_workers_for_each_group(concurrency):
+    """The workers of an event source, also of a FIFO queue. ministack gives such a queue one, because a batch can have
+    messages of several groups. A batch of one message has not, and AWS delivers groups at the same time."""
+
+    def workers(esm, function, config, queue=None):
+        return concurrency(esm, function, config, None if esm.get("BatchSize") == 1 else queue)
+
+    return workers
+
+
 def with_one_thread_for_each_stream_reader(poll_streams, event_sources):
     """The polls of streams, each reader in a thread of its own, as in AWS. ministack runs the readers of streams and
     of queues one after the other, so a slow reader of a stream delays all others."""
@@ -334,6 +344,7 @@ if __name__ == "__main__":
     apigateway._cors_response_headers = with_any_port(apigateway._cors_response_headers)
     apigateway._handle_execute_in_scope = with_cors_on_own_answers(apigateway._handle_execute_in_scope)
     lambda_svc._execute_function = with_stream_failures(lambda_svc._execute_function)
+    lambda_svc._sqs_esm_concurrency = with_workers_for_each_group(lambda_svc._sqs_esm_concurrency)
     lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms = with_one_thread_for_each_stream_reader(
         lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms
     )

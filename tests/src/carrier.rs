@@ -107,6 +107,29 @@ impl Carrier {
         texts
     }
 
+    /// Returns the recipient of each message that a number sent.
+    pub async fn recipients_of(&self, number: &str) -> Vec<String> {
+        let first = format!(
+            "/2010-04-01/Accounts/{}/Messages.json?From=%2B{}&PageSize=1000",
+            self.account,
+            &number[1..]
+        );
+        let (mut next, mut recipients) = (Some(first), Vec::new());
+        while let Some(path) = next {
+            let request = self.http.get(format!("{}{path}", self.url));
+            let list =
+                client::read(format!("GET {path}"), request.basic_auth(&self.account, Some(&self.token)))
+                    .await;
+            assert_eq!(list.status, 200, "{list}");
+            let page = list.json();
+            let messages = page["messages"].as_array().expect("messages");
+            recipients
+                .extend(messages.iter().map(|message| message["to"].as_str().expect("a number").to_owned()));
+            next = page["next_page_uri"].as_str().map(str::to_owned);
+        }
+        recipients
+    }
+
     /// Returns the texts of the messages sent to a phone, oldest first.
     pub async fn texts_to(&self, phone: &Phone) -> Vec<String> {
         self.messages_to(phone).await.into_iter().map(|text| text.body).collect()

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "--nocapture shows the use of each unit")]
 
-use product_bench::costs::{Flow, flows, idle, million, prices::Prices};
+use product_bench::costs::{Flow, capacity, flows, idle, million, prices::Prices};
 use test_kit::docs::assert_block;
 
 /// Flow, requests of the HTTP API, invocations, requests of the queue, requests, read units and write units
@@ -135,6 +135,15 @@ async fn a_month_with_a_million_messages_costs_what_is_written_here() {
         parts,
         MILLION.iter().map(|(what, dollars)| (*what, (*dollars).to_owned())).collect::<Vec<_>>()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_capacity_gives_what_partitions_and_quotas_hold() {
+    let prices = Prices::read();
+    let flows = flows::all(&prices).await;
+    let page = "docs/operations/capacity.md";
+    assert_block(page, "partitions", &capacity::partitions(&flows));
+    assert_block(page, "quotas", &capacity::quotas(&flows, &prices));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -166,6 +166,11 @@ fn items(input: &Input) -> Vec<(String, String)> {
         keys.push(delete.key());
     } else if let Some(write) = input.downcast_ref::<TransactWriteItemsInput>() {
         keys.extend(write.transact_items().iter().map(key));
+    } else if let Some(write) = input.downcast_ref::<BatchWriteItemInput>() {
+        for request in write.request_items().into_iter().flatten().flat_map(|(_, of)| of) {
+            let put = request.put_request().map(aws_sdk_dynamodb::types::PutRequest::item);
+            keys.push(put.or(request.delete_request().map(aws_sdk_dynamodb::types::DeleteRequest::key)));
+        }
     }
     let part = |item: &Item, name: &str| item.get(name).and_then(|part| part.as_s().ok()).cloned();
     let both = |item: &Item| Some((part(item, "pk")?, part(item, "sk")?));

@@ -62,7 +62,7 @@ impl Count {
     }
 
     /// Returns the billed time of the functions.
-    fn billed_millis(&self, prices: &Prices) -> f64 {
+    pub(super) fn billed_millis(&self, prices: &Prices) -> f64 {
         let assumed = &prices.assumptions;
         f64::from(self.table.requests * assumed.dynamodb_millis + self.carrier * assumed.carrier_millis)
             + (self.queued + self.published) * f64::from(assumed.queue_millis)
@@ -102,6 +102,8 @@ pub struct Step {
     pub count: Count,
     /// The uses of the table's units.
     pub parts: Vec<Part>,
+    /// Write units by partition key, and by index.
+    pub writes: Vec<(String, f64)>,
 }
 
 /// A use of the table's units.
@@ -123,7 +125,8 @@ impl Step {
             Bill::new(sum.requests + bill.requests, sum.read + bill.read, sum.write + bill.write)
         });
         let parts = charges.iter().flat_map(parts).collect();
-        Self { function, count: Count { table, ..known }, parts }
+        let writes = charges.iter().flat_map(writes).collect();
+        Self { function, count: Count { table, ..known }, parts, writes }
     }
 }
 
@@ -142,6 +145,19 @@ fn parts(charge: &Charge) -> Vec<Part> {
     let mut parts: Vec<Part> = names.into_iter().map(|name| part(name, share)).collect();
     parts.extend(charge.indexes.iter().map(|(index, units)| part(format!("`{index}`"), *units)));
     parts
+}
+
+/// Returns the write units of each partition of the table and each index. Those of a request are split evenly
+/// among its items.
+fn writes(charge: &Charge) -> Vec<(String, f64)> {
+    if charge.bill.write == 0.0 {
+        return Vec::new();
+    }
+    let in_indexes: f64 = charge.indexes.values().sum();
+    #[expect(clippy::cast_precision_loss, reason = "a hundred items at most")]
+    let share = (charge.bill.write - in_indexes) / charge.items.len().max(1) as f64;
+    let items = charge.items.iter().map(|(pk, _)| (pk.clone(), share));
+    items.chain(charge.indexes.iter().map(|(index, units)| (index.clone(), *units))).collect()
 }
 
 /// Returns the kind of an item according to its keys.

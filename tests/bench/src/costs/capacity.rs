@@ -1,0 +1,158 @@
+//! What one inbox, one organization and one stack hold, from the counted requests of a message that comes in
+//! and of the reply to it: the write units of each partition, and the use of the quotas that AWS gives an
+//! account by default.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use super::{Count, Flow, Step, prices::Prices};
+
+/// The write units that a partition of the table takes in a second. Source:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
+const PARTITION_UNITS: f64 = 1_000.0;
+
+/// A quota of an account, or a limit of the template.
+struct Quota {
+    name: &'static str,
+    per_second: f64,
+    used: fn(&Exchange<'_>) -> f64,
+}
+
+/// Sources: the quota pages of each service. Those of API Gateway, SNS and Lambda are lower in some regions
+/// and in new accounts.
+const QUOTAS: [Quota; 6] = [
+    Quota { name: "20 workers of `SendQueue`", per_second: 20.0, used: |exchange| exchange.sending() },
+    Quota {
+        name: "Lambda, 1,000 concurrent executions",
+        per_second: 1_000.0,
+        used: |exchange| exchange.running(),
+    },
+    Quota {
+        name: "SNS FIFO topics, 3,000 messages a second",
+        per_second: 3_000.0,
+        used: |exchange| exchange.sum(|count| count.published),
+    },
+    Quota {
+        name: "API Gateway, 10,000 requests and frames a second",
+        per_second: 10_000.0,
+        used: |exchange| exchange.sum(|count| f64::from(count.gateway) + count.frames),
+    },
+    Quota {
+        name: "a new table, 4,000 write units a second",
+        per_second: 4_000.0,
+        used: |exchange| exchange.sum(|count| count.table.write),
+    },
+    Quota {
+        name: "a table, 40,000 write units a second",
+        per_second: 40_000.0,
+        used: |exchange| exchange.sum(|count| count.table.write),
+    },
+];
+
+/// A message that comes in, and the reply to it with everything that a user does for it.
+struct Exchange<'a> {
+    flows: Vec<&'a Flow>,
+    prices: &'a Prices,
+}
+
+const EXCHANGE: [&str; 6] = [
+    "inbound message, unread conversation with assigned user",
+    "acquire a lock, unread conversation",
+    "page of a conversation",
+    "renew a lock",
+    "reply, with two delivery reports",
+    "release a lock",
+];
+
+impl Exchange<'_> {
+    fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.flows.iter().flat_map(|flow| flow.steps.iter().chain(&flow.live))
+    }
+
+    fn sum(&self, count: fn(&Count) -> f64) -> f64 {
+        self.steps().map(|step| count(&step.count)).sum()
+    }
+
+    /// Seconds of all functions.
+    fn running(&self) -> f64 {
+        self.steps().map(|step| step.count.billed_millis(self.prices)).sum::<f64>() / 1e3
+    }
+
+    /// Seconds of a worker that sends.
+    fn sending(&self) -> f64 {
+        let sends = self.steps().filter(|step| step.function == "outbound-send");
+        sends.map(|step| step.count.billed_millis(self.prices)).sum::<f64>() / 1e3
+    }
+}
+
+/// Partitions that many messages share, and the part of an exchange that each gets if there are several.
+const SHARED: [(&str, &str, f64); 7] = [
+    ("an inbox", "inbox", 1.0),
+    ("the events of an inbox", "inbox events", 1.0),
+    ("an inbox in `inbox-activity`", "inbox-activity", 1.0),
+    ("an inbox in `inbox-unread`", "inbox-unread", 1.0),
+    ("a user in `inbox-assigned`", "inbox-assigned", 1.0),
+    ("one of 4 of the outbox", "outbox", 0.25),
+    ("one of 4 in `delivery-checks`", "delivery-checks", 0.25),
+];
+
+/// The name of a partition by its key. `None` for a partition of its own, such as that of a message's claim.
+fn partition(key: &str) -> Option<&'static str> {
+    let last = key.rsplit('#').next()?;
+    if key.starts_with("OUTBOX#") {
+        Some("outbox")
+    } else if last == "EVENTS" && key.contains("#inb_") {
+        Some("inbox events")
+    } else if last.starts_with("inb_") {
+        Some("inbox")
+    } else {
+        None
+    }
+}
+
+/// Returns the write units of each shared partition.
+fn units(flow: &Flow) -> BTreeMap<String, f64> {
+    let mut units = BTreeMap::<String, f64>::new();
+    let writes = flow.steps.iter().chain(&flow.live).flat_map(|step| &step.writes);
+    for (key, written) in writes {
+        let name = SHARED.iter().find(|(_, name, _)| name == key).map(|(_, name, _)| *name);
+        if let Some(name) = name.or_else(|| partition(key)) {
+            *units.entry(name.to_owned()).or_default() += written;
+        }
+    }
+    units
+}
+
+fn find<'a>(flows: &'a [Flow], name: &str) -> &'a Flow {
+    flows.iter().find(|flow| flow.name == name).unwrap()
+}
+
+/// The table of the partitions.
+pub fn partitions(flows: &[Flow]) -> String {
+    let all: Vec<_> = EXCHANGE.iter().map(|name| units(find(flows, name))).collect();
+    let mut table = "| Partition | Write units of a message in | of its reply | of both, with the lock | Exchanges a second |\n|---|---|---|---|---|\n".to_owned();
+    for (what, name, part) in SHARED {
+        let of = |units: &BTreeMap<String, f64>| units.get(name).copied().unwrap_or_default() * part;
+        let (inbound, reply) = (of(&all[0]), of(&all[4]));
+        let both: f64 = all.iter().map(of).sum();
+        writeln!(
+            table,
+            "| {what} | {inbound} | {reply} | {both} | {:.0} |",
+            (PARTITION_UNITS / both).floor()
+        )
+        .unwrap();
+    }
+    table
+}
+
+/// The table of the quotas, the first to bite first.
+pub fn quotas(flows: &[Flow], prices: &Prices) -> String {
+    let exchange = Exchange { flows: EXCHANGE.iter().map(|name| find(flows, name)).collect(), prices };
+    let mut rows: Vec<_> =
+        QUOTAS.iter().map(|quota| (quota.name, (quota.used)(&exchange), quota.per_second)).collect();
+    rows.sort_by(|one, other| (one.2 / one.1).total_cmp(&(other.2 / other.1)));
+    let mut table = "| Quota | Use of an exchange | Exchanges a second |\n|---|---|---|\n".to_owned();
+    for (name, used, per_second) in rows {
+        writeln!(table, "| {name} | {used:.2} | {:.0} |", (per_second / used).floor()).unwrap();
+    }
+    table
+}
