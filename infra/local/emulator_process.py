@@ -20,6 +20,7 @@ The others make it as strict as AWS:
 - A generated secret has no punctuation if the template excludes it. The signing key must not look like JSON.
 - Schedules of EventBridge Scheduler start within a second, and not within ten.
 - Functions that read a stream delay neither each other nor the functions that read queues.
+- Groups of a FIFO queue are delivered at the same time if batches have one message. ministack delivers one at a time.
 - A function that is updated completes its invocations. ministack kills them, and answers nothing until they are gone.
 - A request with a batch for a queue or topic requires the right to send a single message, and no right of its own.
 
