@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shared_aws::{
     clients::{Bucket, MediaJob},
     conversation::Locks,
-    messaging::{MediaFiles, stored_at},
+    messaging::{MediaFiles, Messages, stored_at},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
@@ -208,6 +208,26 @@ async fn a_failure_of_the_carrier_or_the_bucket_is_retried_and_can_be_repeated_b
     let app = App::new(&test.table(), s3.bucket(), client(carrier), MAX_RECEIVES);
     assert!(deliver(&app, &message, 0, 1).await, "repeated by hand");
     assert!(matches!(state(&test, 0).await, MediaState::Stored { .. }));
+}
+
+/// The message is erased before any request of the job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_erased_while_its_file_is_copied_leaves_no_file() {
+    let mut stored = 0;
+    for overtaken_at in 0..4 {
+        let test = TestApp::start().await;
+        let message = receive(&test, &[(&media_url(&test.carrier, IMAGE), "image/png")]).await;
+        let (messages, organization) = (Messages::new(test.table()), test.organization().clone());
+        let erased = message.clone();
+        let erase = async move { messages.erase(&organization, &erased, now()).await.unwrap() };
+        let table = test_kit::contention::overtaken_table(&test.engine.aws, overtaken_at, erase);
+        let app = App::new(&table, test.s3.bucket(), client(&test.carrier), MAX_RECEIVES);
+        assert!(deliver(&app, &message, 0, 1).await, "{overtaken_at}");
+        stored += test.s3.writes();
+        let is_erased = test.history().await.is_empty();
+        assert_eq!(test.s3.objects().len(), usize::from(!is_erased), "{overtaken_at}");
+    }
+    assert!(stored > 1, "{stored}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,6 +445,31 @@ async fn a_message_that_is_refused_in_its_transaction_leaves_no_copy_of_its_file
         refused += if is_refused { test.s3.writes() } else { 0 };
     }
     assert!(refused > 0, "the lock was acquired after the copy");
+}
+
+/// Each request to the table is the last one that arrives. The transaction is the one that may be stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_copied_just_before_the_transaction_of_their_message() {
+    for requests in 0.. {
+        let test = TestApp::start().await;
+        test.s3.put("uploads/org_1/inb_1/med_page", "image/png", b"bytes");
+        let limits = messages::Limits { reply: 1500, compose: 306 };
+        let claims = shared_http::caller::Claims::standard();
+        let app = messages::App::new(test.engine.crashing_table(requests), test.s3.bucket(), claims, limits);
+        let (status, _) = send(&app, compose(&json!(["med_page"]))).await;
+        if status == 202 {
+            break;
+        }
+        if test.s3.writes() > 0 {
+            let next = TestApp::start().await;
+            next.s3.put("uploads/org_1/inb_1/med_page", "image/png", b"bytes");
+            let table = next.engine.crashing_table(requests + 1);
+            let claims = shared_http::caller::Claims::standard();
+            send(&messages::App::new(table, next.s3.bucket(), claims, limits), compose(&json!(["med_page"])))
+                .await;
+            assert_eq!(next.history().await.len(), 1, "{requests}: the next request is the transaction");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 36] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 37] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -66,6 +66,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 36] = [
     ),
     ("RetentionSweepFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RetentionSweepFunction", "dynamodb:DeleteItem", "Table", "the same"),
+    (
+        "MediaCopyFunction",
+        "s3:DeleteObject",
+        "Files/media/*",
+        "deletes the file of a message that was erased",
+    ),
     ("RetentionSweepFunction", "s3:ListBucketVersions", "Files", "the same"),
     ("RetentionSweepFunction", "s3:DeleteObjectVersion", "Files/uploads/*", "the same"),
     ("RetentionSweepFunction", "s3:DeleteObjectVersion", "Files/media/*", "the same"),

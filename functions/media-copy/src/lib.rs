@@ -74,7 +74,10 @@ pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, event: SqsEvent) -
 async fn copy(app: &App, clock: &impl Fn() -> Timestamp, record: Record<'_>) -> Result<(), RecordError> {
     let job = MediaJob::parse(record.body).map_err(RecordError::unreadable)?;
     let no_file = || RecordError::unreadable(format!("{} has no file {}", job.message, job.place));
-    let message = app.messages.get(&job.organization, &job.message).await?.ok_or_else(no_file)?;
+    let Some(message) = app.messages.get(&job.organization, &job.message).await? else {
+        tracing::info!(event = "media_not_copied", message_id = %job.message, place = job.place, "message of a media file was erased");
+        return Ok(());
+    };
     let media = message.media.get(job.place).ok_or_else(no_file)?;
     let Some(source) = media.state.to_fetch() else { return Ok(()) };
     let (outcome, retry) = match fetch_and_store(app, clock, &job, &message, media, source).await {
@@ -86,9 +89,28 @@ async fn copy(app: &App, clock: &impl Fn() -> Timestamp, record: Record<'_>) -> 
         Err(NotCopied::Later(error)) => return Err(error),
     };
     let recorded = app.files.resolve(&job, &outcome).await?;
+    if !recorded && matches!(outcome.state, MediaState::Stored { .. }) {
+        delete_without_message(app, clock, &job, &message, &outcome).await?;
+    }
     let state = state_name(&outcome.state);
     tracing::info!(event = "media_copied", message_id = %job.message, place = job.place, state, recorded, "media file processed");
     retry.map_or(Ok(()), Err)
+}
+
+/// Deletes a file whose message was erased while it was fetched. Another delivery of the job may have stored
+/// the same file of a message that is still there.
+async fn delete_without_message(
+    app: &App,
+    clock: &impl Fn() -> Timestamp,
+    job: &MediaJob,
+    message: &Message,
+    media: &Media,
+) -> Result<(), RecordError> {
+    if app.messages.get(&job.organization, &job.message).await?.is_some() {
+        return Ok(());
+    }
+    let key = stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, media);
+    Ok(app.bucket.delete(&key, clock()).await?)
 }
 
 enum NotCopied {

@@ -85,13 +85,13 @@ pub(crate) async fn compose(
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.compose) {
         return Err(refusal::refused(&reason));
     }
-    let media = content.media(app, now, entropy, &account.inbox).await?;
     let team = TeamKey { organization: caller.organization(), team: &account.team.id };
     let shown = match existing {
         Some(_) => None, // the conversation shows its contact already
         None => Some(app.contacts.by_number_or_provisional(team, &target.number).await?),
     };
     let contact = shown.as_ref().map_or(&recipient, |shown| &shown.contact);
+    let media = content.media(app, now, entropy, &account.inbox).await?;
     let message = Message { sender, media, ..account.outbound(&target.number, text, now, entropy) };
     let acceptance = Acceptance {
         organization: caller.organization(),
@@ -100,7 +100,7 @@ pub(crate) async fn compose(
         guard: Guard::Compose { user: caller.user() },
         idempotency: attempt.idempotency(),
     };
-    let stored = app.sends.accept(acceptance).await?;
+    let stored = outcome::accept(app, now, acceptance).await?;
     if let (Accepted::Stored, Some(shown)) = (&stored, &shown) {
         // The message is accepted, so an error must not make the client send it again.
         if let Err(error) = app.contacts.sync_if_changed(team, shown).await {

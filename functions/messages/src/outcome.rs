@@ -1,7 +1,10 @@
 //! The response to an accepted message, and to a request that repeats an earlier one.
 
 use axum::http::StatusCode;
-use shared_aws::messaging::Accepted;
+use shared_aws::{
+    messaging::{Acceptance, Accepted},
+    table::StoreError,
+};
 use shared_domain::{
     conversation::Conversation, ids::MessageId, keys::InboxKey, message::Message, time::Timestamp,
 };
@@ -24,6 +27,24 @@ pub(crate) async fn repeated(
     Ok(message.map(|message| Ok(accepted(app, now, attempt, &message))))
 }
 
+/// Accepts a message. Discards its copies if it is certainly not accepted; after a time-out it may be.
+pub(crate) async fn accept(
+    app: &App,
+    now: Timestamp,
+    acceptance: Acceptance<'_>,
+) -> Result<Accepted, StoreError> {
+    let Acceptance { organization, message, .. } = acceptance;
+    let accepted = app.sends.accept(acceptance).await;
+    let is_refused = match &accepted {
+        Ok(Accepted::Stored) | Err(StoreError::Unavailable(_)) => false,
+        Ok(_) | Err(StoreError::Refused(_) | StoreError::Corrupt(_)) => true,
+    };
+    if is_refused {
+        discard(app, now, InboxKey { organization, inbox: &message.inbox }, &message.media).await;
+    }
+    accepted
+}
+
 /// The response to the attempt to accept a message. `refusal` gives the reason if a guard of the transaction
 /// did not hold.
 pub(crate) async fn answer(
@@ -34,10 +55,6 @@ pub(crate) async fn answer(
     outcome: Accepted,
     refusal: impl FnOnce(Option<Box<Conversation>>) -> Option<Problem>,
 ) -> Outcome {
-    if outcome != Accepted::Stored {
-        let inbox = InboxKey { organization: attempt.organization, inbox: &message.inbox };
-        discard(app, now, inbox, &message.media).await;
-    }
     match outcome {
         Accepted::Stored => {
             tracing::info!(event = "message_accepted", message_id = %message.id, segments = message.segments(), "message accepted");

@@ -92,7 +92,7 @@ pub(crate) async fn reply(
         },
         idempotency: attempt.idempotency(),
     };
-    let stored = app.sends.accept(acceptance).await?;
+    let stored = outcome::accept(app, now, acceptance).await?;
     if let Some(waited) = conversation.unanswered_for(now).filter(|_| stored == Accepted::Stored) {
         let (inbox, seconds) = (&member.membership.inbox, waited.as_secs());
         tracing::info!(event = "conversation_answered", %inbox, seconds, "conversation answered");
