@@ -500,7 +500,10 @@ async fn a_message_that_expires_is_no_event() {
     let message = stream.receive("SM1").await;
     stream.events().await;
     let (table, id) = (stream.app.table(), stream.app.conversation_id());
-    Retentions::new(table.clone()).add_missing(stream.app.inbox.team_key()).await.unwrap();
+    Retentions::new(table.clone())
+        .add_missing(stream.app.inbox.team_key(), Timestamp::default())
+        .await
+        .unwrap();
     let due = Retentions::new(table.clone()).due(now()).await.unwrap();
     let [lease]: [ExpiringTeam; 1] = due.try_into().unwrap();
     let old = stream.app.message(&message).await;

@@ -20,7 +20,7 @@ use shared_aws::{
     },
     opt_out::OptOutReviews,
     table::Table,
-    team::{AuditEvent, ExpiringTeam, Organization, Organizations, Retentions},
+    team::{AuditEvent, Erasure, ExpiringTeam, Organization, Organizations, Retentions},
 };
 use shared_domain::{
     contact::Contact,
@@ -280,10 +280,10 @@ async fn nothing_of_a_team_under_a_hold_is_erased() {
 }
 
 /// The hold is set before any request of a run. After that, nothing goes: no message, no event, no text in a
-/// list, and no file but those of one message, which are no part of a transaction.
+/// list, and no file. The hold is looked for before each file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_begins_during_a_run_stops_it_at_once() {
-    let mut stopped = 0;
+    let (mut stopped, mut left) = (0, BTreeSet::new());
     for overtaken_at in 0.. {
         let test = start().await;
         for (days, file) in [40, 39, 38, 37].into_iter().zip(["a", "b", "c", "d"]) {
@@ -308,7 +308,8 @@ async fn a_hold_that_begins_during_a_run_stops_it_at_once() {
             items.retain(|key, _| !key.starts_with("RETENTION"));
         }
         assert_eq!(after, items, "{overtaken_at}");
-        assert!(files - test.s3.objects().len() <= 2, "{overtaken_at}");
+        assert_eq!(files, test.s3.objects().len(), "{overtaken_at}");
+        left.insert(files);
         stopped += usize::from(words(&test).await.len() > 1);
         assert_eq!(sweep(&test, now() + DAY).await, Expired::default());
         edit(&test, hold(false)).await;
@@ -316,6 +317,7 @@ async fn a_hold_that_begins_during_a_run_stops_it_at_once() {
         assert_eq!((words(&test).await, test.s3.objects().len()), (vec![WORDS[2]], 1), "{overtaken_at}");
     }
     assert!(stopped > 5, "{stopped}");
+    assert_eq!(left, (1..=9).collect(), "a hold can begin between any two files");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -407,6 +409,57 @@ async fn a_message_that_is_sent_again_during_a_run_keeps_its_files() {
         }
     }
     assert!(accepted > 3 && refused > 1, "{accepted} {refused}");
+}
+
+/// Versions without copies stored one file for each upload.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_share_a_file_are_kept_until_all_of_them_have_expired() {
+    let test = TestApp::start().await;
+    let media = Media {
+        id: MediaId::of_inbound("an upload", 0),
+        copy: None,
+        content_type: None,
+        state: MediaState::Stored { size: 9 },
+    };
+    let key = stored_at(test.inbox.key(), &media);
+    test.s3.put(&key, "image/png", b"bytes");
+    for days in [31, 29] {
+        let message = Message {
+            media: vec![media.clone()],
+            ..build::message(&test.inbox, &test.contact, &test.user, now() - DAY * days, days.into())
+        };
+        test.accept(message.clone()).await;
+        report(&test, &message.id, DeliveryState::Delivered).await;
+    }
+    edit(&test, keep(Some(KEPT_DAYS))).await;
+    for (days, left, files) in [(0, 2, 1), (7, 2, 1), (8, 1, 0), (10, 0, 0)] {
+        sweep(&test, now() + DAY * days).await;
+        assert_eq!((test.history().await.len(), test.s3.objects().len()), (left, files), "{days}");
+    }
+}
+
+/// The run that marked the message died.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_files_are_being_erased_can_be_sent_again_after_the_lease() {
+    let test = TestApp::start().await;
+    let failed = accept(&test, &test.contact, WORDS[0], Some("picture"), now() - DAY * 40).await;
+    report(&test, &failed.id, DeliveryState::Failed).await;
+    edit(&test, keep(Some(KEPT_DAYS))).await;
+    let retentions = Retentions::new(test.table());
+    let [due]: [ExpiringTeam; 1] = retentions.due(now()).await.unwrap().try_into().unwrap();
+    let lease = ExpiringTeam { at: now() + LEASE, ..due.clone() };
+    assert!(retentions.save(&due, &lease).await.unwrap());
+    let marked = Messages::new(test.table()).mark_expiring(&lease, &[&failed]).await.unwrap();
+    assert_eq!(marked, Erasure::Done);
+    let contact = Contact::provisional(&test.team.id, &test.contact);
+    for (at, expected) in
+        [(lease.at, Accepted::AlreadyRetried), (lease.at + Duration::from_millis(1), Accepted::Stored)]
+    {
+        let (organization, message) = (test.organization(), &retry_of(&failed, at));
+        let guard = Guard::Compose { user: None };
+        let acceptance = Acceptance { organization, message, contact: &contact, guard, idempotency: None };
+        assert_eq!(Sends::new(test.table()).accept(acceptance).await.unwrap(), expected);
+    }
 }
 
 /// Two messages that were composed with one upload.
@@ -516,6 +569,25 @@ async fn events_with_expired_messages_lose_their_data_if_they_are_stored_for_lon
     }
 }
 
+/// A late report of an old message, and a conversation that is archived.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_events_of_expired_messages_lose_their_data() {
+    let test = TestApp::start().await;
+    let old = now() - DAY * 31;
+    let shows = format!(r#"{{"name":"old","lastMessage":{{"createdAt":"{old}","text":"old"}}}}"#);
+    let events = [
+        new_event(&test, "shown", EventType::ConversationUpdated, old, shows),
+        new_event(&test, "reported", EventType::MessageUpdated, old, r#"{"text":"old"}"#.into()),
+    ]
+    .map(|event| NewEvent { at: now(), ..event });
+    let log = EventLog::new(test.table());
+    assert!(log.append(&scope(&test), &events, now()).await.failure.is_none());
+    edit(&test, keep(Some(KEPT_DAYS))).await;
+    assert_eq!(sweep(&test, now()).await, Expired { teams: 1, events: 2, ..Expired::default() });
+    let stored = log.after(&scope(&test), 0, 10).await.unwrap();
+    assert_eq!(stored.iter().map(|stored| &stored.event.data[..]).collect::<Vec<_>>(), ["{}"; 2]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_goes_on_after_the_events_that_are_done() {
     let test = TestApp::start().await;
@@ -614,12 +686,12 @@ async fn an_unreachable_table_is_an_error() {
 /// Versions that had no sweep stored a retention, but no entry in its list.
 async fn without_entry(test: &TestApp) {
     let retentions = Retentions::new(test.table());
-    let [entry]: [ExpiringTeam; 1] = retentions.due(now() + DAY).await.unwrap().try_into().unwrap();
+    let [entry]: [ExpiringTeam; 1] = retentions.due(now() + DAY * 9).await.unwrap().try_into().unwrap();
     retentions.remove(&entry).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retention_that_the_list_misses_is_found_within_a_day() {
+async fn a_retention_that_the_list_misses_is_found_within_a_day_and_takes_effect_a_day_later() {
     let test = start().await;
     let user = User {
         id: build::user_id("olga"),
@@ -637,10 +709,14 @@ async fn a_retention_that_the_list_misses_is_found_within_a_day() {
     };
     Organizations::new(test.table()).create(&organization, &user, &event).await.unwrap();
     without_entry(&test).await;
-    assert_eq!(sweep(&test, now()).await.messages, 3);
+    assert_eq!(sweep(&test, now()).await, Expired::default());
+    let almost = Duration::from_secs(24 * 3600 - 1);
+    assert_eq!(sweep(&test, now() + almost).await, Expired::default(), "an owner has a day to look at it");
+    assert_eq!(sweep(&test, now() + DAY).await.messages, 3);
     without_entry(&test).await;
-    assert_eq!(sweep(&test, now() + DAY - Duration::from_secs(1)).await, Expired::default(), "once a day");
-    assert_eq!(sweep(&test, now() + DAY).await.teams, 1);
+    assert_eq!(sweep(&test, now() + DAY + almost).await, Expired::default(), "once a day");
+    assert_eq!(sweep(&test, now() + DAY * 2).await, Expired::default());
+    assert_eq!(sweep(&test, now() + DAY * 3).await.teams, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,12 @@
 //!
 //! Every write that erases something requires the lease in its transaction, and an edit of hold or retention
 //! takes the lease away. So a legal hold stops a run at once. Files are no part of a transaction: the lease
-//! is read before those of each message.
+//! is read before each of them.
 //!
 //! Files are erased before their message, because the message is how they are found. A message with files
 //! that could be sent again is marked before that, because the new message would have the same files.
 //!
-//! Events expire by themselves. Only if a team keeps messages for a shorter time, their data is erased.
+//! Events expire by themselves. Those that show an expired message lose their data before that.
 //!
 //! What an erased message leaves is the claim of the carrier's id, so that neither a repeated webhook nor the
 //! sweep of lost messages stores it again, and the time and direction of the newest message in its
@@ -32,8 +32,8 @@ use shared_aws::{
 };
 use shared_domain::{
     conversation::Conversation,
-    event::{EVENT_RETENTION, EventScope},
-    ids::ConversationId,
+    event::EventScope,
+    ids::{ConversationId, OrganizationId},
     inbox::Inbox,
     keys::TeamKey,
     message::{Direction, Message},
@@ -47,11 +47,11 @@ const LEASE: Duration = Duration::from_mins(5);
 const RETRY_INTERVAL: Duration = Duration::from_hours(1);
 /// How often the teams are searched for those that the list misses.
 const SEARCH_INTERVAL: Duration = Duration::from_hours(24);
+/// When a team is swept that the search found.
+const GRACE: Duration = Duration::from_hours(24);
 /// Organizations after which the search saves its place.
 const ORGANIZATIONS_PER_SEARCH: usize = 50;
 const CONVERSATIONS_PER_PAGE: u16 = 50;
-/// DynamoDB deletes expired items within a few days.
-const EVENT_TTL: Duration = EVENT_RETENTION.saturating_add(Duration::from_hours(2 * 24));
 /// Conversations that are searched at the same time.
 const MAX_CONCURRENCY: usize = 8;
 /// Attempts to erase messages that are changed at the same time.
@@ -69,7 +69,8 @@ pub struct Expired {
     pub reviews: usize,
     /// Events of which only the data was erased.
     pub events: usize,
-    /// Conversations and teams that could not be swept. A later run tries again.
+    /// Conversations and teams that could not be swept, and organizations that could not be searched. A later
+    /// run tries again.
     pub failed: usize,
 }
 
@@ -145,7 +146,6 @@ impl Expiry {
     pub async fn run(&self, clock: impl Fn() -> Timestamp, budget: Duration) -> Result<Expired, StoreError> {
         let end = clock() + budget;
         let run = Run { clock, end };
-        self.add_missing(&run).await?;
         let mut expired = Expired::default();
         for due in self.retentions.due(run.now()).await? {
             if run.is_over() {
@@ -156,12 +156,22 @@ impl Expiry {
                 tracing::warn!(event = "team_not_swept", team = %due.team, %error, "expired messages of a team not erased");
             }
         }
+        if let Err(error) = self.add_missing(&run, &mut expired).await {
+            expired.failed += 1;
+            tracing::warn!(event = "teams_not_searched", %error, "teams with a retention not searched");
+        }
         Ok(expired)
     }
 
     /// Once a day, adds the teams to the list that have a retention and are missing: they got it from a
-    /// version that had no list, or a restore lost their entry.
-    async fn add_missing<C: Fn() -> Timestamp>(&self, run: &Run<C>) -> Result<(), StoreError> {
+    /// version that had no list, or a restore lost their entry. They are swept [`GRACE`] later, so that an
+    /// owner can look at a retention that did nothing until now. What cannot be read stops no other
+    /// organization.
+    async fn add_missing<C: Fn() -> Timestamp>(
+        &self,
+        run: &Run<C>,
+        expired: &mut Expired,
+    ) -> Result<(), StoreError> {
         let mut search = self.retentions.search().await?;
         if search.at > run.now() {
             return Ok(());
@@ -171,11 +181,9 @@ impl Expiry {
         let rest = organizations.iter().map(|organization| &organization.id);
         let rest = rest.filter(|id| after.as_ref().is_none_or(|after| *id > after));
         for (place, organization) in (1..).zip(rest) {
-            let ids = self.teams.ids(organization).await?;
-            for team in self.teams.get_many(organization, &ids).await? {
-                if team.retention.is_some() {
-                    self.retentions.add_missing(TeamKey { organization, team: &team.id }).await?;
-                }
+            if let Err(error) = self.add_missing_of(organization, run.now() + GRACE).await {
+                expired.failed += 1;
+                tracing::warn!(event = "teams_not_searched", %organization, %error, "teams of an organization not searched");
             }
             if place % ORGANIZATIONS_PER_SEARCH == 0 || run.is_over() {
                 let after = Some(organization.clone());
@@ -186,6 +194,17 @@ impl Expiry {
             }
         }
         self.retentions.save_search(&Search { at: run.now() + SEARCH_INTERVAL, after: None }).await
+    }
+
+    /// Adds the teams of an organization that are missing, which become due at `at`.
+    async fn add_missing_of(&self, organization: &OrganizationId, at: Timestamp) -> Result<(), StoreError> {
+        let ids = self.teams.ids(organization).await?;
+        for team in self.teams.get_many(organization, &ids).await? {
+            if team.retention.is_some() {
+                self.retentions.add_missing(TeamKey { organization, team: &team.id }, at).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a team and sweeps it. After an error it stays taken until its lease ends.
@@ -295,7 +314,8 @@ impl Expiry {
         }
     }
 
-    /// Erases the data of events that are stored for longer than the team keeps messages.
+    /// Erases the data of events that show an expired message. A new event can show an old message: a late
+    /// delivery report, or a conversation whose newest message is old.
     async fn sweep_events<C: Fn() -> Timestamp>(
         &self,
         run: &Run<C>,
@@ -305,9 +325,6 @@ impl Expiry {
         cutoff: Timestamp,
         expired: &mut Expired,
     ) -> Result<End, ExpiryError> {
-        if cutoff + EVENT_TTL < run.now() {
-            return Ok(End::Finished);
-        }
         let (organization, id) = (inbox.organization.clone(), inbox.id.clone());
         let scope = EventScope::Inbox { organization, inbox: id };
         loop {
@@ -477,11 +494,10 @@ impl Expiry {
             }
         }
         for message in old {
-            let files = files(message);
-            if !files.is_empty() && !self.retentions.is_held(lease).await? {
-                return Ok(Erasure::Lost);
-            }
-            for file in files {
+            for file in files(message) {
+                if !self.retentions.is_held(lease).await? {
+                    return Ok(Erasure::Lost);
+                }
                 expired.files += self.bucket.erase(&file, run.now()).await?;
             }
         }

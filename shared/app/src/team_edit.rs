@@ -7,6 +7,7 @@ use shared_aws::{
 use shared_domain::{
     keys::TeamKey,
     team::{Team, TeamEdit},
+    time::Timestamp,
 };
 
 /// Attempts to apply an edit to a team that is being edited by others.
@@ -54,7 +55,7 @@ impl TeamEdits {
             let after = edit.applied_to(&before);
             let changed = after != before;
             if !changed && edit.retention.is_some_and(|days| days.is_some()) {
-                self.retentions.add_missing(key).await?;
+                self.retentions.add_missing(key, Timestamp::default()).await?;
             }
             if !changed || self.teams.edit(key, &before, &after, &events(&before, &after, by)).await? {
                 return Ok(EditTeamOutcome::Edited { team: Box::new(after), changed });

@@ -16,6 +16,7 @@ use shared_domain::{
     registration::RegistrationStatus,
     retention::RetentionDays,
     team::Team,
+    time::Timestamp,
 };
 use tokio::task::JoinSet;
 
@@ -186,7 +187,7 @@ async fn a_team_is_in_the_list_of_expiring_teams_while_it_has_a_retention() {
     assert_eq!(due().await, slice::from_ref(new), "a hold takes the team from a run");
     assert!(!retentions.is_held(&taken).await.unwrap());
     assert!(retentions.save(new, &taken).await.unwrap());
-    retentions.add_missing(key).await.unwrap();
+    retentions.add_missing(key, Timestamp::default()).await.unwrap();
     assert!(retentions.is_held(&taken).await.unwrap(), "the team is not missing");
 
     edit(&held, &days(30)).await;

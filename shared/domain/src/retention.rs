@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     field::FieldError,
+    media::{Media, MediaState},
     message::{Direction, Message},
     team::Team,
     time::Timestamp,
@@ -24,6 +25,9 @@ pub const MAX_RETENTION_DAYS: u16 = 36_500;
 /// How long a message is kept that still waits to be sent. Queues and their dead letters, from where it could
 /// be sent, keep it for 28 days. One that is redriven later finds no message and sends nothing.
 pub const MAX_WAIT: Duration = Duration::from_hours(30 * 24);
+
+/// How long an upload could be attached to messages: seven days, and S3 rounds up to the end of a day.
+const UPLOAD_LIFE: Duration = Duration::from_hours(8 * 24);
 
 const DAYS: &str = "1 to 36500 days, or null";
 
@@ -56,9 +60,17 @@ pub fn cutoff(team: &Team, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Whether a message has expired. One that waits to be sent is kept, at most for [`MAX_WAIT`]: its author
-/// expects that it is sent.
+/// expects that it is sent. One whose files younger messages may have is kept until those have expired too.
 pub fn has_expired(message: &Message, cutoff: Timestamp, now: Timestamp) -> bool {
+    let cutoff = if shares_files(message) { cutoff - UPLOAD_LIFE } else { cutoff };
     message.created_at < cutoff && !(is_waiting(message) && now < message.created_at + MAX_WAIT)
+}
+
+/// Whether other messages may have the files of a message: those with the same upload shared one, before each
+/// message had its own copy.
+fn shares_files(message: &Message) -> bool {
+    let is_shared = |media: &Media| media.copy.is_none() && matches!(media.state, MediaState::Stored { .. });
+    message.direction == Direction::Outbound && message.media.iter().any(is_shared)
 }
 
 /// Whether a message waits to be sent, or its outcome is unknown.

@@ -34,7 +34,7 @@ pub const FAILED_PAGE: u16 = 100;
 /// [`Message::can_be_retried`], for a message that is not automatic and does not expire just now.
 const CAN_BE_RETRIED: &str = "(attribute_exists(states.failed) OR attribute_exists(states.undelivered)) \
      AND attribute_not_exists(states.delivered) AND attribute_not_exists(retriedBy) \
-     AND attribute_not_exists(expiring)";
+     AND (attribute_not_exists(expiring) OR expiring < :now)";
 
 /// Messages that failed in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,5 +121,6 @@ pub(crate) fn mark_retried(
             .update_expression("SET retriedBy = :by REMOVE checkIn, checkAt")
             .condition_expression(CAN_BE_RETRIED)
             .expression_attribute_values(":by", text(&by.id))
+            .expression_attribute_values(":now", number(by.created_at.millis()))
     })
 }

@@ -138,7 +138,7 @@ impl MediaFiles {
                 .condition_expression(format!("media[{place}].id = :id AND media[{place}].#state <> :stored"))
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":media", row)
-                .expression_attribute_values(":id", text(&media.id))
+                .expression_attribute_values(":id", text(media.file()))
                 .expression_attribute_values(":stored", AttributeValue::S("stored".into()))
         });
         Ok(updated.await?.is_done())

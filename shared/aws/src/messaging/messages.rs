@@ -8,10 +8,7 @@
 //! | claim, and its outcome | 1 each | 1 write each |
 //! | a page of history | 1 | read by size: about 1.5 for 25 messages |
 
-use aws_sdk_dynamodb::{
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{AttributeValue, ReturnValue},
-};
+use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
     media::MediaState,
@@ -157,9 +154,9 @@ impl Messages {
         page.try_map(MessageRow::message)
     }
 
-    /// Marks messages of which the files are erased next, so that they are not sent again: another message
-    /// would have the same files. [`Erasure::Changed`] if one of them is sent again already or does not
-    /// exist. Costs 2 write units for each, and 2.
+    /// Marks messages of which the files are erased next, so that they are not sent again until the lease
+    /// ends: another message would have the same files. [`Erasure::Changed`] if one of them is sent again
+    /// already or does not exist. Costs 2 write units for each, and 2.
     pub async fn mark_expiring(
         &self,
         lease: &ExpiringTeam,
@@ -171,9 +168,9 @@ impl Messages {
             let key = keys::message(&lease.organization, &message.conversation, &message.id);
             transaction.update(key, |update| {
                 update
-                    .update_expression("SET expiring = :yes")
+                    .update_expression("SET expiring = :end")
                     .condition_expression("attribute_exists(pk) AND attribute_not_exists(retriedBy)")
-                    .expression_attribute_values(":yes", AttributeValue::Bool(true))
+                    .expression_attribute_values(":end", number(lease.at.millis()))
             })?;
         }
         Ok(retentions::outcome(&transaction.commit().await?, required))

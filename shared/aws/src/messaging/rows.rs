@@ -15,14 +15,15 @@ use shared_domain::{
 
 use crate::{messaging::outbox::UnknownSend, table::error::StoreError};
 
-/// An attachment: with `url` until it is stored in the bucket, with `size` after that.
+/// An attachment: with `url` until it is stored in the bucket, with `size` after that. `id` is the name of
+/// the file. Versions before copies of uploads read it too.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MediaRow {
     pub id: MediaId,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copy: Option<MediaId>,
+    pub upload: Option<MediaId>,
     pub state: MediaStateRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -51,8 +52,9 @@ impl MediaRow {
             }
             MediaState::Linked { url } => (MediaStateRow::Linked, Some(url), None, None),
         };
-        let (id, content_type, copy) = (media.id.clone(), media.content_type.clone(), media.copy.clone());
-        Self { id, content_type, copy, state, url: url.cloned(), size, reason }
+        let (id, content_type) = (media.file().clone(), media.content_type.clone());
+        let upload = media.copy.as_ref().map(|_| media.id.clone());
+        Self { id, content_type, upload, state, url: url.cloned(), size, reason }
     }
 
     pub(crate) fn media(self) -> Media {
@@ -66,7 +68,11 @@ impl MediaRow {
             }
             MediaStateRow::Linked => MediaState::Linked { url },
         };
-        Media { id: self.id, content_type: self.content_type, copy: self.copy, state }
+        let (id, copy) = match self.upload {
+            Some(upload) => (upload, Some(self.id)),
+            None => (self.id, None),
+        };
+        Media { id, copy, content_type: self.content_type, state }
     }
 }
 
@@ -223,5 +229,24 @@ impl OutboxRow {
             at: message.created_at,
             broadcast: message.broadcast.is_some(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_know_no_copies_read_the_name_of_the_file_as_the_id() {
+        let state = MediaState::Stored { size: 9 };
+        let (upload, copy) = (MediaId::of_inbound("upload", 0), MediaId::of_inbound("copy", 0));
+        let copied = Media { id: upload.clone(), copy: Some(copy.clone()), content_type: None, state };
+        let own = Media { copy: None, ..copied.clone() };
+        let row = MediaRow::of(&copied);
+        assert_eq!((&row.id, row.upload.as_ref()), (&copy, Some(&upload)));
+        assert_eq!(row.media(), copied);
+        let row = MediaRow::of(&own);
+        assert_eq!((&row.id, row.upload.as_ref()), (&upload, None));
+        assert_eq!(row.media(), own);
     }
 }

@@ -81,10 +81,10 @@ pub enum Erasure {
 }
 
 impl ExpiringTeam {
-    /// A team that is due, from its beginning.
-    fn new(team: TeamKey<'_>) -> Self {
+    /// A team that becomes due at `at`, from its beginning.
+    fn new(team: TeamKey<'_>, at: Timestamp) -> Self {
         let (organization, team) = (team.organization.clone(), team.team.clone());
-        Self { organization, team, at: Timestamp::default(), place: None, failed: false }
+        Self { organization, team, at, place: None, failed: false }
     }
 
     pub fn key(&self) -> TeamKey<'_> {
@@ -137,9 +137,9 @@ impl Retentions {
         Ok(current.is_some_and(|current| current.at == lease.at))
     }
 
-    /// Adds a team that has a retention, unless it is in the list.
-    pub async fn add_missing(&self, team: TeamKey<'_>) -> Result<(), StoreError> {
-        self.table.put_new(keys::retention(team), &ExpiringTeam::new(team)).await.map(drop)
+    /// Adds a team that has a retention, unless it is in the list. It becomes due at `at`.
+    pub async fn add_missing(&self, team: TeamKey<'_>, at: Timestamp) -> Result<(), StoreError> {
+        self.table.put_new(keys::retention(team), &ExpiringTeam::new(team, at)).await.map(drop)
     }
 
     /// Returns how far the search for missing teams came.
@@ -191,7 +191,7 @@ pub(crate) fn outcome(committed: &Committed, required: usize) -> Erasure {
 }
 
 /// Adds a team to the list or removes it, if an edit changes what expires. The sweep then begins again, and a
-/// run that works on the team loses it.
+/// run that works on the team loses it. An added team is due at once.
 pub(crate) fn update_list(
     transaction: &mut Transaction<'_>,
     key: TeamKey<'_>,
@@ -202,7 +202,7 @@ pub(crate) fn update_list(
         transaction.delete(keys::retention(key))?;
     } else if after.retention.is_some() && (after.retention != before.retention || after.hold != before.hold)
     {
-        transaction.put(keys::retention(key), &ExpiringTeam::new(key))?;
+        transaction.put(keys::retention(key), &ExpiringTeam::new(key, Timestamp::default()))?;
     }
     Ok(())
 }
