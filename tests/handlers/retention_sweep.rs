@@ -240,6 +240,8 @@ async fn wherever_a_run_crashes_no_file_is_left_alone_and_a_later_run_finishes()
         let test = start().await;
         let crashing = test.engine.crashing_table(requests);
         let result = handle(&app(&crashing, test.s3.bucket()), now).await;
+        let is_unlisted = matches!(result, Err(SweepError::Store(_)));
+        assert_eq!(is_unlisted, requests == 0, "{requests}: only the list of teams is needed by all");
         assert_eq!(orphans(&test).await, [""; 0], "{requests}");
         assert!(words(&test).await.contains(&WORDS[2]), "{requests}");
         // Conversations that failed are swept again after an hour.
