@@ -106,7 +106,15 @@ load: export SEGMENTS_PER_SECOND ?= 10000
 load: export STATE_DIR ?= .local/load
 load: ## A broadcast to 100,000 recipients through the real functions: about an hour (RECIPIENTS=100000)
 	$(call headline,A large broadcast)
-	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture
+	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture broadcast
+
+# RATE= is in messages per second, both directions together. A local cloud on two cores reaches about ten.
+.PHONY: soak
+soak: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
+soak: export STATE_DIR ?= .local/soak
+soak: ## Messages in both directions for an hour: memory and delays must not grow (MINUTES=60, RATE=6)
+	$(call headline,An hour of messages)
+	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture soak
 
 .PHONY: console-types
 console-types: $(TOOLS)/.ready ## Types of the console's modules, and its vendored files
