@@ -25,7 +25,7 @@ import prerequisites  # noqa: E402
 
 TARGET = ROOT / ".local" / "upgrade" / "target"
 BASELINE = Path(__file__).with_name("baseline")
-# The emulator stands for AWS, which does not change with the product.
+# The emulator takes the place of AWS, which does not change with the product.
 OF_THE_EMULATOR = ["emulator.py", "emulator_process.py", "requirements.txt"]
 
 

@@ -133,9 +133,9 @@ pub struct NamedQueue {
 }
 
 impl NamedQueue {
-    /// The queue of texts of broadcasts if a message is sent back to it. The order of a conversation between
-    /// the two queues depends on it.
-    async fn source_of(&self, operator: &Operator, letter: &DeadLetter) -> Option<&str> {
+    /// Returns the queue of texts of broadcasts if the message is such a text. The order of a conversation
+    /// between the two queues depends on it.
+    async fn text_queue(&self, operator: &Operator, letter: &DeadLetter) -> Option<&str> {
         let texts = self.texts.as_deref()?;
         let (organization, id) = (letter.organization.as_ref()?, letter.message.as_deref()?);
         let message = MessageId::parse(id).ok()?;
@@ -308,7 +308,7 @@ async fn handle(
                         true
                     }
                     (Action::Redrive, Some(source)) => {
-                        let texts = named.source_of(operator, &letter).await;
+                        let texts = named.text_queue(operator, &letter).await;
                         queue.redrive(&letter, texts.unwrap_or(source)).await.map_err(&failed)?;
                         true
                     }

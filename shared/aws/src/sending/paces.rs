@@ -53,8 +53,8 @@ impl StoredPace {
 }
 
 impl BeforeSend {
-    /// How long something that was accepted at `since` could have been sent: without the time before the end
-    /// of the last pause and the last hold.
+    /// Returns since when something that was accepted at `since` could have been sent: not before the end of
+    /// the last pause and of the last hold.
     pub fn open_since(&self, since: Timestamp) -> Timestamp {
         [self.state.resumed_at, self.pace.pace.hold_until()].into_iter().flatten().fold(since, Timestamp::max)
     }
