@@ -57,7 +57,7 @@ impl TestBroadcast {
         let new = |index: usize| NewRecipient {
             number: number(index),
             contact: None,
-            text: None,
+            text: Some(format!("Hi {index}.")),
             outcome: if index < count { Ok(at_second(1)) } else { Err(SkipReason::NoValue) },
         };
         let all: Vec<NewRecipient> = (1..=count).map(new).collect();
@@ -125,6 +125,8 @@ async fn a_released_recipient_is_queued_once_and_follows_its_message() {
     assert_eq!(test.release_as(&waiting).await, Released::Queued);
     assert_eq!(test.release_as(&waiting).await, Released::Refused(Refused::NotWaiting));
     assert_eq!(test.counts().await, [2, 0, 1, 0, 0, 0, 0, 1]);
+    let (released, other) = (test.recipient(1).await, test.recipient(2).await);
+    assert_eq!((released.text, other.text.as_deref()), (None, Some("Hi 2.")), "only its message has the text");
 
     let deliveries = Deliveries::new(test.stores.table());
     let id = test.message(&number(1)).id;

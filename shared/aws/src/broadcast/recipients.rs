@@ -444,7 +444,8 @@ impl Recipients {
         let change = Change { organization, of, number: &recipient.number, from: recipient.state };
         change.write(&mut transaction, RecipientState::Skipped, |update| {
             update
-                .update_expression("SET #state = :to, reason = :reason REMOVE checkIn, checkAt")
+                .update_expression("SET #state = :to, reason = :reason REMOVE checkIn, checkAt, #text")
+                .expression_attribute_names("#text", "text")
                 .expression_attribute_values(":reason", text(reason.as_str()))
         })?;
         Ok(transaction.commit().await?.is_done())

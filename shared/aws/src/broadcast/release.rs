@@ -96,10 +96,13 @@ impl Release<'_> {
         let change = Change { organization, of: &of, number: &recipient.number, from: recipient.state };
         let id = text(&message.id);
         let recipient = change.write(transaction, RecipientState::Queued, |update| {
+            // The message has the text now, and expires by the retention of its team.
             update
                 .update_expression(
-                    "SET #state = :to, message = :message, releasedAt = :at REMOVE checkIn, checkAt, reason",
+                    "SET #state = :to, message = :message, releasedAt = :at \
+                     REMOVE checkIn, checkAt, reason, #text",
                 )
+                .expression_attribute_names("#text", "text")
                 .expression_attribute_values(":message", id)
                 .expression_attribute_values(":at", number(message.created_at.millis()))
         })?;
