@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Builds the artifacts of a release into dist/: a deployment package of each function, a template that uses them, the
-list of their dependencies (CycloneDX), and the checksums of all of these.
+operator's tool for this machine, the list of what these programs are made of (CycloneDX), and the checksums of all files.
 
 `sam deploy --template-file dist/template.yaml` deploys them without Rust. `make release` installs the tools and runs it.
 """
@@ -13,21 +13,28 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
+TOOL = "inboxctl"
 FUNCTION = re.compile(r"    Metadata: \{ BuildMethod: rust-cargolambda, BuildProperties: \{ Binary: ([\w-]+) \} \}\n    Properties:\n")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", choices=["arm64", "x86-64"], default="arm64", help="of the functions")
-    parser.add_argument("--only", nargs="*", metavar="FUNCTION", help="build only these, to try the command")
+    parser.add_argument(
+        "--only", nargs="*", metavar="FUNCTION", help="build only these, to try the command; the template still names all"
+    )
     arguments = parser.parse_args()
     template = (ROOT / "template.yaml").read_text()
-    functions = [name for name in FUNCTION.findall(template) if not arguments.only or name in arguments.only]
+    found = FUNCTION.findall(template)
+    if len(found) != template.count("    Type: AWS::Serverless::Function\n"):
+        sys.exit("template.yaml has functions whose lines Metadata and Properties differ from the others.")
+    functions = [name for name in found if not arguments.only or name in arguments.only]
     if not functions:
         sys.exit(f"The template has no function of these names: {' '.join(arguments.only)}")
     shutil.rmtree(DIST, ignore_errors=True)
@@ -36,11 +43,12 @@ def main() -> int:
         subprocess.run(["rustup", "target", "add", "aarch64-unknown-linux-gnu"], cwd=ROOT, check=True)
     print(f"Building {len(functions)} functions for {arguments.architecture}. Each takes about a minute.", flush=True)
     build(functions, arguments.architecture)
+    build_tool()
     (DIST / "template.yaml").write_text(packaged(template, arguments.architecture))
-    (DIST / "sbom.cdx.json").write_text(dependencies())
+    (DIST / "sbom.cdx.json").write_text(dependencies([*functions, TOOL]))
     shutil.copy(ROOT / "LICENSE", DIST)
     write_checksums()
-    print(f"dist/ has version {version()} of commit {commit()}: {len(functions)} functions.")
+    print(f"dist/ has version {version()} of commit {commit()}: {len(functions)} functions and {TOOL}.")
     return 0
 
 
@@ -59,6 +67,16 @@ def build(functions: list[str], architecture: str) -> None:
             package.writestr(entry, (built / name / "bootstrap").read_bytes(), zipfile.ZIP_DEFLATED)
 
 
+def build_tool() -> None:
+    """Builds the operator's tool for the machine that this runs on."""
+    command = ["cargo", "build", "--release", "--locked", "--workspace", "--bin", TOOL, "--target-dir", ROOT / "target"]
+    if subprocess.run(command, cwd=ROOT).returncode != 0:
+        sys.exit(f"{TOOL} was not built; see cargo's messages above.")
+    version = subprocess.run(["rustc", "-vV"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    host = re.search(r"^host: (.+)$", version, re.MULTILINE).group(1)
+    shutil.copy(ROOT / "target" / "release" / TOOL, DIST / f"{TOOL}-{host}")
+
+
 def packaged(template: str, architecture: str) -> str:
     """Returns the template with the packages of this folder in place of the code."""
     template = FUNCTION.sub(r"    Properties:\n      CodeUri: functions/\1.zip\n", template)
@@ -67,12 +85,29 @@ def packaged(template: str, architecture: str) -> str:
     return re.sub(r"(  Architecture:\n(?:    .*\n)*?    Default: )\w+", rf"\g<1>{default}", template, count=1)
 
 
-def dependencies() -> str:
+def dependencies(programs: list[str]) -> str:
+    """Returns what the programs are made of. The same commit gives the same list: cargo-sbom takes a name from the folder,
+    the time, and a random number, and lists the tests as well."""
     command = [ROOT / ".local/tools/bin/cargo-sbom", "sbom", "--output-format", "cyclone_dx_json_1_6"]
     listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if listed.returncode != 0:
         sys.exit("The dependencies were not listed; see the messages of cargo-sbom above.")
-    return json.dumps(json.loads(listed.stdout), indent=1) + "\n"
+    document = json.loads(listed.stdout)
+    own = {part["name"]: part["bom-ref"] for part in document["metadata"]["component"]["components"]}
+    needed, graph = set(), {part["ref"]: part["dependsOn"] for part in document["dependencies"]}
+    waiting = [own[name] for name in programs]
+    while waiting:
+        if (reference := waiting.pop()) not in needed:
+            needed.add(reference)
+            waiting += graph.get(reference, [])
+    component = {"type": "application", "bom-ref": "shared-inbox", "name": "shared-inbox", "version": version()}
+    document["metadata"] = {"component": component, "timestamp": git("show", "-s", "--format=%cI")}
+    document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, git('rev-parse', 'HEAD'))}"
+    parts = [part for part in document["components"] if part["bom-ref"] in needed]
+    document["components"] = sorted(parts, key=lambda part: part["bom-ref"])
+    lists = [{"ref": ref, "dependsOn": sorted(graph[ref])} for ref in sorted(needed & graph.keys())]
+    document["dependencies"] = [{"ref": "shared-inbox", "dependsOn": sorted(own[name] for name in programs)}, *lists]
+    return json.dumps(document, indent=1) + "\n"
 
 
 def write_checksums() -> None:
@@ -87,8 +122,11 @@ def version() -> str:
 
 
 def commit() -> str:
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    return described.stdout.strip() or "unknown"
+    return git("describe", "--always", "--dirty") or "unknown"
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
