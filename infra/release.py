@@ -93,7 +93,8 @@ def dependencies(programs: list[str]) -> str:
     if listed.returncode != 0:
         sys.exit("The dependencies were not listed; see the messages of cargo-sbom above.")
     document = json.loads(listed.stdout)
-    own = {part["name"]: part["bom-ref"] for part in document["metadata"]["component"]["components"]}
+    packages = document["metadata"]["component"]["components"]
+    own = {part["name"]: part["bom-ref"] for part in packages}
     needed, graph = set(), {part["ref"]: part["dependsOn"] for part in document["dependencies"]}
     waiting = [own[name] for name in programs]
     while waiting:
@@ -103,8 +104,11 @@ def dependencies(programs: list[str]) -> str:
     component = {"type": "application", "bom-ref": "shared-inbox", "name": "shared-inbox", "version": version()}
     document["metadata"] = {"component": component, "timestamp": git("show", "-s", "--format=%cI")}
     document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, git('rev-parse', 'HEAD'))}"
-    parts = [part for part in document["components"] if part["bom-ref"] in needed]
-    document["components"] = sorted(parts, key=lambda part: part["bom-ref"])
+    # A package on which no other one depends is only in the first list.
+    parts = {part["bom-ref"]: part for part in [*packages, *document["components"]] if part["bom-ref"] in needed}
+    if missing := needed - parts.keys():
+        sys.exit(f"cargo-sbom does not describe {', '.join(sorted(missing))}.")
+    document["components"] = [parts[reference] for reference in sorted(parts)]
     lists = [{"ref": ref, "dependsOn": sorted(graph[ref])} for ref in sorted(needed & graph.keys())]
     document["dependencies"] = [{"ref": "shared-inbox", "dependsOn": sorted(own[name] for name in programs)}, *lists]
     return json.dumps(document, indent=1) + "\n"
