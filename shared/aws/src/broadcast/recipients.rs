@@ -223,7 +223,7 @@ impl Recipients {
             let row = StoredRecipient {
                 number: new.number.clone(),
                 contact: new.contact.clone(),
-                text: new.text.clone(),
+                text: new.text.clone().filter(|_| new.outcome.is_ok()),
                 state,
                 reason,
                 message: None,
