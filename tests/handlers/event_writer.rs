@@ -505,7 +505,7 @@ async fn a_message_that_expires_is_no_event() {
         .await
         .unwrap();
     let due = Retentions::new(table.clone()).due(now()).await.unwrap();
-    let [lease]: [ExpiringTeam; 1] = due.try_into().unwrap();
+    let [lease]: [ExpiringTeam; 1] = due.teams.try_into().unwrap();
     let old = stream.app.message(&message).await;
     assert_eq!(Messages::new(table.clone()).expire(&lease, &[&old], now()).await.unwrap(), Erasure::Done);
     let key = stream.app.conversation_key(&id);

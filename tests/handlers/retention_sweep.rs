@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use retention_sweep::{App, SweepError, handle};
 use shared_app::{
     retention::Expired,
@@ -38,7 +39,7 @@ use shared_domain::{
     user::User,
 };
 use shared_http::serve::answer;
-use test_kit::{TestApp, actions::Actions, build, clock::TestClock, gateway::Event};
+use test_kit::{TestApp, actions::Actions, build, clock::TestClock, engine::TABLE, gateway::Event};
 
 const DAY: Duration = Duration::from_hours(24);
 const KEPT_DAYS: u16 = 30;
@@ -208,6 +209,20 @@ async fn messages_and_files_older_than_the_retention_are_erased_and_younger_ones
     assert_eq!(before, after, "nothing else changes");
     assert_eq!(sweep(&test, now() + DAY * 11).await, Expired { messages: 1, files: 1, ..swept });
     assert_eq!((words(&test).await, test.s3.objects().len()), (vec![], 0));
+}
+
+/// Whatever wrote it, each run reports it, and sweeps the other teams.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_the_list_that_cannot_be_read_stops_no_team() {
+    let test = start().await;
+    let text = |text: &str| AttributeValue::S(text.into());
+    let client = aws_sdk_dynamodb::Client::from_conf(test.engine.patient_config().build());
+    let put = client.put_item().table_name(TABLE).item("pk", text("RETENTION")).item("sk", text("ORG#0"));
+    put.item("team", text("of another version")).send().await.unwrap();
+    let swept = handle(&app(&test.table(), test.s3.bucket()), now).await;
+    let Err(SweepError::Incomplete(expired)) = swept else { panic!("{swept:?}") };
+    assert_eq!(expired, Expired { teams: 1, messages: 3, files: 4, failed: 1, ..Expired::default() });
+    assert_eq!(words(&test).await, [WORDS[2]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -448,7 +463,7 @@ async fn a_message_whose_files_are_being_erased_can_be_sent_again_after_the_leas
     report(&test, &failed.id, DeliveryState::Failed).await;
     edit(&test, keep(Some(KEPT_DAYS))).await;
     let retentions = Retentions::new(test.table());
-    let [due]: [ExpiringTeam; 1] = retentions.due(now()).await.unwrap().try_into().unwrap();
+    let [due]: [ExpiringTeam; 1] = retentions.due(now()).await.unwrap().teams.try_into().unwrap();
     let lease = ExpiringTeam { at: now() + LEASE, ..due.clone() };
     assert!(retentions.save(&due, &lease).await.unwrap());
     let marked = Messages::new(test.table()).mark_expiring(&lease, &[&failed]).await.unwrap();
@@ -662,7 +677,7 @@ async fn a_team_that_keeps_messages_forever_again_leaves_the_list() {
     // A backup may have the entry of a team that has no retention.
     edit(&test, keep(Some(KEPT_DAYS))).await;
     let due = Retentions::new(test.table()).due(now()).await.unwrap();
-    let [entry]: [ExpiringTeam; 1] = due.try_into().unwrap();
+    let [entry]: [ExpiringTeam; 1] = due.teams.try_into().unwrap();
     edit(&test, keep(None)).await;
     Retentions::new(test.table()).put(&entry).await.unwrap();
     assert_eq!(sweep(&test, now()).await, Expired::default());
@@ -688,7 +703,7 @@ async fn an_unreachable_table_is_an_error() {
 /// Versions that had no sweep stored a retention, but no entry in its list.
 async fn without_entry(test: &TestApp) {
     let retentions = Retentions::new(test.table());
-    let [entry]: [ExpiringTeam; 1] = retentions.due(now() + DAY * 9).await.unwrap().try_into().unwrap();
+    let [entry]: [ExpiringTeam; 1] = retentions.due(now() + DAY * 9).await.unwrap().teams.try_into().unwrap();
     retentions.remove(&entry).await.unwrap();
 }
 

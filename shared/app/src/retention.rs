@@ -17,29 +17,23 @@
 //! sweep of lost messages stores it again, and the time and direction of the newest message in its
 //! conversation.
 
+mod inbox;
+
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use shared_aws::{
     clients::{Bucket, BucketError},
     conversation::Conversations,
     event::EventLog,
     inbox::Inboxes,
-    messaging::{Messages, files_of},
+    messaging::Messages,
     opt_out::OptOutReviews,
-    table::{Page, StoreError, Table},
-    team::{Erasure, ExpiringTeam, Organizations, Retentions, Search, SweepPlace, Teams},
+    table::{StoreError, Table},
+    team::{ExpiringTeam, Organizations, Retentions, Search, Teams},
 };
-use shared_domain::{
-    conversation::Conversation,
-    event::EventScope,
-    ids::{ConversationId, OrganizationId},
-    inbox::Inbox,
-    keys::TeamKey,
-    message::{Direction, Message},
-    retention::{cutoff, has_expired},
-    time::Timestamp,
-};
+use shared_domain::{ids::OrganizationId, keys::TeamKey, retention::cutoff, time::Timestamp};
+
+use inbox::InboxSweep;
 
 /// How long a run may work on a team without saving its place. Longer than the time-out of the function.
 const LEASE: Duration = Duration::from_mins(5);
@@ -51,11 +45,6 @@ const SEARCH_INTERVAL: Duration = Duration::from_hours(24);
 const GRACE: Duration = Duration::from_hours(24);
 /// Organizations after which the search saves its place.
 const ORGANIZATIONS_PER_SEARCH: usize = 50;
-const CONVERSATIONS_PER_PAGE: u16 = 50;
-/// Conversations that are searched at the same time.
-const MAX_CONCURRENCY: usize = 8;
-/// Attempts to erase messages that are changed at the same time.
-const MAX_ATTEMPTS: usize = 3;
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -147,7 +136,12 @@ impl Expiry {
         let end = clock() + budget;
         let run = Run { clock, end };
         let mut expired = Expired::default();
-        for due in self.retentions.due(run.now()).await? {
+        let due = self.retentions.due(run.now()).await?;
+        for entry in due.unreadable {
+            expired.failed += 1;
+            tracing::warn!(event = "team_not_read", entry, "an entry of the list of teams cannot be read");
+        }
+        for due in due.teams {
             if run.is_over() {
                 break;
             }
@@ -239,7 +233,7 @@ impl Expiry {
         Ok(())
     }
 
-    /// Sweeps the inboxes of a team from its place on, and saves the place after each page and each inbox.
+    /// Sweeps the inboxes of a team from its place on.
     async fn sweep_inboxes<C: Fn() -> Timestamp>(
         &self,
         run: &Run<C>,
@@ -252,259 +246,13 @@ impl Expiry {
             if place.as_ref().is_some_and(|place| inbox.id < place.inbox) {
                 continue;
             }
-            let begin = SweepPlace { inbox: inbox.id.clone(), event: None, conversation: None };
-            let place = place.take_if(|place| place.inbox == inbox.id).unwrap_or_else(|| begin.clone());
-            if place == begin && !self.save_place(run, lease, begin).await? {
-                return Ok(End::Lost);
-            }
-            if place.conversation.is_none() {
-                if place.event.is_none() {
-                    match self.sweep_reviews(run, lease, &inbox, cutoff, expired).await? {
-                        End::Finished => {}
-                        end => return Ok(end),
-                    }
-                }
-                match self.sweep_events(run, lease, &inbox, place.event, cutoff, expired).await? {
-                    End::Finished => {}
-                    end => return Ok(end),
-                }
-            }
-            match self.sweep_conversations(run, lease, &inbox, place.conversation, cutoff, expired).await? {
+            let begun = place.take_if(|place| place.inbox == inbox.id);
+            let mut sweep = InboxSweep { expiry: self, run, lease, inbox: &inbox, cutoff, expired };
+            match sweep.run(begun).await? {
                 End::Finished => {}
                 end => return Ok(end),
             }
         }
         Ok(End::Finished)
-    }
-
-    /// Saves how far the sweep of a team came, and renews the lease. `false` if the team is lost.
-    async fn save_place<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &mut ExpiringTeam,
-        place: SweepPlace,
-    ) -> Result<bool, StoreError> {
-        let moved = ExpiringTeam { at: run.now() + LEASE, place: Some(place), ..lease.clone() };
-        let is_saved = self.retentions.save(lease, &moved).await?;
-        if is_saved {
-            *lease = moved;
-        }
-        Ok(is_saved)
-    }
-
-    /// Erases the resolved reviews of expired messages. Open ones may be requests to opt out.
-    async fn sweep_reviews<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &ExpiringTeam,
-        inbox: &Inbox,
-        cutoff: Timestamp,
-        expired: &mut Expired,
-    ) -> Result<End, ExpiryError> {
-        loop {
-            if run.is_over() {
-                return Ok(End::TimeOver);
-            }
-            match self.reviews.expire_resolved(lease, inbox.key(), cutoff).await? {
-                (_, Erasure::Lost) => return Ok(End::Lost),
-                (0, _) => return Ok(End::Finished),
-                (_, Erasure::Changed) => {}
-                (count, Erasure::Done) => expired.reviews += count,
-            }
-        }
-    }
-
-    /// Erases the data of events that show an expired message. A new event can show an old message: a late
-    /// delivery report, or a conversation whose newest message is old.
-    async fn sweep_events<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &mut ExpiringTeam,
-        inbox: &Inbox,
-        mut after: Option<String>,
-        cutoff: Timestamp,
-        expired: &mut Expired,
-    ) -> Result<End, ExpiryError> {
-        let (organization, id) = (inbox.organization.clone(), inbox.id.clone());
-        let scope = EventScope::Inbox { organization, inbox: id };
-        loop {
-            if run.is_over() {
-                return Ok(End::TimeOver);
-            }
-            let (count, next, erasure) = self.events.expire(lease, &scope, cutoff, after.as_deref()).await?;
-            match erasure {
-                Erasure::Lost => return Ok(End::Lost),
-                Erasure::Changed => continue,
-                Erasure::Done => expired.events += count,
-            }
-            if next.is_none() {
-                return Ok(End::Finished);
-            }
-            after = next;
-            let place = SweepPlace { inbox: inbox.id.clone(), event: after.clone(), conversation: None };
-            if !self.save_place(run, lease, place).await? {
-                return Ok(End::Lost);
-            }
-        }
-    }
-
-    /// Sweeps the conversations of an inbox after a place.
-    async fn sweep_conversations<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &mut ExpiringTeam,
-        inbox: &Inbox,
-        mut after: Option<ConversationId>,
-        cutoff: Timestamp,
-        expired: &mut Expired,
-    ) -> Result<End, ExpiryError> {
-        loop {
-            let page = self.conversations.page(inbox.key(), CONVERSATIONS_PER_PAGE, after.as_ref()).await?;
-            let failed_before = expired.failed;
-            let end = self.sweep_page(run, lease, inbox, page.items, &mut after, cutoff, expired).await;
-            lease.failed |= expired.failed > failed_before;
-            if end == End::Lost || (end == End::Finished && page.next.is_none()) {
-                return Ok(end);
-            }
-            let place = SweepPlace { inbox: inbox.id.clone(), event: None, conversation: after.clone() };
-            if after.is_some() && !self.save_place(run, lease, place).await? {
-                return Ok(End::Lost);
-            }
-            if end == End::TimeOver {
-                return Ok(end);
-            }
-        }
-    }
-
-    /// Sweeps a page of conversations. One that cannot be swept does not stop the others. They are searched
-    /// at the same time, and erased one after the other: transactions that require the same lease would
-    /// refuse each other. `after` becomes the last one that is done.
-    #[expect(clippy::too_many_arguments, reason = "the state of the run, and the place in the team")]
-    async fn sweep_page<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &ExpiringTeam,
-        inbox: &Inbox,
-        page: Vec<Conversation>,
-        after: &mut Option<ConversationId>,
-        cutoff: Timestamp,
-        expired: &mut Expired,
-    ) -> End {
-        let search = |conversation: Conversation| async move {
-            let found =
-                self.messages.created_before(&inbox.organization, &conversation.id, cutoff, None, false);
-            (found.await, conversation)
-        };
-        let searched: Vec<_> = stream::iter(page).map(search).buffered(MAX_CONCURRENCY).collect().await;
-        for (found, conversation) in searched {
-            let swept = match found {
-                Ok(found) => {
-                    self.sweep_conversation(run, lease, inbox, &conversation, found, cutoff, expired).await
-                }
-                Err(error) => Err(error.into()),
-            };
-            match swept {
-                Ok(End::Finished) => {}
-                Ok(end) => return end,
-                Err(error) => {
-                    expired.failed += 1;
-                    tracing::warn!(event = "conversation_not_swept", conversation = %conversation.id, %error, "expired messages of a conversation not erased");
-                }
-            }
-            *after = Some(conversation.id);
-        }
-        End::Finished
-    }
-
-    /// Erases the expired messages of a conversation, and then what the conversation shows of them. `page` is
-    /// the first page of its messages before `cutoff`.
-    #[expect(clippy::too_many_arguments, reason = "the state of the run, and the place in the team")]
-    async fn sweep_conversation<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &ExpiringTeam,
-        inbox: &Inbox,
-        conversation: &Conversation,
-        mut page: Page<Message>,
-        cutoff: Timestamp,
-        expired: &mut Expired,
-    ) -> Result<End, ExpiryError> {
-        let newest = &conversation.last_message;
-        let mut is_shown = !newest.erased && newest.created_at < cutoff;
-        let mut after = None;
-        let mut attempts = 0;
-        if page.items.is_empty() && page.next.is_none() && !is_shown {
-            return Ok(End::Finished);
-        }
-        loop {
-            let now = run.now();
-            if now >= run.end {
-                return Ok(End::TimeOver);
-            }
-            let (old, kept): (Vec<_>, Vec<_>) =
-                page.items.iter().partition(|message| has_expired(message, cutoff, now));
-            is_shown &= !kept.iter().any(|message| message.id == newest.id);
-            match self.erase(run, lease, inbox, &old, expired).await? {
-                Erasure::Lost => return Ok(End::Lost),
-                Erasure::Changed => {
-                    attempts += 1;
-                    if attempts == MAX_ATTEMPTS {
-                        return Err(ExpiryError::Changing);
-                    }
-                }
-                Erasure::Done => {
-                    if page.next.is_none() {
-                        break;
-                    }
-                    (after, attempts) = (page.next, 0);
-                }
-            }
-            let (id, after) = (&conversation.id, after.as_deref());
-            page = self.messages.created_before(&inbox.organization, id, cutoff, after, attempts > 0).await?;
-        }
-        if is_shown {
-            let key = inbox.key().conversation(&conversation.id);
-            if self.conversations.expire_preview(lease, key, &newest.id).await? == Erasure::Lost {
-                return Ok(End::Lost);
-            }
-        }
-        Ok(End::Finished)
-    }
-
-    /// Erases messages with their files.
-    async fn erase<C: Fn() -> Timestamp>(
-        &self,
-        run: &Run<C>,
-        lease: &ExpiringTeam,
-        inbox: &Inbox,
-        old: &[&Message],
-        expired: &mut Expired,
-    ) -> Result<Erasure, ExpiryError> {
-        if old.is_empty() {
-            return Ok(Erasure::Done);
-        }
-        let files = |message: &Message| files_of(&inbox.organization, message);
-        let can_be_sent_again =
-            |message: &&&Message| message.direction == Direction::Outbound && !files(message).is_empty();
-        let marked: Vec<_> = old.iter().filter(can_be_sent_again).copied().collect();
-        if !marked.is_empty() {
-            match self.messages.mark_expiring(lease, &marked).await? {
-                Erasure::Done => {}
-                other => return Ok(other),
-            }
-        }
-        for message in old {
-            for file in files(message) {
-                if !self.retentions.is_held(lease).await? {
-                    return Ok(Erasure::Lost);
-                }
-                expired.files += self.bucket.erase(&file, run.now()).await?;
-            }
-        }
-        let erasure = self.messages.expire(lease, old, run.now()).await?;
-        if erasure == Erasure::Done {
-            expired.messages += old.len();
-        }
-        Ok(erasure)
     }
 }

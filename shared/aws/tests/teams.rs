@@ -168,7 +168,7 @@ async fn a_team_is_in_the_list_of_expiring_teams_while_it_has_a_retention() {
         let event = audit_event(&ada, "team.retention_edit", key.team.as_str(), at_second(5));
         assert!(stores.teams.edit(key, before, after, &[event]).await.unwrap());
     };
-    let due = async || retentions.due(at_second(60)).await.unwrap();
+    let due = async || retentions.due(at_second(60)).await.unwrap().teams;
     edit(&forever, &Team { name: "Enrolment".into(), ..forever.clone() }).await;
     edit(&Team { name: "Enrolment".into(), ..forever.clone() }, &forever).await;
     assert_eq!(due().await, []);
@@ -180,7 +180,7 @@ async fn a_team_is_in_the_list_of_expiring_teams_while_it_has_a_retention() {
     let taken = ExpiringTeam { at: at_second(60), place, ..new.clone() };
     assert!(retentions.save(new, &taken).await.unwrap());
     assert!(!retentions.save(new, &taken).await.unwrap(), "another run took it");
-    assert_eq!(retentions.due(at_second(59)).await.unwrap(), []);
+    assert_eq!(retentions.due(at_second(59)).await.unwrap().teams, []);
     assert_eq!(due().await, slice::from_ref(&taken));
     let held = Team { hold: true, ..days(30) };
     edit(&days(30), &held).await;

@@ -17,7 +17,7 @@ pub use self::{
     machines::{AddMachineOutcome, Machine},
     members::Members,
     organizations::{ChangeOrganizationOutcome, CreateOrganizationOutcome, Organization, Organizations},
-    retentions::{Erasure, ExpiringTeam, Retentions, Search, SweepPlace},
+    retentions::{DueTeams, Erasure, ExpiringTeam, Retentions, Search, SweepPlace},
     team_members::TeamMembers,
     teams::Teams,
     users::{UserInTeam, UserInbox, UserProfile},

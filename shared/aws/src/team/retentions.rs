@@ -59,6 +59,26 @@ pub struct SweepPlace {
     pub conversation: Option<ConversationId>,
 }
 
+/// The teams of the list that are due.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DueTeams {
+    /// Those that waited longest come first.
+    pub teams: Vec<ExpiringTeam>,
+    /// The sort keys of entries that cannot be read. They stop no other team.
+    pub unreadable: Vec<String>,
+}
+
+/// An item of the list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Team(ExpiringTeam),
+    Unreadable {
+        #[serde(rename = "sk")]
+        key: String,
+    },
+}
+
 /// How far the search for teams came that have a retention and are not in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Search {
@@ -103,18 +123,24 @@ impl Retentions {
         Self { table }
     }
 
-    /// Returns the teams that are due, those that waited longest first.
-    pub async fn due(&self, now: Timestamp) -> Result<Vec<ExpiringTeam>, StoreError> {
-        let mut due = Vec::new();
+    /// Returns the teams that are due.
+    pub async fn due(&self, now: Timestamp) -> Result<DueTeams, StoreError> {
+        let mut due = DueTeams::default();
         let mut after = None;
         loop {
             let range = KeyRange::all(keys::RETENTION);
-            let page: Page<ExpiringTeam> =
+            let page: Page<Entry> =
                 self.table.page(range, Order::Ascending, PAGE_SIZE, after.as_deref()).await?;
-            due.extend(page.items.into_iter().filter(|team| team.at <= now));
+            for entry in page.items {
+                match entry {
+                    Entry::Team(team) if team.at <= now => due.teams.push(team),
+                    Entry::Team(_) => {}
+                    Entry::Unreadable { key } => due.unreadable.push(key),
+                }
+            }
             after = page.next;
             if after.is_none() {
-                due.sort_by_key(|team| team.at);
+                due.teams.sort_by_key(|team| team.at);
                 return Ok(due);
             }
         }

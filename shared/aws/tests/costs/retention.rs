@@ -33,7 +33,7 @@ pub(super) async fn expired_messages(measured: &mut Measurements) {
     let retentions = Retentions::new(measured.stores.table());
     let team = measured.stores.inbox.team_key();
     retentions.add_missing(team, at_second(60)).await.unwrap();
-    let [lease]: [ExpiringTeam; 1] = retentions.due(at_second(60)).await.unwrap().try_into().unwrap();
+    let [lease]: [ExpiringTeam; 1] = retentions.due(at_second(60)).await.unwrap().teams.try_into().unwrap();
     let is_held =
         async |stores: &TestStores| Retentions::new(stores.metered_table()).is_held(&lease).await.unwrap();
     assert!(measured.measure("whether a run still has its team", is_held).await);
