@@ -37,6 +37,7 @@ mod out_of_office;
 mod pace;
 mod realtime;
 mod registration;
+mod retention;
 mod retries;
 mod segments;
 mod teams;

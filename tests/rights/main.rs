@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 37] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 31] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -59,22 +59,11 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 37] = [
         "hides a text of a broadcast whose turn is later; the broadcasts of the journeys have few texts",
     ),
     (
-        "RetentionSweepFunction",
-        "dynamodb:ConditionCheckItem",
-        "Table",
-        "no message of a journey is a day old",
-    ),
-    ("RetentionSweepFunction", "dynamodb:UpdateItem", "Table", "the same"),
-    ("RetentionSweepFunction", "dynamodb:DeleteItem", "Table", "the same"),
-    (
         "MediaCopyFunction",
         "s3:DeleteObject",
         "Files/media/*",
         "deletes the file of a message that was erased",
     ),
-    ("RetentionSweepFunction", "s3:ListBucketVersions", "Files", "the same"),
-    ("RetentionSweepFunction", "s3:DeleteObjectVersion", "Files/uploads/*", "the same"),
-    ("RetentionSweepFunction", "s3:DeleteObjectVersion", "Files/media/*", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "BroadcastSendQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),
