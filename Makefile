@@ -49,7 +49,8 @@ test: ## All checks and tests; the last lines name what failed and how to repeat
 .PHONY: unit
 unit: ## Tests without the local cloud
 	$(call headline,Tests without the local cloud)
-	cargo test --workspace --exclude product-tests --no-fail-fast
+	cargo test --workspace --exclude product-tests --lib --test '*' --no-fail-fast
+	cargo test --workspace --exclude product-tests --doc --no-fail-fast
 	cargo test --workspace --test handlers --test template --no-fail-fast
 	$(call headline,Property tests with kept seeds)
 	python3 tests/properties.py --kept
@@ -104,7 +105,7 @@ live: ## Measures live events: 2,000 connections, and the way from a webhook to 
 load: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
 load: export SEGMENTS_PER_SECOND ?= 10000
 load: export STATE_DIR ?= .local/load
-load: ## A broadcast to 100,000 recipients through the real functions: about an hour (RECIPIENTS=100000)
+load: ## A broadcast to 100,000 recipients through the real functions: three hours (RECIPIENTS=100000)
 	$(call headline,A large broadcast)
 	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture broadcast
 
