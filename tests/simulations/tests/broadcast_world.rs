@@ -572,9 +572,10 @@ impl World {
             let copies = self.path.carrier().accepted_messages(&text.contact_number).await;
             assert_eq!(copies, usize::from(is_at_carrier), "{name}: copies at the carrier, {state:?}");
             assert!(copies == 0 || !self.silent.contains(&text.contact_number), "{name}: sent after STOP");
-            if let Some(sent) = text.delivery.report(DeliveryState::Sent) {
-                assert!(text.send_until.is_none_or(|until| sent.at < until), "{name}: sent after the hours");
-            }
+            // When the carrier was asked. `Sent` is reported later if its answer was lost.
+            let asked = text.delivery.report(DeliveryState::Sending);
+            let in_time = asked.is_some_and(|asked| text.send_until.is_none_or(|until| asked.at < until));
+            assert!(copies == 0 || in_time, "{name}: sent after the hours, {:?}", text.delivery);
         }
     }
 }
