@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::messages::message::{Message, Status};
 
-/// Maximum number of messages.
-const CAPACITY: usize = 10_000;
+/// Maximum number of messages: more than a broadcast to 100,000 has.
+const CAPACITY: usize = 150_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct MessageLog {
