@@ -112,7 +112,7 @@ async fn old_messages_and_files_of_a_team_expire_and_younger_ones_stay() {
         (file(&name("old"), false), file(&name("reply"), true), file(&name("young"), false));
     past.receive(&phone, "Three days ago", Some(&old), now - DAY * 3).await;
     let no_fault = carrier.no_fault().await;
-    let sent = past.reply(&phone, "And its answer", &reply, now - DAY * 3).await;
+    let sent = past.reply(&phone, "And its answer", &reply, now - DAY * 3 + Duration::from_secs(60)).await;
     past.receive(&phone, "An hour ago", Some(&young), now - DAY / 24).await;
     past.receive(&silent, "Never again", None, now - DAY * 4).await;
     eventually("the outcome of the reply is known", WAIT_TIMEOUT, async || {
