@@ -198,14 +198,34 @@ async fn a_message_that_is_not_sent_any_more_takes_no_turn() {
 
 /// Sends a message, and reports that the carriers' networks rejected it with this code.
 async fn send_and_reject(test: &TestApp, code: u32) {
+    send_and_reject_after(test, code, Duration::ZERO).await;
+}
+
+/// [`send_and_reject`] with a report that comes later.
+async fn send_and_reject_after(test: &TestApp, code: u32, after: Duration) {
     let (ids, returned) = send(test, &["one"]).await;
     assert_eq!(returned, [""; 0]);
     let report =
         CarrierReport { carrier_id: "SM1", state: CarrierState::Undelivered, error_code: Some(code) };
     let workflow = DeliveryWorkflow::new(&test.table());
-    let recorded = workflow.record(now(), test.organization(), &ids[0], report).await.unwrap();
+    let recorded = workflow.record(now() + after, test.organization(), &ids[0], report).await.unwrap();
     assert_eq!(recorded, Recorded::Done);
     assert_eq!(state(test, &ids[0]).await, DeliveryState::Undelivered);
+}
+
+/// The delivery check finds it, up to three days later. A number that is not registered stays so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_reported_when_it_is_over_holds_nothing() {
+    for (code, after, returned) in [
+        (30001, 61, &[][..]),
+        (30023, 25 * 3_600, &[]),
+        (30027, 50 * 3_600, &[]),
+        (30034, 25 * 3_600, &["0"]),
+    ] {
+        let test = start_with_rate(Some(40)).await;
+        send_and_reject_after(&test, code, Duration::from_secs(after)).await;
+        assert_eq!(send(&test, &["two"]).await.1, returned, "{code}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,11 @@
 //! | 21611, 30001 | sends nothing for a minute |
 //! | 30034 | sends nothing for an hour; the registration of its team is checked |
 //!
-//! Messages of the number stay `queued` in the meantime. If the check finds that the campaign is suspended,
-//! the registration becomes `suspended`, which notifies the admins once. If the campaign is approved, the
-//! number itself is not part of it, and the check notifies the admins once for each hold.
+//! A rate, a day and a full queue count from when the carrier was asked to send the message, because a report
+//! may come hours later. Messages of the number stay `queued` in the meantime. If the check finds that the
+//! campaign is suspended, the registration becomes `suspended`, which notifies the admins once. If the
+//! campaign is approved, the number itself is not part of it, and the check notifies the admins once for each
+//! hold.
 
 use shared_aws::{
     registration::{RefusedNumber, Registrations},
@@ -21,7 +23,7 @@ use shared_carriers::twilio::{NumberLimit, error_code};
 use shared_domain::{
     ids::OrganizationId,
     keys::{InboxKey, TeamKey},
-    message::Message,
+    message::{DeliveryState, Message},
     pace::{CarrierLimit, Restraint},
     time::Timestamp,
 };
@@ -47,8 +49,15 @@ impl LimitWorkflow {
         code: u32,
     ) -> Result<(), StoreError> {
         let Some(limit) = limit(code) else { return Ok(()) };
+        // A number that is not registered stays so until someone mends it.
+        let since = if limit == CarrierLimit::Registration { now } else { asked_at(message).unwrap_or(now) };
+        let restraint = Restraint::of(limit, since.min(now));
+        if restraint.until() <= now {
+            tracing::info!(event = "limit_over", inbox = %message.inbox, code, "a limit of the carrier was reported when it was over");
+            return Ok(());
+        }
         let inbox = InboxKey { organization, inbox: &message.inbox };
-        let held_since = self.paces.restrain(inbox, Restraint::of(limit, now), now).await?;
+        let held_since = self.paces.restrain(inbox, restraint, now).await?;
         if let Some(held_since) = held_since
             && limit == CarrierLimit::Registration
             && !message.personal
@@ -61,6 +70,11 @@ impl LimitWorkflow {
         tracing::warn!(event = "number_limited", inbox = %message.inbox, code, limit, "number limited by the carrier");
         Ok(())
     }
+}
+
+/// When the carrier was asked to send a message.
+fn asked_at(message: &Message) -> Option<Timestamp> {
+    message.delivery.report(DeliveryState::Sending).map(|report| report.at)
 }
 
 /// Returns the limit that a code reports.

@@ -112,6 +112,13 @@ pub enum Restraint {
 }
 
 impl Restraint {
+    /// Returns when it ends.
+    pub fn until(self) -> Timestamp {
+        match self {
+            Self::SlowUntil(until) | Self::HoldUntil(until) => until,
+        }
+    }
+
     /// Returns what a limit means that is reached now.
     pub fn of(limit: CarrierLimit, now: Timestamp) -> Self {
         match limit {
@@ -277,6 +284,11 @@ impl Pace {
 
     fn after_broadcast(self) -> Self {
         Self { broadcast_until: self.next_at, ..self }
+    }
+
+    /// The segments per second that go out now of a number with this rate.
+    pub fn effective_rate(&self, rate: u32, now: Timestamp) -> u32 {
+        if self.is_slow(now) { (rate / 2).max(1) } else { rate }
     }
 
     fn is_slow(&self, now: Timestamp) -> bool {
