@@ -106,11 +106,12 @@ impl App {
 /// Does one run. Errors if one of the lists cannot be read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let drained = app.outbox.drain(&app.outbox.overdue(now).await?).await;
+    // Before those that ask the carrier: if it does not answer, they take all the time that is left.
+    let imports = app.imports.run(now).await?;
+    let broadcasts = app.broadcasts.run(now).await?;
     let reconciled = app.reconcile.run(now).await?;
     let probed = app.probe.run(now).await?;
     let checked = app.delivery_checks.run(now).await?;
-    let imports = app.imports.run(now).await?;
-    let broadcasts = app.broadcasts.run(now).await?;
     let tally = Tally {
         queued: drained.queued,
         resolved: reconciled.resolved,

@@ -13,7 +13,7 @@ use shared_aws::{
     messaging::{Deliveries, Messages, Outbox, UnknownSend},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction};
+use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError};
 use shared_domain::{
     ids::OrganizationId,
     message::{DeliveryState, Message, Report},
@@ -31,6 +31,9 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 /// How long after its first lost answer a message may still be sent. An older message may no longer be what
 /// its author wants to say.
 pub const MAX_UNKNOWN_AGE: Duration = Duration::from_hours(4);
+
+/// A run ends after this many questions that the carrier did not answer. Each may take ten seconds.
+const MAX_UNANSWERED: usize = 2;
 
 /// How many unknown messages a run resolved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,9 +70,10 @@ impl ReconcileWorkflow {
         }
     }
 
-    /// Checks every unknown message. Errors if the list of them cannot be read.
+    /// Checks every unknown message, and ends early if the carrier does not answer. Errors if the list of
+    /// them cannot be read.
     pub async fn run(&self, now: Timestamp) -> Result<Reconciled, StoreError> {
-        let mut reconciled = Reconciled::default();
+        let (mut reconciled, mut unanswered) = (Reconciled::default(), 0);
         for send in self.outbox.unknown().await? {
             match self.resolve(now, &send).await {
                 Ok(true) => reconciled.resolved += 1,
@@ -77,6 +81,13 @@ impl ReconcileWorkflow {
                 Err(error) => {
                     reconciled.failed += 1;
                     tracing::warn!(event = "reconcile_failed", message_id = %send.message, %error, "message not reconciled");
+                    unanswered += usize::from(matches!(
+                        error,
+                        CheckError::Carrier(LookupError::TimedOut | LookupError::Unreachable)
+                    ));
+                    if unanswered == MAX_UNANSWERED {
+                        break;
+                    }
                 }
             }
         }
