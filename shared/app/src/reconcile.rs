@@ -32,7 +32,7 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 /// its author wants to say.
 pub const MAX_UNKNOWN_AGE: Duration = Duration::from_hours(4);
 
-/// A run ends after this many questions that the carrier did not answer. Each may take ten seconds.
+/// A run ends after this many questions in a row that the carrier did not answer. Each may take ten seconds.
 const MAX_UNANSWERED: usize = 2;
 
 /// How many unknown messages a run resolved.
@@ -76,8 +76,11 @@ impl ReconcileWorkflow {
         let (mut reconciled, mut unanswered) = (Reconciled::default(), 0);
         for send in self.outbox.unknown().await? {
             match self.resolve(now, &send).await {
-                Ok(true) => reconciled.resolved += 1,
-                Ok(false) => reconciled.open += 1,
+                Ok(is_resolved) => {
+                    unanswered = 0;
+                    reconciled.resolved += usize::from(is_resolved);
+                    reconciled.open += usize::from(!is_resolved);
+                }
                 Err(error) => {
                     reconciled.failed += 1;
                     tracing::warn!(event = "reconcile_failed", message_id = %send.message, %error, "message not reconciled");
