@@ -283,22 +283,22 @@ class SortedPartitions:
         return keys
 
     def with_added_keys(self, set_item):
-        def set_and_add(table, pk, sk, item):
+        def set_item_and_key(table, pk, sk, item):
             items, keys = self._partitions.get((id(table), pk), (None, None))
             if items is not None and sk not in items:
                 bisect.insort(keys, sk)
             return set_item(table, pk, sk, item)
 
-        return set_and_add
+        return set_item_and_key
 
     def with_removed_keys(self, remove_item):
-        def remove_and_remove(table, pk, sk):
+        def remove_item_and_key(table, pk, sk):
             items, keys = self._partitions.get((id(table), pk), (None, None))
             if items is not None and sk in items:
                 del keys[bisect.bisect_left(keys, sk)]
             return remove_item(table, pk, sk)
 
-        return remove_and_remove
+        return remove_item_and_key
 
     def with_pages(self, query):
         """A query that gets only the items of its page, and the next one, which shows whether there are more."""

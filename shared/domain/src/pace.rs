@@ -286,11 +286,6 @@ impl Pace {
         Self { broadcast_until: self.next_at, ..self }
     }
 
-    /// The segments per second that go out now of a number with this rate.
-    pub fn effective_rate(&self, rate: u32, now: Timestamp) -> u32 {
-        if self.is_slow(now) { (rate / 2).max(1) } else { rate }
-    }
-
     fn is_slow(&self, now: Timestamp) -> bool {
         self.slow_until.is_some_and(|until| until > now)
     }

@@ -46,11 +46,6 @@ pub struct StoredPace {
 }
 
 impl StoredPace {
-    /// See [`Pace::effective_rate`].
-    pub fn effective_rate(&self, rate: u32, now: Timestamp) -> u32 {
-        self.pace.effective_rate(rate, now)
-    }
-
     /// Returns the limit that holds the number now, and until when.
     pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
         self.pace.held(now)
