@@ -12,7 +12,7 @@ use shared_domain::{
     broadcast::BroadcastRef,
     ids::{BroadcastId, MessageId},
     message::{DeliveryState, Message, Report},
-    pace::Restraint,
+    pace::{CarrierLimit, Restraint},
     sending_pause::PauseCause,
     time::Timestamp,
 };
@@ -144,7 +144,10 @@ async fn a_conversation_keeps_its_order_after_a_long_pause_and_a_long_hold() {
                     .await
                     .unwrap();
             }
-            _ => drop(paces.restrain(test.inbox.key(), Restraint::HoldUntil(end), start).await.unwrap()),
+            _ => {
+                let hold = Restraint { limit: CarrierLimit::Daily, until: end };
+                paces.restrain(test.inbox.key(), hold, start).await.unwrap();
+            }
         }
         let later = start + Duration::from_secs(1);
         let (first, second) = if first_is_text {

@@ -52,7 +52,7 @@ impl LimitWorkflow {
         // A number that is not registered stays so until someone mends it.
         let since = if limit == CarrierLimit::Registration { now } else { asked_at(message).unwrap_or(now) };
         let restraint = Restraint::of(limit, since.min(now));
-        if restraint.until() <= now {
+        if restraint.until <= now {
             tracing::info!(event = "limit_over", inbox = %message.inbox, code, "a limit of the carrier was reported when it was over");
             return Ok(());
         }

@@ -118,12 +118,14 @@ async fn a_hold_stops_only_its_number_and_a_shorter_one_does_not_replace_it() {
     let (paces, inbox) = (Paces::new(stores.table()), stores.inbox.key());
     let outdated = stored(&paces, inbox).await;
     let long = Restraint::of(CarrierLimit::Daily, at_second(0));
-    let Restraint::HoldUntil(until) = long else { panic!("{long:?}") };
+    let until = long.until;
     for (at, restraint) in [(0, long), (1, Restraint::of(CarrierLimit::Queue, at_second(1)))] {
         let since = paces.restrain(inbox, restraint, at_second(at)).await.unwrap();
         assert_eq!(since, Some(at_second(0)), "the first hold is in force");
     }
     assert_eq!(take(&paces, inbox, 1, at_second(60)).await, Reservation::Later(until));
+    let held = stored(&paces, inbox).await.held(at_second(60));
+    assert_eq!(held, Some((CarrierLimit::Daily, until)), "what a broadcast waits for");
     let missed = paces.take_turn(inbox, outdated, RATE, 1, at_second(60)).await.unwrap();
     assert_eq!(missed, Reservation::Later(until), "a reader that does not know the hold yet");
     let other = other_inbox(1);
@@ -145,6 +147,10 @@ async fn a_hold_begins_when_no_other_is_in_force_and_a_later_report_extends_it()
     assert_eq!(take(&paces, inbox, 1, at_second(90)).await, Reservation::Turn(at_second(90)));
     assert_eq!(hold(95).await, Some(at_second(95)));
     assert_eq!(hold(96).await, Some(at_second(95)));
+    let longer = Restraint::of(CarrierLimit::Registration, at_second(97));
+    assert_eq!(paces.restrain(inbox, longer, at_second(97)).await.unwrap(), Some(at_second(95)));
+    let held = stored(&paces, inbox).await.held(at_second(97));
+    assert_eq!(held, Some((CarrierLimit::Registration, longer.until)), "the limit that ends last");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,8 @@ const DAY: Duration = Duration::from_hours(24);
 const MAX_SPREAD: Duration = Duration::from_secs(60);
 
 /// A limit that the carrier says a number has reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CarrierLimit {
     /// The number sends faster than its campaign allows.
     Rate,
@@ -91,7 +92,7 @@ pub enum CarrierLimit {
 }
 
 impl CarrierLimit {
-    /// The name in logs.
+    /// The name in logs and stored items.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rate => "rate",
@@ -102,31 +103,25 @@ impl CarrierLimit {
     }
 }
 
-/// What a reached limit means for a number.
+/// What a reached limit means for a number until a time: it sends nothing, or at half its rate if the limit is
+/// the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restraint {
-    /// It sends at half its rate until this time.
-    SlowUntil(Timestamp),
-    /// It sends nothing until this time.
-    HoldUntil(Timestamp),
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct Restraint {
+    pub limit: CarrierLimit,
+    pub until: Timestamp,
 }
 
 impl Restraint {
-    /// Returns when it ends.
-    pub fn until(self) -> Timestamp {
-        match self {
-            Self::SlowUntil(until) | Self::HoldUntil(until) => until,
-        }
-    }
-
     /// Returns what a limit means that is reached now.
     pub fn of(limit: CarrierLimit, now: Timestamp) -> Self {
-        match limit {
-            CarrierLimit::Rate => Self::SlowUntil(now + SLOW_PERIOD),
-            CarrierLimit::Daily => Self::HoldUntil(next_carrier_day(now)),
-            CarrierLimit::Queue => Self::HoldUntil(now + FULL_QUEUE_HOLD),
-            CarrierLimit::Registration => Self::HoldUntil(now + REGISTRATION_HOLD),
-        }
+        let until = match limit {
+            CarrierLimit::Rate => now + SLOW_PERIOD,
+            CarrierLimit::Daily => next_carrier_day(now),
+            CarrierLimit::Queue => now + FULL_QUEUE_HOLD,
+            CarrierLimit::Registration => now + REGISTRATION_HOLD,
+        };
+        Self { limit, until }
     }
 }
 
@@ -175,6 +170,9 @@ pub struct Pace {
     /// The number sends nothing until this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold_until: Option<Timestamp>,
+    /// The limit for which it sends nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_by: Option<CarrierLimit>,
 }
 
 /// When a message may go out.
@@ -286,6 +284,13 @@ impl Pace {
         Self { broadcast_until: self.next_at, ..self }
     }
 
+    /// How many segments of a number with this rate go out in a time that begins now. `rate` is in segments
+    /// per second.
+    pub fn segments_in(&self, time: Duration, rate: u32, now: Timestamp) -> u64 {
+        let segments = u64::from(rate) * time.as_secs();
+        if self.is_slow(now) { segments / 2 } else { segments }
+    }
+
     fn is_slow(&self, now: Timestamp) -> bool {
         self.slow_until.is_some_and(|until| until > now)
     }
@@ -300,20 +305,20 @@ impl Pace {
         self.hold_until
     }
 
-    /// The limit that holds the number now, and until when. A hold until midnight in the carriers' time zone
-    /// is that of the daily limit.
+    /// The limit that holds the number now, and until when.
     pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
         let until = self.hold_until.filter(|until| *until > now)?;
-        let limit = if until == next_carrier_day(now) { CarrierLimit::Daily } else { CarrierLimit::Queue };
-        Some((limit, until))
+        Some((self.held_by.unwrap_or(CarrierLimit::Queue), until))
     }
 
     /// The pace under a restraint. A longer restraint of the same kind stays.
     #[must_use]
     pub fn restrained(self, restraint: Restraint) -> Self {
-        match restraint {
-            Restraint::SlowUntil(until) => Self { slow_until: self.slow_until.max(Some(until)), ..self },
-            Restraint::HoldUntil(until) => Self { hold_until: self.hold_until.max(Some(until)), ..self },
+        let Restraint { limit, until } = restraint;
+        match limit {
+            CarrierLimit::Rate => Self { slow_until: self.slow_until.max(Some(until)), ..self },
+            _ if self.hold_until >= Some(until) => self,
+            _ => Self { hold_until: Some(until), held_by: Some(limit), ..self },
         }
     }
 }
@@ -478,6 +483,8 @@ mod tests {
             let Turn::Release { at, next } = pace.decide(2, 1, now) else { panic!("not released") };
             let next_at = next.next_at.unwrap().millis() - at.millis();
             assert_eq!(next_at, spacing, "after {after} s");
+            let segments = pace.segments_in(Duration::from_secs(15), 1, now);
+            assert_eq!(segments, if after < 300 { 7 } else { 15 }, "after {after} s");
         }
     }
 
@@ -489,11 +496,10 @@ mod tests {
             ("2026-11-01T07:30:00Z", "2026-11-02T08:00:00.000Z"), // the day has 25 hours
         ] {
             let now = Timestamp::parse(now).unwrap();
-            let Restraint::HoldUntil(until) = Restraint::of(CarrierLimit::Daily, now) else {
-                panic!("no hold")
-            };
+            let restraint = Restraint::of(CarrierLimit::Daily, now);
+            let until = restraint.until;
             assert_eq!(until.to_string(), midnight);
-            let pace = Pace::default().restrained(Restraint::HoldUntil(until));
+            let pace = Pace::default().restrained(restraint);
             assert_eq!(pace.decide(1, 1, now), Turn::Wait { until });
             assert!(matches!(pace.decide(1, 1, until), Turn::Release { .. }));
         }
@@ -505,6 +511,8 @@ mod tests {
         let short = Restraint::of(CarrierLimit::Queue, NOW);
         let pace = Pace::default().restrained(long).restrained(short);
         assert_eq!(pace, Pace::default().restrained(long));
+        let pace = Pace::default().restrained(short).restrained(long);
+        assert_eq!(pace.held(NOW), Some((CarrierLimit::Daily, long.until)));
     }
 
     #[test]

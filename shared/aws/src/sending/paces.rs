@@ -24,7 +24,7 @@ use shared_domain::{
 
 use crate::table::{
     error::StoreError,
-    item::{by_key, from_item, number},
+    item::{by_key, from_item, number, text},
     keys::{self, Key},
     requests::{Conditional, Table},
 };
@@ -46,6 +46,11 @@ pub struct StoredPace {
 }
 
 impl StoredPace {
+    /// See [`Pace::segments_in`].
+    pub fn segments_in(&self, time: Duration, rate: u32, now: Timestamp) -> u64 {
+        self.pace.segments_in(time, rate, now)
+    }
+
     /// Returns the limit that holds the number now, and until when.
     pub fn held(&self, now: Timestamp) -> Option<(CarrierLimit, Timestamp)> {
         self.pace.held(now)
@@ -222,33 +227,32 @@ impl Paces {
         restraint: Restraint,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        match restraint {
-            Restraint::SlowUntil(until) => {
-                self.extend(inbox, "slowUntil", until).await?;
-                Ok(None)
-            }
-            Restraint::HoldUntil(until) => {
-                let since = self.begin_hold(inbox, until, now).await?;
-                if since < now {
-                    self.extend(inbox, "holdUntil", until).await?;
-                }
-                Ok(Some(since))
-            }
+        if restraint.limit == CarrierLimit::Rate {
+            self.extend(inbox, restraint).await?;
+            return Ok(None);
         }
+        let since = self.begin_hold(inbox, restraint, now).await?;
+        if since < now {
+            self.extend(inbox, restraint).await?;
+        }
+        Ok(Some(since))
     }
 
     /// Begins a hold unless one is in force. Returns when the hold in force began.
     async fn begin_hold(
         &self,
         inbox: InboxKey<'_>,
-        until: Timestamp,
+        Restraint { limit, until }: Restraint,
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
         let updated = self.table.update_if(keys::pace(inbox), |update| {
             update
-                .update_expression("SET holdUntil = :until, heldSince = :now ADD version :one")
+                .update_expression(
+                    "SET holdUntil = :until, heldBy = :limit, heldSince = :now ADD version :one",
+                )
                 .condition_expression("attribute_not_exists(holdUntil) OR holdUntil <= :now")
                 .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":limit", text(limit.as_str()))
                 .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":one", number(1))
         });
@@ -259,12 +263,23 @@ impl Paces {
         Ok(in_force.and_then(|pace| pace.held_since).unwrap_or(now))
     }
 
-    async fn extend(&self, inbox: InboxKey<'_>, field: &str, until: Timestamp) -> Result<(), StoreError> {
+    async fn extend(
+        &self,
+        inbox: InboxKey<'_>,
+        Restraint { limit, until }: Restraint,
+    ) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::pace(inbox), |update| {
+            let update = match limit {
+                CarrierLimit::Rate => update
+                    .update_expression("SET #until = :until ADD version :one")
+                    .expression_attribute_names("#until", "slowUntil"),
+                _ => update
+                    .update_expression("SET #until = :until, heldBy = :limit ADD version :one")
+                    .expression_attribute_names("#until", "holdUntil")
+                    .expression_attribute_values(":limit", text(limit.as_str())),
+            };
             update
-                .update_expression("SET #until = :until ADD version :one")
                 .condition_expression("attribute_not_exists(#until) OR #until < :until")
-                .expression_attribute_names("#until", field)
                 .expression_attribute_values(":until", number(until.millis()))
                 .expression_attribute_values(":one", number(1))
         });
