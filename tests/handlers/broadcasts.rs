@@ -5,22 +5,25 @@ mod series;
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
-use shared_app::broadcast::BroadcastSweep;
+use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow};
 use shared_aws::{
     broadcast::Broadcasts,
     conversation::Conversations,
     inbox::{OutOfOffice, Saved},
     messaging::Deliveries,
     opt_out::OptOuts,
-    team::{AuditEvent, TeamMembers},
+    table::keys::{self, Key},
+    team::{AuditEvent, Members, TeamMembers},
 };
 use shared_domain::{
-    broadcast::{RecipientState, SegmentPrice},
+    broadcast::{BroadcastStep, RecipientState, SegmentPrice},
+    contact::Contact,
     conversation::Folder,
-    ids::{BroadcastId, ConversationId},
+    ids::{BroadcastId, ContactId, ConversationId, UserId},
     inbox::Inbox,
     keys::TeamKey,
     membership::{Role, TeamRole},
@@ -34,12 +37,16 @@ use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp, build,
+    engine::TABLE,
     gateway::{Event, json as body_of},
     lambda_event::sqs_record,
     queue::broadcast_queue,
 };
 
-use crate::inbound_sms::keywords::{inbound, receive};
+use crate::{
+    inbound_sms::keywords::{inbound, receive},
+    outbound_send::{app, deliver, job, state},
+};
 
 const LIST: &str = "GET /v1/broadcasts";
 const CREATE: &str = "POST /v1/broadcasts";
@@ -103,6 +110,29 @@ impl Broadcasting {
         OptOuts::new(self.test.table()).set_blocked(team, number, true).await.unwrap();
     }
 
+    /// Stores a conversation that this version cannot read.
+    async fn make_unreadable(&self, number: &PhoneNumber) {
+        let (key, text) = (self.conversation(number), |text: &str| AttributeValue::S(text.into()));
+        let put = self.client().put_item().table_name(TABLE);
+        let put = put.item("pk", text(&key.pk)).item("sk", text(&key.sk));
+        put.item("status", text("of another version")).send().await.unwrap();
+    }
+
+    async fn make_readable(&self, number: &PhoneNumber) {
+        let (key, text) = (self.conversation(number), |text: &str| AttributeValue::S(text.into()));
+        let delete = self.client().delete_item().table_name(TABLE);
+        delete.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.unwrap();
+    }
+
+    fn client(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::from_conf(self.test.engine.patient_config().build())
+    }
+
+    fn conversation(&self, number: &PhoneNumber) -> Key {
+        let id = ConversationId::of(&self.test.inbox.id, number);
+        keys::conversation(self.test.inbox.key().conversation(&id))
+    }
+
     /// Creates a broadcast to numbers at any time and returns its ID.
     async fn draft(&self, numbers: &[&str], text: &str) -> String {
         self.draft_at(now(), numbers, text).await
@@ -146,6 +176,12 @@ impl Broadcasting {
             assert!(response.batch_item_failures.is_empty(), "{response:?}");
         }
         bodies.len()
+    }
+
+    /// Returns how many broadcasts the sweep queues at this time.
+    async fn sweep(&self, at: Timestamp) -> usize {
+        let sweep = BroadcastSweep::new(&self.test.table(), broadcast_queue(&self.test.queue.url));
+        sweep.run(at).await.unwrap().queued
     }
 
     async fn recipients(&self, id: &str) -> Vec<Value> {
@@ -299,12 +335,10 @@ async fn a_scheduled_broadcast_starts_at_its_time_and_can_be_paused_resumed_and_
     assert_eq!(it.confirm(&id).await["status"], "scheduled");
     it.work(now()).await;
     assert_eq!(it.read(&id).await["status"], "scheduled");
-    let swept =
-        shared_app::broadcast::BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
-    assert_eq!(swept.run(now()).await.unwrap().queued, 0);
-    assert_eq!(swept.run(at).await.unwrap().queued, 1);
+    assert_eq!(it.sweep(now()).await, 0);
+    assert_eq!(it.sweep(at).await, 1);
     it.test.queue.drain();
-    assert_eq!(swept.run(at).await.unwrap().queued, 1, "the message of the sweep was lost");
+    assert_eq!(it.sweep(at).await, 1, "the message of the sweep was lost");
 
     let later = at + Duration::from_secs(1);
     assert_eq!(it.work(later).await, 1);
@@ -317,6 +351,71 @@ async fn a_scheduled_broadcast_starts_at_its_time_and_can_be_paused_resumed_and_
     assert_eq!(canceled["status"], "canceled");
     assert_eq!(it.of("ada", RESUME, &id, None).await.1["broadcastStatus"], "canceled");
     assert_eq!(it.of("ada", CANCEL, &id, None).await.0, 200, "a repeated step");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_broadcast_whose_sender_may_no_longer_send_it_is_not_sent() {
+    for left_the_inbox in [false, true] {
+        let it = Broadcasting::start().await;
+        let id = it.draft(&["+12025550143"], "Closed today.").await;
+        let at = now() + Duration::from_secs(60);
+        it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": at.to_string() }))).await;
+        it.confirm(&id).await;
+        if left_the_inbox {
+            let (actor, target) = (&UserId::parse("bob").unwrap(), "ada");
+            let event = AuditEvent { actor, action: "inbox.member.remove", target, at: now(), entropy: 1 };
+            let (ada, inbox) = (UserId::parse("ada").unwrap(), &it.test.inbox);
+            Members::new(it.test.table()).remove(inbox.team_key(), inbox.key(), &ada, &event).await.unwrap();
+        } else {
+            it.test.add_user(it.test.organization(), &build::user("ada"), &[("team_1", Role::Member)]).await;
+        }
+        it.work(at).await;
+        let failed = it.read(&id).await;
+        assert_eq!(failed["status"], "failed", "{failed}");
+        assert!(failed["reason"].as_str().unwrap().contains("may no longer send"), "{failed}");
+    }
+}
+
+/// The sender waits, for example because the number is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_waits_is_not_sent_after_its_broadcast_was_canceled_or_its_contact_blocked() {
+    for steps in [&[CANCEL][..], &[PAUSE, CANCEL], &[]] {
+        let it = Broadcasting::start().await;
+        let id = it.draft(&[it.test.contact.as_str()], "Closed today.").await;
+        it.confirm(&id).await;
+        it.work(now() - Duration::from_secs(16)).await;
+        let message = it.test.history().await[0].id.clone();
+        if steps.is_empty() {
+            it.block(&it.test.contact).await;
+        }
+        for step in steps {
+            assert_eq!(it.of("ada", step, &id, None).await.0, 200);
+        }
+        let record = sqs_record("a", Some("a"), &job(&it.test, &message), 1);
+        assert_eq!(deliver(&app(&it.test), vec![record]).await, [""; 0]);
+        assert_eq!(state(&it.test, &message).await, DeliveryState::Failed);
+        assert_eq!(it.test.carrier.accepted_messages(&it.test.contact).await, 0);
+        assert_eq!(it.read(&id).await["progress"]["failed"], 1);
+    }
+}
+
+/// Users see it as queued, and the broadcast is only canceled so that nobody gets its text twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_waits_is_sent_after_a_restore_canceled_its_broadcast() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&[it.test.contact.as_str()], "Closed today.").await;
+    it.confirm(&id).await;
+    it.work(now() - Duration::from_secs(16)).await;
+    let message = it.test.history().await[0].id.clone();
+    let (broadcasts, name) = (Broadcasts::new(it.test.table()), BroadcastId::parse(&id).unwrap());
+    let found = broadcasts.find(it.test.organization(), &name).await.unwrap().unwrap();
+    let by = UserId::parse("operator").unwrap();
+    let workflow = BroadcastWorkflow::new(&it.test.table(), None);
+    workflow.take_step_after_texts(found, BroadcastStep::Cancel, &by, now(), 1).await.unwrap();
+    assert_eq!(it.read(&id).await["status"], "canceled");
+    let record = sqs_record("a", Some("a"), &job(&it.test, &message), 1);
+    assert_eq!(deliver(&app(&it.test), vec![record]).await, [""; 0]);
+    assert_eq!(state(&it.test, &message).await, DeliveryState::Sent);
 }
 
 /// At 1 segment a second, 15 texts are released ahead.
@@ -338,6 +437,92 @@ async fn a_broadcast_waits_while_its_texts_of_15_seconds_are_on_their_way() {
         );
     }
     assert_eq!(it.read(&id).await["waitingFor"]["reason"], "pace");
+}
+
+/// At 1 segment a second. The names make texts of four segments, and one of 17.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_segments_of_the_texts_that_go_out_are_released_ahead_and_not_those_of_the_draft() {
+    for (first_name, queued) in [("Maximiliana ".repeat(40), 3), ("Maximiliana ".repeat(210), 1)] {
+        let it = Broadcasting::start().await;
+        it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
+        let phones: Vec<PhoneNumber> = (201..209).map(phone).collect();
+        for (number, entropy) in phones.iter().zip(1..) {
+            let (id, first_name) = (ContactId::new(now(), entropy), Some(first_name.clone()));
+            let contact =
+                Contact { id, number: number.clone(), first_name, external_id: None, ..build::contact() };
+            it.test.add_contact(&contact).await;
+        }
+        let numbers: Vec<&str> = phones.iter().map(PhoneNumber::as_str).collect();
+        let id = it.draft(&numbers, "Hi {{firstName}}").await;
+        it.confirm(&id).await;
+        let start = now();
+        for second in [0, 10] {
+            it.work(start + Duration::from_secs(second)).await;
+            assert_eq!(it.read(&id).await["progress"]["queued"], queued);
+        }
+        assert_eq!(it.read(&id).await["waitingFor"]["reason"], "pace");
+    }
+}
+
+/// Its conversation was written by another version, or there is an error in this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_whose_text_cannot_be_released_waits_alone_and_is_left_out_after_a_day() {
+    for mended in [true, false] {
+        let it = Broadcasting::start().await;
+        it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
+        let numbers = [143, 144, 145].map(phone);
+        it.make_unreadable(&numbers[0]).await;
+        let id = it.draft(&numbers.each_ref().map(PhoneNumber::as_str), "Closed today.").await;
+        it.confirm(&id).await;
+        let start = now();
+        let work_after = async |minutes| {
+            let at = start + Duration::from_mins(minutes);
+            it.sweep(at).await;
+            it.work(at).await;
+            it.read(&id).await
+        };
+        let progress = work_after(0).await["progress"].clone();
+        assert_eq!((&progress["queued"], &progress["held"]), (&json!(2), &json!(1)), "{progress}");
+        assert_eq!(it.recipients(&id).await.iter().filter(|one| one["reason"] == "error").count(), 1);
+        for number in &numbers[1..] {
+            let conversation = ConversationId::of(&it.test.inbox.id, number);
+            let message = it.test.history_of(&conversation).await.remove(0);
+            let (deliveries, report) = (Deliveries::new(it.test.table()), Report::at(start));
+            let (organization, sent) = (it.test.organization(), DeliveryState::Delivered);
+            deliveries.report(organization, &message.id, sent, &report, None).await.unwrap();
+        }
+        let waiting = work_after(3).await;
+        assert_eq!(waiting["progress"]["held"], 1, "{waiting}");
+        assert_eq!(work_after(4).await["waitingFor"]["reason"], "error");
+        if mended {
+            it.make_readable(&numbers[0]).await;
+            assert_eq!(work_after(24 * 60 - 1).await["progress"]["queued"], 1);
+        } else {
+            assert_eq!(work_after(24 * 60 - 1).await["progress"]["held"], 1);
+            assert_eq!(work_after(24 * 60 + 2).await["progress"]["skipped"], 1);
+            assert_eq!(work_after(24 * 60 + 5).await["status"], "completed");
+        }
+    }
+}
+
+/// The fault may concern all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released() {
+    let it = Broadcasting::start().await;
+    let numbers: Vec<_> = (300..320).map(phone).collect();
+    for number in &numbers {
+        it.make_unreadable(number).await;
+    }
+    let names: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
+    let id = it.draft(&names, "Closed today.").await;
+    it.confirm(&id).await;
+    let start = now();
+    it.work(start).await;
+    let broadcast = it.read(&id).await;
+    assert_eq!(broadcast["progress"]["held"], 11, "{broadcast}");
+    assert_eq!(broadcast["waitingFor"]["reason"], "error");
+    let due_after = async |seconds| it.sweep(start + Duration::from_secs(seconds)).await;
+    assert_eq!((due_after(55).await, due_after(60).await), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -466,15 +651,14 @@ async fn the_progress_of_a_broadcast_that_ended_goes_on() {
     assert_eq!(it.read(&id).await["status"], "completed");
     report(DeliveryState::Delivered).await;
     it.reply(1, "Thanks").await;
-    let sweep = BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url));
     let later = now() + Duration::from_mins(3);
-    assert_eq!(sweep.run(later).await.unwrap().queued, 1);
+    assert_eq!(it.sweep(later).await, 1);
     it.work(later).await;
     let key = TeamKey { organization: it.test.organization(), team: &it.test.team.id };
     let stored = Broadcasts::new(it.test.table()).get(key, &BroadcastId::parse(&id).unwrap()).await;
     let progress = stored.unwrap().unwrap().value.progress.unwrap();
     assert_eq!((progress.count(RecipientState::Delivered), progress.replied), (1, 1));
-    assert_eq!(sweep.run(later + Duration::from_hours(2)).await.unwrap().queued, 0, "there is nothing to do");
+    assert_eq!(it.sweep(later + Duration::from_hours(2)).await, 0, "there is nothing to do");
 }
 
 /// ◆ product 8a: texts go out within the team's window, and the carrier may try until it ends.
@@ -501,7 +685,7 @@ async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
     let waiting = it.read(&id).await["waitingFor"].clone();
     assert_eq!(waiting, json!({ "reason": "quiet_hours", "until": "2027-01-15T15:00:00.000Z" }));
     let friday = Timestamp::parse("2027-01-15T10:30:00-05:00").unwrap();
-    BroadcastSweep::new(&it.test.table(), broadcast_queue(&it.test.queue.url)).run(friday).await.unwrap();
+    it.sweep(friday).await;
     it.work(friday).await;
     let conversation = ConversationId::of(&it.test.inbox.id, &phone(143));
     let message = it.test.history_of(&conversation).await.remove(0);

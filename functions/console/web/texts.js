@@ -610,7 +610,7 @@ export const texts = {
     waits: {
       quiet_hours: "it is outside the sending hours", pace: "other messages of the number go first", daily_cap: "the carriers' limit of the day is reached",
       registration: "the registration is not complete", paused_by_user: "paused by a user", carrier: "the carrier takes no messages at the moment",
-      locked: "a colleague is responding to the recipient",
+      locked: "a colleague is responding to the recipient", error: "an error occurred, and it is tried again",
     },
     toSend: "To send",
     onTheWay: "On the way",

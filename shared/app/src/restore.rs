@@ -273,7 +273,8 @@ impl RestoreWorkflow {
         let Some(step) = stopping_step(found.value.status, found.value.scheduled_at, now) else {
             return Ok(None);
         };
-        match self.steps.take_step(found, step, by, now, entropy).await? {
+        // Texts that users saw as queued are sent when sending is resumed.
+        match self.steps.take_step_after_texts(found, step, by, now, entropy).await? {
             StepOutcome::Done(_) => Ok(Some(step)),
             StepOutcome::NotAllowed(_) | StepOutcome::Changed => Err(RestoreError::Contended),
         }

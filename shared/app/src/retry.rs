@@ -172,8 +172,8 @@ impl RetryWorkflow {
         Ok(outcomes)
     }
 
-    /// How a failed message is sent again. `None` if it may not be sent now, because the hours of a
-    /// broadcast's recipient begin later.
+    /// How a failed message is sent again. `None` if it may not be sent now: its broadcast was canceled, or
+    /// the hours of its recipient begin later.
     async fn resend_of(
         &self,
         from: &TeamInbox,

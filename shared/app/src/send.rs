@@ -9,7 +9,7 @@
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
 //! | not called: sending is paused, the number's turn is later, or an earlier message of the other queue has no outcome | `queued`; the queue delivers the message again later |
-//! | not called: after the message was accepted, the contact opted out, the inbox was retired, the registration was suspended, or the sending hours of its recipient ended | `failed` |
+//! | not called: after the message was accepted, the contact opted out, the inbox was retired, the registration was suspended, the contact was blocked, the broadcast was canceled, or the sending hours of its recipient ended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
 //! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join;
 use shared_aws::{
+    broadcast::Broadcasts,
     clients::{Bucket, BucketError, Disposition, SendJob},
     inbox::Inboxes,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
@@ -37,6 +38,7 @@ use shared_carriers::twilio::{
     AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries,
 };
 use shared_domain::{
+    broadcast::AHEAD,
     inbox::{Stage, TeamInbox},
     keys::InboxKey,
     media::{Media, MediaState},
@@ -96,6 +98,7 @@ pub struct SendWorkflow {
     deliveries: Deliveries,
     outbox: Outbox,
     inboxes: Inboxes,
+    broadcasts: Broadcasts,
     opt_outs: OptOuts,
     opt_out_changes: OptOutWorkflow,
     pauses: SendingPauses,
@@ -115,6 +118,7 @@ impl SendWorkflow {
             deliveries: Deliveries::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
+            broadcasts: Broadcasts::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             opt_out_changes: OptOutWorkflow::new(table.clone()),
             pauses: SendingPauses::new(table.clone()),
@@ -151,7 +155,7 @@ impl SendWorkflow {
             DeliveryState::Unknown => return Err(delayed_as_unknown(unknown_delay(&message, clock()))),
             DeliveryState::Queued => {
                 let found = self.inboxes.get_with_team(inbox).await?;
-                refusal = self.refusal_since(job, &message, found.as_ref()).await?;
+                refusal = self.refusal_since(clock(), job, &message, found.as_ref()).await?;
                 if let Some(found) = found.filter(|_| refusal.is_none()) {
                     require_no_hold(before.pace, clock())?;
                     if let Some(delay) = self.order.delay(job, &message, &before, clock()).await? {
@@ -197,6 +201,7 @@ impl SendWorkflow {
     /// Returns why a message that was accepted must not be sent any more.
     async fn refusal_since(
         &self,
+        now: Timestamp,
         job: &SendJob,
         message: &Message,
         inbox: Option<&TeamInbox>,
@@ -204,9 +209,34 @@ impl SendWorkflow {
         if let Some(reason) = inbox.and_then(reason_against_inbox) {
             return Ok(Some(refusal(reason)));
         }
-        let subjects = message.opt_out_subjects(&job.organization);
-        let is_out = !message.bypass_opt_out && self.opt_outs.any_out(&subjects).await?;
-        Ok(is_out.then(refused_by_opt_out))
+        if !message.bypass_opt_out {
+            let status = self.opt_outs.status(&message.opt_out_subjects(&job.organization)).await?;
+            if status.opted_out {
+                return Ok(Some(refused_by_opt_out()));
+            }
+            if status.blocked {
+                return Ok(Some(refusal(
+                    "The contact was blocked before the message was sent. It was not sent.",
+                )));
+            }
+        }
+        self.refusal_by_broadcast(now, job, message).await
+    }
+
+    /// Refuses the text of a broadcast that was canceled. Texts that wait no longer than the 15 seconds that
+    /// are released ahead are not asked about; the others cost 1 read unit.
+    async fn refusal_by_broadcast(
+        &self,
+        now: Timestamp,
+        job: &SendJob,
+        message: &Message,
+    ) -> Result<Option<Refusal>, SendError> {
+        let Some(of) = message.broadcast.as_ref().filter(|_| now >= message.created_at + AHEAD) else {
+            return Ok(None);
+        };
+        let is_stopped = self.broadcasts.stops_texts(&job.organization, &of.broadcast).await?;
+        Ok(is_stopped
+            .then(|| refusal("The broadcast was canceled before the text was sent. It was not sent.")))
     }
 
     /// [`SendWorkflow::refusal_since`] in a long wait.
@@ -227,7 +257,7 @@ impl SendWorkflow {
             return Err(delayed_by(pause, clock()));
         }
         require_no_hold(pace, clock())?;
-        self.refusal_since(job, message, found.as_ref()).await
+        self.refusal_since(clock(), job, message, found.as_ref()).await
     }
 
     fn request(

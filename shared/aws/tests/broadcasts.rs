@@ -6,7 +6,7 @@ use shared_aws::{
         StoredRecipient, reference,
     },
     inbox::Inboxes,
-    messaging::{Acceptance, Deliveries, Guard, Sends},
+    messaging::{Acceptance, Accepted, Deliveries, Guard, Sends},
     opt_out::OptOuts,
     team::{AuditEvent, Members, Teams},
 };
@@ -14,7 +14,7 @@ use shared_domain::{
     broadcast::{Broadcast, BroadcastStatus, Progress, RecipientState, SkipReason, WaitReason},
     contact::Contact,
     ids::MessageId,
-    inbox::{Inbox, Stage},
+    inbox::{Inbox, Stage, TeamInbox},
     keys::RecipientKey,
     message::{DeliveryState, Message, Report},
     phone::PhoneNumber,
@@ -31,6 +31,8 @@ pub(crate) struct TestBroadcast {
     broadcasts: Broadcasts,
     recipients: Recipients,
     pub(crate) broadcast: Broadcast,
+    /// The version that a worker has read.
+    version: u64,
 }
 
 impl TestBroadcast {
@@ -68,7 +70,8 @@ impl TestBroadcast {
         recipients.put_many(&organization, &of, &all, at_second(1)).await.unwrap();
         let started = recipients.start(&before, &broadcast, &counts, Some(at_second(1))).await.unwrap();
         assert_eq!(started, BroadcastWrite::Done);
-        Self { stores, broadcasts, recipients, broadcast }
+        let version = before.version + 1;
+        Self { stores, broadcasts, recipients, broadcast, version }
     }
 
     pub(crate) async fn recipient(&self, index: usize) -> StoredRecipient {
@@ -93,16 +96,19 @@ impl TestBroadcast {
     }
 
     pub(crate) async fn release_as(&self, recipient: &StoredRecipient) -> Released {
-        let message = self.message(&recipient.number);
+        self.release_message(&self.message(&recipient.number), recipient).await
+    }
+
+    async fn release_message(&self, message: &Message, recipient: &StoredRecipient) -> Released {
         let contact = Contact::provisional(&self.broadcast.team, &recipient.number);
         let acceptance = Acceptance {
             organization: self.stores.organization(),
-            message: &message,
+            message,
             contact: &contact,
             guard: Guard::Compose { user: Some(&ada().id) },
             idempotency: None,
         };
-        let release = Release { broadcast: &self.broadcast, recipient };
+        let release = Release { broadcast: &self.broadcast, version: self.version, recipient };
         Sends::new(self.stores.metered_table()).release(acceptance, release).await.unwrap()
     }
 
@@ -165,11 +171,55 @@ async fn a_release_requires_everything_that_a_broadcast_requires() {
     assert_eq!(test.release(2).await, Released::Refused(Refused::Skip(SkipReason::Retired)));
     Inboxes::new(table.clone()).put(&test.stores.inbox).await.unwrap();
 
-    let before = test.broadcasts.get(test.broadcast.team_key(), &test.broadcast.id).await.unwrap().unwrap();
+    let read =
+        async || test.broadcasts.get(test.broadcast.team_key(), &test.broadcast.id).await.unwrap().unwrap();
+    let before = read().await;
     let paused = Broadcast { status: BroadcastStatus::Paused, ..before.value.clone() };
-    test.broadcasts.write(&before, &paused, Some(at_second(9)), None).await.unwrap();
+    test.broadcasts.halt(&before, &paused, Some(at_second(9)), None, false).await.unwrap();
     assert_eq!(test.release(2).await, Released::Refused(Refused::NotRunning));
+    let due = Some(at_second(10));
+    test.broadcasts.write(&read().await, &before.value, due, None).await.unwrap();
+    let late = test.release(2).await;
+    assert_eq!(late, Released::Refused(Refused::NotRunning), "a worker of before the pause");
     assert_eq!(test.counts().await, [5, 0, 0, 0, 0, 0, 0, 1], "nothing was written");
+    let resumed = TestBroadcast { version: read().await.version, ..test };
+    assert_eq!(resumed.release(2).await, Released::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_segments_of_queued_texts_are_counted_also_of_those_that_are_sent_again() {
+    let test = TestBroadcast::start(4).await;
+    let organization = test.stores.organization();
+    let segments = async || {
+        let of = reference(&test.broadcast);
+        test.recipients.counts(organization, &of).await.unwrap().queued_segments
+    };
+    let (deliveries, text) = (Deliveries::new(test.stores.table()), "We close early. ".repeat(20));
+    let long = [1, 2].map(|index| Message { text: text.clone(), ..test.message(&number(index)) });
+    for (message, expected) in long.iter().zip([3, 6]) {
+        let recipient = test.recipient(usize::try_from(expected / 3).unwrap()).await;
+        assert_eq!(test.release_message(message, &recipient).await, Released::Queued);
+        assert_eq!(segments().await, expected);
+    }
+    for (message, state, expected) in [
+        (&long[0], DeliveryState::Sent, 3),
+        (&long[0], DeliveryState::Delivered, 3),
+        (&long[1], DeliveryState::Failed, 0),
+    ] {
+        let report = Report::at(at_second(9));
+        deliveries.report(organization, &message.id, state, &report, None).await.unwrap();
+        assert_eq!(segments().await, expected, "{state:?}");
+    }
+    let again =
+        TeamInbox { inbox: test.stores.inbox.clone(), team: build::team() }.retry(&long[1], at_second(10));
+    let guard = Guard::Compose { user: Some(&ada().id) };
+    assert_eq!(test.stores.accept(&again, guard, None).await, Accepted::Stored);
+    assert_eq!(segments().await, 3);
+    deliveries
+        .report(organization, &again.id, DeliveryState::Sent, &Report::at(at_second(11)), None)
+        .await
+        .unwrap();
+    assert_eq!(segments().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6686,7 +6686,7 @@ export interface components {
          * @description What a broadcast waits for.
          * @enum {string}
          */
-        WaitReason: "quiet_hours" | "pace" | "daily_cap" | "registration" | "paused_by_user" | "carrier" | "locked";
+        WaitReason: "quiet_hours" | "pace" | "daily_cap" | "registration" | "paused_by_user" | "carrier" | "locked" | "error";
         /** @description What a broadcast waits for. */
         Waiting: {
             reason: components["schemas"]["WaitReason"];

@@ -6,7 +6,7 @@
 //! - [`Progress`]: how many recipients are in each state.
 //! - [`FailureWatch`]: when failures pause a broadcast.
 //! - [`Tally`], [`checks`] and [`drain()`]: the estimate that a user sees before confirming a broadcast.
-//! - [`room`]: how many texts are released ahead.
+//! - [`AHEAD`]: how far ahead of the pace of their number texts are released.
 //! - [`ReplyWindow`]: which inbound message is the reply of a recipient.
 //! - [`Recurrence`]: when a broadcast that repeats comes next.
 //!
@@ -33,7 +33,7 @@ mod recurrence;
 mod reply;
 mod status;
 
-pub use ahead::{AHEAD, MAX_SLICE, room, slice_delay};
+pub use ahead::{AHEAD, MAX_SLICE, slice_delay};
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
 pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Series, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain};

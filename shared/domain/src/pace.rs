@@ -103,8 +103,8 @@ impl CarrierLimit {
     }
 }
 
-/// What a reached limit means for a number until a time: it sends nothing, or at half its rate if the limit is
-/// the rate.
+/// What a reached limit means for a number until a time: it sends nothing, or at half its rate if the limit
+/// is the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub struct Restraint {

@@ -120,7 +120,7 @@ pub const METRICS: &[Metric] = &[
     count("MessagesSent", "message_sent", "Messages that the carrier accepted."),
     count("SendDelay", "message_sent", "Time from the acceptance of an outbound message until the carrier had it.")
         .of(Amount::Millis("millis")),
-    count("MessagesFailed", "message_failed", "Messages that the carrier refused."),
+    count("MessagesFailed", "message_failed", "Messages that failed."),
     count(
         "SendsUnknown",
         "send_unknown",
@@ -170,7 +170,8 @@ pub const METRICS: &[Metric] = &[
     count("BroadcastsPaused", "broadcast_paused", "Broadcasts that paused themselves, because texts failed."),
     count("BroadcastsCompleted", "broadcast_completed", "Broadcasts without open recipients."),
     count("BroadcastsFailed", "broadcast_failed", "Broadcasts that could not be prepared."),
-    count("BroadcastsMissed", "broadcast_missed", "Repetitions of a broadcast that were skipped."),
+    count("BroadcastTextsNotReleased", "broadcast_text_not_released", "Texts of broadcasts that are tried again."),
+    count("BroadcastsMissed", "broadcast_missed", "Scheduled broadcasts that were not sent at their time."),
     count(
         "WebhookAttempts",
         "webhook_attempted",

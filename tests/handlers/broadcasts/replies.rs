@@ -14,7 +14,7 @@ use shared_domain::{
 use shared_lambda::clock::now;
 use test_kit::build;
 
-use super::{Broadcasting, CHANGE, CORRECT, RECIPIENTS};
+use super::{Broadcasting, CANCEL, CHANGE, CORRECT, PAUSE, RECIPIENTS};
 use crate::inbound_sms::keywords::{Inbound, inbound, receive};
 
 impl Broadcasting {
@@ -151,6 +151,26 @@ async fn a_failed_text_is_sent_again_within_the_hours_of_its_recipient() {
     assert_eq!((morning.queued, morning.skipped), (1, 0), "at ten in the morning");
     let again = it.test.history().await.remove(0);
     assert_eq!(again.send_until, Some(hours(32)), "until eight in the evening");
+}
+
+/// Reports and replies still come, also to a broadcast of which nothing waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_texts_of_a_canceled_broadcast_are_not_sent_again_and_those_of_a_paused_one_are() {
+    for (step, queued) in [(PAUSE, 1), (CANCEL, 0)] {
+        let it = Broadcasting::start().await;
+        let start = now();
+        let id = it.draft(&[it.test.contact.as_str(), "+12025550199"], "Closed").await;
+        it.confirm(&id).await;
+        it.work(start).await;
+        it.report(DeliveryState::Failed, start).await;
+        assert_eq!(it.of("ada", step, &id, None).await.0, 200);
+        let later = start + Duration::from_mins(1);
+        let retried = it.retry(start, later).await;
+        assert_eq!((retried.queued, retried.skipped), (queued, 1 - queued), "{step}");
+        it.sweep(later).await;
+        it.work(later).await;
+        assert_eq!(it.sweep(later + Duration::from_secs(30)).await, 0, "{step}: it was looked at");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

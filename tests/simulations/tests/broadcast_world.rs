@@ -170,6 +170,7 @@ impl World {
             id: BroadcastId::parse(&format!("bct_{id}")).unwrap(),
             audience: Audience { segments, contacts: Vec::new(), numbers: named },
             hours: if seed % 2 == 1 { HoursMode::Recipient } else { HoursMode::Always },
+            text: "We close early. ".repeat(11), // two segments
             ..build::broadcast(inbox, &app.user)
         };
         let writers = numbers.iter().enumerate().step_by((numbers.len() / 40).clamp(2, 50));
@@ -457,19 +458,25 @@ impl World {
     /// Requires that the counts are those of the recipients.
     pub(crate) async fn look_at_all(&self) {
         let found = self.found().await.value;
-        let progress = self.progress(&found).await;
+        let counts =
+            async || self.recipients().counts(&found.organization, &reference(&found)).await.unwrap();
+        let before = counts().await;
+        let progress = before.progress;
         let mut counted = BTreeMap::<State, u64>::new();
         let all = self.all(&found).await;
         for one in &all {
             *counted.entry(one.state).or_default() += 1;
         }
-        if progress.total() > 0 && self.progress(&found).await == progress {
+        if progress.total() > 0 && counts().await == before {
             for state in State::ALL {
                 let counted = counted.get(&state).copied().unwrap_or_default();
                 assert_eq!(progress.count(state), counted, "{}: {state:?}", self.name());
             }
             let replied = all.iter().filter(|one| one.replied_at.is_some()).count() as u64;
             assert_eq!(progress.replied, replied, "{}: replied", self.name());
+            let queued = all.iter().filter(|one| one.state == State::Queued);
+            let segments = queued.map(|one| one.text_segments.unwrap() as u64).sum::<u64>();
+            assert_eq!(before.queued_segments, segments, "{}: segments", self.name());
         }
     }
 
@@ -562,6 +569,13 @@ impl World {
             assert!(time_of_day(ends) == 20 * HOUR && ends > text.created_at, "{name}: until {ends}");
         }
         let state = text.delivery.state();
+        let failed = text.delivery.report(DeliveryState::Failed).and_then(|report| report.detail.as_deref());
+        let why = |word| failed.is_some_and(|detail| detail.contains(word));
+        let is_canceled = async || self.found().await.value.status == BroadcastStatus::Canceled;
+        assert!(!why("canceled") || is_canceled().await, "{name}: {failed:?}");
+        let refusing = self.refusing.get(&text.contact_number);
+        let is_blocked = refusing.is_some_and(|reasons| reasons.contains("blocked"));
+        assert!(!why("blocked") || is_blocked, "{name}: {failed:?}");
         // The carrier may accept a text shortly before its hours end, and then has no turn for it in time.
         let failure = text.delivery.report(DeliveryState::Failed).and_then(|report| report.code.as_deref());
         let is_at_carrier = match state {

@@ -17,6 +17,8 @@ mod estimate;
 mod people;
 mod prepare;
 mod release;
+mod settle;
+mod slice;
 mod steps;
 mod sweep;
 
@@ -42,7 +44,7 @@ use crate::audience::AudienceWorkflow;
 
 pub(crate) use self::release::Resend;
 pub use self::{
-    release::Slice,
+    slice::Slice,
     steps::{Confirmation, StepOutcome},
     sweep::{BroadcastSweep, SweptBroadcasts},
 };

@@ -14,7 +14,7 @@ use shared_domain::{
 };
 use tokio::sync::mpsc;
 
-use super::{AudienceError, BroadcastWorkflow, people::PersonalText, release::CHECK_AFTER, release::Slice};
+use super::{AudienceError, BroadcastWorkflow, people::PersonalText, release::CHECK_AFTER, slice::Slice};
 
 /// How many pages of people are read before the first of them is stored.
 const READ_AHEAD: usize = 2;
@@ -62,7 +62,7 @@ impl BroadcastWorkflow {
             if written != BroadcastWrite::Done {
                 return Ok(None);
             }
-            tracing::warn!(event = "broadcast_missed", broadcast = %after.id, "occurrence of a broadcast missed");
+            tracing::warn!(event = "broadcast_missed", broadcast = %after.id, "broadcast not started at its time");
             return Ok(Some(after));
         }
         let preparation = before.value.preparation + 1;
@@ -76,24 +76,31 @@ impl BroadcastWorkflow {
         Ok((written == BroadcastWrite::Done).then_some(after))
     }
 
-    /// Why an occurrence of a series is skipped: a later one follows, and people should not get several texts
-    /// at once.
+    /// Why a scheduled broadcast does not start: its sender lost the right in the meantime, or it is an
+    /// occurrence of a series that is late. A later one follows, and people should not get several texts at
+    /// once.
     async fn missed(
         &self,
         broadcast: &Broadcast,
         now: Timestamp,
     ) -> Result<Option<&'static str>, StoreError> {
-        if broadcast.status != BroadcastStatus::Scheduled || broadcast.series.is_none() {
+        if broadcast.status != BroadcastStatus::Scheduled {
             return Ok(None);
         }
-        if broadcast.is_missed(now) {
+        let is_of_series = broadcast.series.is_some();
+        if is_of_series && broadcast.is_missed(now) {
             return Ok(Some("Its time had passed by more than an hour, so this occurrence was skipped."));
         }
         if !self.may_send(broadcast).await? {
-            return Ok(Some(
+            return Ok(Some(if is_of_series {
                 "The user who confirmed it may no longer send broadcasts from this inbox, so this occurrence \
-                 was skipped. To go on, confirm the next one again.",
-            ));
+                 was skipped. To go on, confirm the next one again."
+            } else {
+                "The user who confirmed it may no longer send broadcasts from this inbox, so it was not sent."
+            }));
+        }
+        if !is_of_series {
+            return Ok(None);
         }
         let from = self.inboxes.get_with_team(broadcast.inbox_key()).await?;
         let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use shared_aws::{
-    broadcast::{BroadcastWrite, Refused, Release, Released, StoredRecipient, reference},
-    clients::BroadcastJob,
+    broadcast::{BroadcastWrite, Counts, Refused, Release, Released, StoredRecipient, reference},
     messaging::{Acceptance, Guard},
     table::{StoreError, Versioned},
 };
 use shared_domain::{
     broadcast::{
-        AHEAD, Asked, Broadcast, BroadcastRef, BroadcastStatus, BroadcastStep, Progress, RecipientState,
-        SkipReason, WaitReason, Waiting, room, slice_delay,
+        AHEAD, Asked, Broadcast, BroadcastRef, BroadcastStep, MAX_SLICE, Progress, RecipientState,
+        SkipReason, WaitReason, Waiting, slice_delay,
     },
     contact::custom_value,
     conversation::Conversation,
@@ -27,112 +26,62 @@ use shared_domain::{
     weekly_hours::WeeklyHours,
 };
 
-use super::BroadcastWorkflow;
+use super::{BroadcastWorkflow, slice::Slice};
 
 /// When the sweep looks at a broadcast whose worker does not say anything.
 pub(super) const CHECK_AFTER: Duration = Duration::from_mins(2);
 /// How long before the end of a recipient's hours the last text is sent. The carrier needs some time as well.
 const LAST_SEND: Duration = Duration::from_secs(60);
-/// How many recipients of a canceled broadcast one slice leaves out at most.
-const MAX_SKIPS: usize = 250;
+/// A text of 1,600 characters, the carrier's limit, has this many segments at most: each may take two units
+/// of UCS-2.
+const MAX_SEGMENTS: u64 = 49;
 /// How soon a broadcast is looked at again whose texts are on their way.
 const PACE_DELAY: Duration = Duration::from_secs(3);
 /// How soon a broadcast is looked at again that waits for the carrier or the registration.
-const STOP_DELAY: Duration = Duration::from_secs(60);
+pub(super) const STOP_DELAY: Duration = Duration::from_secs(60);
 /// A recipient whose conversation is locked is looked at again after this time at most.
 const LOCK_DELAY: Duration = Duration::from_mins(2);
+/// How many recipients of a slice may fail. The next one stops the broadcast for a minute.
+const MAX_FAILURES: usize = 10;
+/// A recipient is left out if its text cannot be released for this time.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 /// A recipient whose conversation changed at the same time is looked at again after this time.
 const CHANGE_DELAY: Duration = Duration::from_secs(10);
-/// After this time, no delivery report is expected.
-const SETTLED_AFTER: Duration = Duration::from_hours(24);
-/// After this time, the states of queued recipients are compared with those of their messages.
-const REPORT_DELAY: Duration = Duration::from_mins(5);
-
-/// How much earlier than planned a message may continue a broadcast: the clock of its host may be behind, and
-/// the queue counts in whole seconds.
-const EARLY: Duration = Duration::from_secs(1);
-
-/// What a worker does after a slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slice {
-    /// The broadcast has no work to do, or another worker does it.
-    Over,
-    /// There is more to do now.
-    Continue,
-    /// There is more to do after this time.
-    ContinueAfter(Duration),
-}
 
 /// What the releases of a slice have in common.
 struct ReleasingSlice<'a> {
     broadcast: &'a Broadcast,
+    version: u64,
     of: &'a BroadcastRef,
     from: &'a TeamInbox,
     team_hours: Option<WeeklyHours>,
+    /// How many segments may be released.
+    room: u64,
+    /// Whether texts are on their way.
+    is_ahead: bool,
 }
 
 /// What became of a recipient.
 enum Step {
     Queued,
     Left,
+    /// There is no room for its text.
+    Full,
     /// No text can be released now.
     Stop(Option<WaitReason>),
 }
 
 impl BroadcastWorkflow {
-    /// Does the next part of a broadcast. `worker` is a random number that names the caller.
-    pub async fn run_slice(
-        &self,
-        clock: impl Fn() -> Timestamp,
-        worker: u64,
-        job: &BroadcastJob,
-    ) -> Result<Slice, StoreError> {
-        let team = job.team_key();
-        if !self.broadcasts.acquire(team, &job.broadcast, worker, job.continues, clock()).await? {
-            return Ok(Slice::Over);
-        }
-        let slice = self.slice(&clock, worker, job).await;
-        let go_on_at = match slice {
-            Ok(Slice::Continue) => Some(clock() - EARLY),
-            Ok(Slice::ContinueAfter(wait)) => Some(clock() + wait - EARLY),
-            Ok(Slice::Over) | Err(_) => None,
-        };
-        self.broadcasts.give_back(team, &job.broadcast, worker, go_on_at).await?;
-        slice
-    }
-
-    async fn slice(
-        &self,
-        clock: &impl Fn() -> Timestamp,
-        worker: u64,
-        job: &BroadcastJob,
-    ) -> Result<Slice, StoreError> {
-        let Some(found) = self.broadcasts.get(job.team_key(), &job.broadcast).await? else {
-            return Ok(Slice::Over);
-        };
-        let now = clock();
-        match found.value.status {
-            BroadcastStatus::Scheduled if found.value.scheduled_at.is_none_or(|at| at <= now) => {
-                self.prepare(clock, worker, found).await
-            }
-            BroadcastStatus::Preparing => self.prepare(clock, worker, found).await,
-            BroadcastStatus::Running => self.release(clock, found).await,
-            BroadcastStatus::Completed => self.settle(now, found).await,
-            BroadcastStatus::Canceled => self.leave_out(clock, found).await,
-            BroadcastStatus::Paused => self.watch(now, found).await,
-            BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Failed => Ok(Slice::Over),
-        }
-    }
-
     /// Releases texts. Ends the broadcast when no recipient is open.
-    async fn release(
+    pub(super) async fn release(
         &self,
         clock: &impl Fn() -> Timestamp,
         found: Versioned<Broadcast>,
     ) -> Result<Slice, StoreError> {
         let broadcast = &found.value;
         let of = reference(broadcast);
-        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        let Counts { progress, queued_segments, .. } =
+            self.recipients.counts(&broadcast.organization, &of).await?;
         if progress.is_complete() {
             return self.complete(clock(), found, progress).await;
         }
@@ -144,51 +93,114 @@ impl BroadcastWorkflow {
             Ok(watch) => self.broadcasts.set_watch(broadcast, watch).await?,
             Err(failures) => return self.pause(now, &found, progress, failures).await,
         }
-        if let Some(waiting) = self.stopped(broadcast, &from, now).await? {
-            return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
-        }
-        let segments = u64::try_from(Segments::of(&broadcast.text).count).unwrap_or(u64::MAX);
-        let room = room(from.segments_per_second(), segments, progress.count(RecipientState::Queued));
-        let due = self.recipients.due(&broadcast.organization, &of, Some(now), room).await?;
+        let ahead = match self.segments_ahead(broadcast, &from, now).await? {
+            Ok(ahead) => ahead,
+            Err(waiting) => {
+                return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
+            }
+        };
+        let queued = progress.count(RecipientState::Queued);
+        // While functions of a version run that does not count segments, the sum differs from the texts.
+        let room = ahead.saturating_sub(queued_segments.clamp(queued, queued * MAX_SEGMENTS));
+        let at_most = usize::try_from(room).unwrap_or(MAX_SLICE).min(MAX_SLICE);
+        let due = self.recipients.due(&broadcast.organization, &of, Some(now), at_most).await?;
         if due.is_empty() {
             return self.wait_for_recipients(broadcast, &of, &progress, now).await;
         }
         let team_hours = self.team_hours(broadcast).await?;
-        let slice = ReleasingSlice { broadcast, of: &of, from: &from, team_hours };
-        let (texts, end) = self.release_each(clock, &slice, &due).await;
+        let slice = ReleasingSlice {
+            broadcast,
+            version: found.version,
+            of: &of,
+            from: &from,
+            team_hours,
+            room,
+            is_ahead: queued > 0,
+        };
+        let (looked_at, texts, end) = self.release_each(clock, &slice, &due).await;
         if texts > 0 {
             tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts, "texts of a broadcast released");
         }
         match end? {
-            Step::Queued | Step::Left => {}
+            Step::Full if looked_at == 0 => {
+                return self.wait_for_texts(broadcast, &of, progress, now, slice_delay(0)).await;
+            }
+            Step::Queued | Step::Left | Step::Full => {}
             Step::Stop(Some(reason)) => {
                 let waiting = Waiting { reason, until: None };
                 return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
             }
-            Step::Stop(None) => return Ok(Slice::Continue),
+            Step::Stop(None) => return Ok(Slice::ContinueAfter(slice_delay(0))),
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        let delay = slice_delay(due.len());
+        let delay = slice_delay(looked_at);
         Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
-    /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
-    /// Returns how many texts were accepted, and the last step.
+    /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast
+    /// or for which there is no room. Returns how many recipients it looked at, how many texts were accepted,
+    /// and the last step.
     async fn release_each(
         &self,
         clock: &impl Fn() -> Timestamp,
         slice: &ReleasingSlice<'_>,
         recipients: &[StoredRecipient],
-    ) -> (u64, Result<Step, StoreError>) {
-        let mut texts = 0;
-        for recipient in recipients {
+    ) -> (usize, u64, Result<Step, StoreError>) {
+        let (mut texts, mut room, mut failures) = (0, slice.room, 0);
+        for (looked_at, recipient) in recipients.iter().enumerate() {
+            let text = recipient.text.as_ref().unwrap_or(&slice.broadcast.text);
+            let needed = u64::try_from(Segments::of(text).count).unwrap_or(u64::MAX);
+            // If nothing is on its way, the first one goes alone, however long it is.
+            if needed > room && (texts > 0 || slice.is_ahead) {
+                return (looked_at, texts, Ok(Step::Full));
+            }
             match self.release_one(clock(), slice, recipient).await {
-                Ok(Step::Queued) => texts += 1,
+                Ok(Step::Queued) => {
+                    texts += 1;
+                    room = room.saturating_sub(needed);
+                }
                 Ok(Step::Left) => {}
-                end => return (texts, end),
+                Ok(stop) => return (looked_at, texts, Ok(stop)),
+                Err(error) => match self.put_off(clock(), slice, recipient, &error).await {
+                    Ok(true) if failures == MAX_FAILURES => {
+                        return (looked_at, texts, Ok(Step::Stop(Some(WaitReason::Error))));
+                    }
+                    Ok(true) => failures += 1,
+                    // It does not wait anymore, usually because its text was released and the answer was
+                    // lost.
+                    Ok(false) => {
+                        texts += 1;
+                        room = room.saturating_sub(needed);
+                    }
+                    Err(_) => return (looked_at, texts, Err(error)),
+                },
             }
         }
-        (texts, Ok(Step::Left))
+        (recipients.len(), texts, Ok(Step::Left))
+    }
+
+    /// Lets a recipient wait whose text cannot be released, so that the others do not wait for it. Leaves it
+    /// out if that has been so for a day. `false` if it does not wait anymore.
+    async fn put_off(
+        &self,
+        now: Timestamp,
+        slice: &ReleasingSlice<'_>,
+        recipient: &StoredRecipient,
+        error: &StoreError,
+    ) -> Result<bool, StoreError> {
+        let ReleasingSlice { broadcast, of, .. } = *slice;
+        let (recipients, organization) = (&self.recipients, &broadcast.organization);
+        let waits = if recipient.failing_since.is_some_and(|since| since + GIVE_UP_AFTER <= now) {
+            recipients.skip(organization, of, recipient, SkipReason::Expired).await?
+        } else {
+            let is_short = matches!(error, StoreError::Unavailable(_));
+            let until = now + if is_short { CHANGE_DELAY } else { LOCK_DELAY };
+            recipients.put_off(organization, of, recipient, now, until).await?
+        };
+        if waits {
+            tracing::error!(event = "broadcast_text_not_released", broadcast = %broadcast.id, %error, "text of a broadcast not released");
+        }
+        Ok(waits)
     }
 
     /// What stops all texts of the number.
@@ -198,14 +210,27 @@ impl BroadcastWorkflow {
         from: &TeamInbox,
         now: Timestamp,
     ) -> Result<Option<Waiting>, StoreError> {
+        Ok(self.segments_ahead(broadcast, from, now).await?.err())
+    }
+
+    /// How many segments may be queued, which is what the number sends in 15 seconds, or what stops it.
+    async fn segments_ahead(
+        &self,
+        broadcast: &Broadcast,
+        from: &TeamInbox,
+        now: Timestamp,
+    ) -> Result<Result<u64, Waiting>, StoreError> {
         let (state, pace) = self.paces.get_with_sending_state(broadcast.inbox_key()).await?;
         if state.pause.is_some() {
-            return Ok(Some(Waiting { reason: WaitReason::Carrier, until: None }));
+            return Ok(Err(Waiting { reason: WaitReason::Carrier, until: None }));
         }
         if from.inbox.stage == Stage::Active && !from.may_send() {
-            return Ok(Some(Waiting { reason: WaitReason::Registration, until: None }));
+            return Ok(Err(Waiting { reason: WaitReason::Registration, until: None }));
         }
-        Ok(pace.held(now).map(|(limit, until)| Waiting { reason: limit.into(), until: Some(until) }))
+        if let Some((limit, until)) = pace.held(now) {
+            return Ok(Err(Waiting { reason: limit.into(), until: Some(until) }));
+        }
+        Ok(Ok(pace.segments_in(AHEAD, from.segments_per_second(), now)))
     }
 
     async fn wait(
@@ -232,49 +257,32 @@ impl BroadcastWorkflow {
         let next = next.and_then(|recipient| Some((recipient.check_at?, recipient)));
         match next {
             Some((at, recipient)) if at > now && progress.count(RecipientState::Queued) == 0 => {
-                let is_locked = recipient.reason.as_deref() == Some(WaitReason::Locked.as_str());
-                let reason = if is_locked { WaitReason::Locked } else { WaitReason::QuietHours };
+                let own = [WaitReason::Locked, WaitReason::Error];
+                let own = own.into_iter().find(|own| recipient.reason.as_deref() == Some(own.as_str()));
+                let reason = own.unwrap_or(WaitReason::QuietHours);
                 let waiting = Waiting { reason, until: Some(at) };
                 self.wait(broadcast, waiting, *progress, at, now.duration_until(at)).await
             }
-            _ => {
-                self.follow_messages(broadcast, of, now).await?;
-                let waiting = Waiting { reason: WaitReason::Pace, until: None };
-                self.wait(broadcast, waiting, *progress, now + CHECK_AFTER, PACE_DELAY).await
+            next => {
+                let is_due = next.is_some_and(|(at, _)| at <= now);
+                let delay = if is_due { slice_delay(0) } else { PACE_DELAY };
+                self.wait_for_texts(broadcast, of, *progress, now, delay).await
             }
         }
     }
 
-    /// Compares queued recipients with their messages, in case a worker died between the two writes of a
-    /// report. Reads all recipients, so it does it every five minutes.
-    async fn follow_messages(
+    /// There is no room until texts that are queued go out.
+    async fn wait_for_texts(
         &self,
         broadcast: &Broadcast,
         of: &BroadcastRef,
+        progress: Progress,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let is_young = broadcast.started_at.is_none_or(|at| at + REPORT_DELAY >= now);
-        if is_young || !self.broadcasts.follow_since(broadcast, now, REPORT_DELAY).await? {
-            return Ok(());
-        }
-        let queued = Some(RecipientState::Queued);
-        let mut after = None;
-        loop {
-            let organization = &broadcast.organization;
-            let page = self.recipients.page(organization, of, queued, 100, after.as_deref()).await?;
-            for recipient in page.items {
-                let is_old = recipient.released_at.is_some_and(|at| at + REPORT_DELAY < now);
-                if let Some(id) = recipient.message.filter(|_| is_old)
-                    && let Some(message) = self.messages.get(organization, &id).await?
-                {
-                    self.recipients.follow(organization, &message).await?;
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
+        delay: Duration,
+    ) -> Result<Slice, StoreError> {
+        self.follow_messages(broadcast, of, now).await?;
+        let waiting = Waiting { reason: WaitReason::Pace, until: None };
+        self.wait(broadcast, waiting, progress, now + CHECK_AFTER, delay).await
     }
 
     async fn release_one(
@@ -283,7 +291,7 @@ impl BroadcastWorkflow {
         slice: &ReleasingSlice<'_>,
         recipient: &StoredRecipient,
     ) -> Result<Step, StoreError> {
-        let ReleasingSlice { broadcast, of, from, .. } = *slice;
+        let ReleasingSlice { broadcast, version, of, from, .. } = *slice;
         let organization = &broadcast.organization;
         let hold = async |reason, until| {
             self.recipients.hold(organization, of, recipient, reason, until).await.map(|_| Step::Left)
@@ -342,7 +350,7 @@ impl BroadcastWorkflow {
             guard: Guard::Compose { user: Some(&sender.id) },
             idempotency: None,
         };
-        let refused = match self.sends.release(acceptance, Release { broadcast, recipient }).await? {
+        let refused = match self.sends.release(acceptance, Release { broadcast, version, recipient }).await? {
             Released::Queued => {
                 if let Some(shown) = &shown
                     && let Err(error) = self.contacts.sync_if_changed(broadcast.team_key(), shown).await
@@ -386,8 +394,9 @@ impl BroadcastWorkflow {
         Ok(SendingHours::of(&place, broadcast.hours, team_hours))
     }
 
-    /// How a text is sent again now. `None` if no text of the recipient may be released now. A recipient who
-    /// was erased, or whose broadcast was removed, has no hours.
+    /// How a text is sent again now. `None` if no text of the recipient may be released now: outside the
+    /// hours, and after the broadcast was canceled. A recipient who was erased, or whose broadcast was
+    /// removed, has no hours.
     pub(crate) async fn resend_at(
         &self,
         team: TeamKey<'_>,
@@ -398,6 +407,9 @@ impl BroadcastWorkflow {
         let found = self.broadcasts.get(team, &of.broadcast).await?;
         let recipient = self.recipients.get(team.organization, of, number).await?;
         let Some((found, recipient)) = found.zip(recipient) else { return Ok(Some(Resend::default())) };
+        if self.broadcasts.stops_texts(team.organization, &of.broadcast).await? {
+            return Ok(None);
+        }
         let broadcast = found.value;
         let team_hours = self.team_hours(&broadcast).await?;
         let hours = self.hours_of(&broadcast, team_hours.as_ref(), &recipient).await?;
@@ -408,56 +420,6 @@ impl BroadcastWorkflow {
         let asked = Asked { of: of.clone(), at: now, window_hours, question };
         let until = release.map(|release| release.until).filter(is_long_enough);
         Ok(until.map(|until| Resend { until, asked: Some(asked) }))
-    }
-
-    async fn complete(
-        &self,
-        now: Timestamp,
-        found: Versioned<Broadcast>,
-        progress: Progress,
-    ) -> Result<Slice, StoreError> {
-        let Ok(status) = found.value.status.after(BroadcastStep::Complete) else { return Ok(Slice::Over) };
-        let (finished_at, watched) = (Some(now), Some(progress));
-        let after =
-            Broadcast { status, waiting: None, finished_at, progress: watched, ..found.value.clone() };
-        let due = Some(now + CHECK_AFTER / 2); // replies may have come since the counts were read
-        match self.broadcasts.write(&found, &after, due, None).await? {
-            BroadcastWrite::Done => {
-                tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
-                Ok(Slice::Over)
-            }
-            BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Slice::Continue),
-        }
-    }
-
-    /// A paused broadcast ends if its last texts were on their way.
-    async fn watch(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
-        let of = reference(&found.value);
-        let progress = self.recipients.progress(&found.value.organization, &of).await?;
-        if progress.is_complete() {
-            return self.complete(now, found, progress).await;
-        }
-        if progress.count(RecipientState::Queued) > 0 {
-            self.follow_messages(&found.value, &of, now).await?;
-        }
-        self.broadcasts.postpone(&found.value, found.value.waiting, Some(progress), now + STOP_DELAY).await?;
-        Ok(Slice::Over)
-    }
-
-    /// Keeps the progress of a broadcast up to date that ended: delivery reports and replies still come.
-    async fn settle(&self, now: Timestamp, found: Versioned<Broadcast>) -> Result<Slice, StoreError> {
-        let broadcast = &found.value;
-        let of = reference(broadcast);
-        let mut progress = self.recipients.progress(&broadcast.organization, &of).await?;
-        if progress.count(RecipientState::Queued) > 0 {
-            self.follow_messages(broadcast, &of, now).await?;
-            progress = self.recipients.progress(&broadcast.organization, &of).await?;
-        }
-        let due = next_look(broadcast.finished_at.unwrap_or(now), &progress, now);
-        let after = Broadcast { progress: Some(progress), ..broadcast.clone() };
-        // If it changed at the same time, it stays due.
-        self.broadcasts.write(&found, &after, due, None).await?;
-        Ok(Slice::Over)
     }
 
     /// Pauses a broadcast of which too many texts failed.
@@ -476,32 +438,11 @@ impl BroadcastWorkflow {
         let waiting = Some(Waiting { reason: WaitReason::Carrier, until: None });
         let (reason, progress) = (Some(reason), Some(progress));
         let after = Broadcast { status, waiting, reason, progress, ..found.value.clone() };
-        if self.broadcasts.write(found, &after, Some(now + STOP_DELAY), None).await? == BroadcastWrite::Done {
+        let due = Some(now + STOP_DELAY);
+        if self.broadcasts.halt(found, &after, due, None, false).await? == BroadcastWrite::Done {
             tracing::warn!(event = "broadcast_paused", broadcast = %after.id, failures, "broadcast paused");
         }
         Ok(Slice::Over)
-    }
-
-    /// Leaves out the recipients of a canceled broadcast that still wait.
-    async fn leave_out(
-        &self,
-        clock: &impl Fn() -> Timestamp,
-        found: Versioned<Broadcast>,
-    ) -> Result<Slice, StoreError> {
-        let broadcast = &found.value;
-        let of = reference(broadcast);
-        let waiting = self.recipients.due(&broadcast.organization, &of, None, MAX_SKIPS).await?;
-        for recipient in &waiting {
-            if matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
-                self.recipients.skip(&broadcast.organization, &of, recipient, SkipReason::Canceled).await?;
-            }
-        }
-        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
-        if progress.count(RecipientState::Pending) + progress.count(RecipientState::Held) == 0 {
-            return self.settle(clock(), found).await;
-        }
-        self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
     }
 }
 
@@ -512,16 +453,6 @@ pub(crate) struct Resend {
     pub(crate) until: Option<Timestamp>,
     /// What the conversation keeps of it, so that its reply counts.
     pub(crate) asked: Option<Asked>,
-}
-
-/// When a worker looks again at a broadcast that ended: while the carrier reports on its texts, for a day at
-/// most, after one minute, two, four and so on up to an hour. A text that is queued was sent again, maybe
-/// days later, and has no report yet.
-fn next_look(ended_at: Timestamp, progress: &Progress, now: Timestamp) -> Option<Timestamp> {
-    let is_reported = progress.count(RecipientState::Queued) + progress.count(RecipientState::Sent) == 0;
-    let age = ended_at.duration_until(now);
-    let is_watched = age < SETTLED_AFTER || progress.count(RecipientState::Queued) > 0;
-    (!is_reported && is_watched).then(|| now + age.clamp(CHECK_AFTER / 2, Duration::from_hours(1)))
 }
 
 /// Until when another user than the sender holds the lock of a conversation.

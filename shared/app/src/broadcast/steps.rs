@@ -103,14 +103,39 @@ impl BroadcastWorkflow {
         }
     }
 
-    /// Pauses, resumes or cancels a broadcast. A step that was taken before changes nothing.
+    /// Pauses, resumes or cancels a broadcast. A step that was taken before changes nothing. Texts that are
+    /// queued when it is canceled are not sent.
     pub async fn take_step(
+        &self,
+        before: Versioned<Broadcast>,
+        step: BroadcastStep,
+        by: &UserId,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<StepOutcome, StoreError> {
+        self.step(before, step, by, now, entropy, step == BroadcastStep::Cancel).await
+    }
+
+    /// [`BroadcastWorkflow::take_step`] that lets queued texts go out, as after a restore.
+    pub async fn take_step_after_texts(
+        &self,
+        before: Versioned<Broadcast>,
+        step: BroadcastStep,
+        by: &UserId,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<StepOutcome, StoreError> {
+        self.step(before, step, by, now, entropy, false).await
+    }
+
+    async fn step(
         &self,
         mut before: Versioned<Broadcast>,
         step: BroadcastStep,
         by: &UserId,
         now: Timestamp,
         entropy: u64,
+        stops_texts: bool,
     ) -> Result<StepOutcome, StoreError> {
         for _ in 0..ATTEMPTS {
             let broadcast = &before.value;
@@ -143,7 +168,13 @@ impl BroadcastWorkflow {
             let goes_on = step != BroadcastStep::Cancel && step != BroadcastStep::Edit;
             let due = (goes_on || has_recipients).then_some(now);
             let event = audit(by, action, broadcast, now, entropy);
-            if self.broadcasts.write(&before, &after, due, Some(&event)).await? == BroadcastWrite::Done {
+            let is_halted = has_recipients && matches!(step, BroadcastStep::Pause | BroadcastStep::Cancel);
+            let written = if is_halted {
+                self.broadcasts.halt(&before, &after, due, Some(&event), stops_texts).await?
+            } else {
+                self.broadcasts.write(&before, &after, due, Some(&event)).await?
+            };
+            if written == BroadcastWrite::Done {
                 return Ok(StepOutcome::Done(Box::new(after)));
             }
             let (team, id) = (broadcast.team_key(), &broadcast.id);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     broadcast::{Audience, Broadcast, BroadcastStatus, FailureWatch, Progress, Waiting},
@@ -29,8 +30,11 @@ use crate::{
 
 /// How long a worker may go without renewing its lease.
 const LEASE: Duration = Duration::from_secs(90);
+/// How long a halt is kept after the start: longer than recipients, whose failed texts it keeps from being
+/// sent again.
+const HALT_LIFE: Duration = Duration::from_hours(24 * 800);
 /// The most broadcasts that one sweep returns.
-const MAX_DUE: i32 = 200;
+const MAX_DUE: i32 = 2_000;
 
 /// The outcome of writing a broadcast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +69,13 @@ pub(crate) struct BroadcastRow {
 #[derive(Debug, Serialize, Deserialize)]
 struct PointerRow {
     team: TeamId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HaltRow {
+    #[serde(default)]
+    stops_texts: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,11 +171,49 @@ impl Broadcasts {
     ) -> Result<BroadcastWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         put_changed(&mut transaction, before, after, due)?;
-        if let Some(event) = event {
-            event.write(&mut transaction, after.team_key())?;
-        }
-        let is_done = transaction.commit().await?.is_done();
-        Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
+        written(transaction, after, event).await
+    }
+
+    /// Writes a broadcast that is paused or canceled. Workers that read it before release no more texts. If
+    /// it `stops_texts`, those that are queued are not sent either. 2 write units more than
+    /// [`Broadcasts::write`].
+    pub async fn halt(
+        &self,
+        before: &Versioned<Broadcast>,
+        after: &Broadcast,
+        due: Option<Timestamp>,
+        event: Option<&AuditEvent<'_>>,
+        stops_texts: bool,
+    ) -> Result<BroadcastWrite, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        put_changed(&mut transaction, before, after, due)?;
+        let ttl = after.started_at.unwrap_or(after.created_at) + HALT_LIFE;
+        transaction.update(keys::broadcast_halt(&after.organization, &after.id), |update| {
+            let update = update
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":version", number(before.version + 1))
+                .expression_attribute_values(":ttl", number(ttl.seconds()));
+            if stops_texts {
+                update
+                    .update_expression("SET halted = :version, stopsTexts = :true, #ttl = :ttl")
+                    .expression_attribute_values(":true", AttributeValue::Bool(true))
+            } else {
+                update.update_expression("SET halted = :version, #ttl = :ttl")
+            }
+        })?;
+        written(transaction, after, event).await
+    }
+
+    /// Returns whether queued texts of a broadcast are not to be sent, because it was canceled. Read
+    /// consistently: 1 read unit.
+    pub async fn stops_texts(
+        &self,
+        organization: &OrganizationId,
+        broadcast: &BroadcastId,
+    ) -> Result<bool, StoreError> {
+        let halt: Option<HaltRow> =
+            self.table.get(keys::broadcast_halt(organization, broadcast), true).await?;
+        Ok(halt.is_some_and(|halt| halt.stops_texts))
     }
 
     /// Begins a preparation, and schedules the next occurrence of the series in the same transaction.
@@ -361,8 +410,8 @@ impl Broadcasts {
         Ok(updated.await?.is_done())
     }
 
-    /// Makes the sweep look at a broadcast that ended, because its counts changed. A look that read the
-    /// counts before stores nothing then. Does nothing before the end, when a worker looks anyway.
+    /// Makes the sweep look at a broadcast that ended or is paused, because its counts changed. A look that
+    /// read the counts before stores nothing then. Does nothing otherwise, when a worker looks anyway.
     pub async fn look_again(
         &self,
         team: TeamKey<'_>,
@@ -372,8 +421,9 @@ impl Broadcasts {
         let updated = self.table.update_if(keys::broadcast(team, broadcast), |update| {
             update
                 .update_expression("SET checkIn = :open, checkAt = :now ADD version :one")
-                .condition_expression("#status IN (:completed, :canceled)")
+                .condition_expression("#status IN (:completed, :canceled, :paused)")
                 .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":paused", text(BroadcastStatus::Paused.as_str()))
                 .expression_attribute_values(":completed", text(BroadcastStatus::Completed.as_str()))
                 .expression_attribute_values(":canceled", text(BroadcastStatus::Canceled.as_str()))
                 .expression_attribute_values(":one", number(1))
@@ -414,6 +464,19 @@ impl Broadcasts {
         };
         found.items.unwrap_or_default().into_iter().map(|item| due(from_item(item)?)).collect()
     }
+}
+
+/// Commits the transaction that writes a broadcast, with its event.
+async fn written(
+    mut transaction: Transaction<'_>,
+    after: &Broadcast,
+    event: Option<&AuditEvent<'_>>,
+) -> Result<BroadcastWrite, StoreError> {
+    if let Some(event) = event {
+        event.write(&mut transaction, after.team_key())?;
+    }
+    let is_done = transaction.commit().await?.is_done();
+    Ok(if is_done { BroadcastWrite::Done } else { BroadcastWrite::Changed })
 }
 
 /// Adds a broadcast under the condition that it was not changed since it was read.

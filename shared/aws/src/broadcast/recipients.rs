@@ -88,8 +88,14 @@ pub struct StoredRecipient {
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
+    /// The segments of its text, once that is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_segments: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
+    /// Since when its text cannot be released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replied_at: Option<Timestamp>,
     /// The name of the answer.
@@ -133,7 +139,7 @@ impl StoredRecipient {
 
 /// Counts by the names of the states.
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct ProgressRow {
     pending: i64,
     held: i64,
@@ -144,7 +150,11 @@ struct ProgressRow {
     failed: i64,
     skipped: i64,
     replied: i64,
+    queued_segments: i64,
 }
+
+/// The attribute of [`ProgressRow`] with the segments of the queued texts.
+const QUEUED_SEGMENTS: &str = "queuedSegments";
 
 impl ProgressRow {
     fn count(&mut self, state: RecipientState) -> &mut i64 {
@@ -177,6 +187,8 @@ impl PreparedCounts {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     pub progress: Progress,
+    /// The segments of the texts that are queued.
+    pub queued_segments: u64,
     /// How many recipients gave each answer to the question. An answer that nobody gave may be missing.
     pub answers: BTreeMap<Answer, u64>,
 }
@@ -227,7 +239,9 @@ impl Recipients {
                 state,
                 reason,
                 message: None,
+                text_segments: None,
                 released_at: None,
+                failing_since: None,
                 replied_at: None,
                 answer: None,
                 check_in: check_at.map(|_| partition.clone()),
@@ -290,8 +304,10 @@ impl Recipients {
         };
         let counts = RecipientState::ALL.map(|state| (state, sum(state)));
         let replied = rows.iter().map(|row| u64::try_from(row.replied).unwrap_or_default()).sum();
+        let queued_segments = rows.iter().map(|row| row.queued_segments).sum::<i64>();
+        let queued_segments = u64::try_from(queued_segments).unwrap_or_default();
         let count = |state| counts.iter().find(|(one, _)| *one == state).map_or(0, |(_, count)| *count);
-        Ok(Counts { progress: Progress::from_counts(count, replied), answers })
+        Ok(Counts { progress: Progress::from_counts(count, replied), queued_segments, answers })
     }
 
     /// Returns up to `limit` recipients that wait until `now` at most, those that wait longest first. `None`
@@ -422,12 +438,36 @@ impl Recipients {
         until: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let change = Change { organization, of, number: &recipient.number, from: recipient.state };
+        let change = Change::of(organization, of, recipient);
         change.write(&mut transaction, RecipientState::Held, |update| {
             update
-                .update_expression("SET #state = :to, reason = :reason, checkAt = :until")
+                .update_expression("SET #state = :to, reason = :reason, checkAt = :until REMOVE failingSince")
                 .expression_attribute_values(":reason", text(reason.as_str()))
                 .expression_attribute_values(":until", number(until.millis()))
+        })?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Makes a recipient wait whose text could not be released now. `false` if it does not wait any more.
+    pub async fn put_off(
+        &self,
+        organization: &OrganizationId,
+        of: &BroadcastRef,
+        recipient: &StoredRecipient,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let change = Change::of(organization, of, recipient);
+        change.write(&mut transaction, RecipientState::Held, |update| {
+            update
+                .update_expression(
+                    "SET #state = :to, reason = :reason, checkAt = :until, \
+                     failingSince = if_not_exists(failingSince, :now)",
+                )
+                .expression_attribute_values(":reason", text(WaitReason::Error.as_str()))
+                .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":now", number(now.millis()))
         })?;
         Ok(transaction.commit().await?.is_done())
     }
@@ -441,7 +481,7 @@ impl Recipients {
         reason: SkipReason,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let change = Change { organization, of, number: &recipient.number, from: recipient.state };
+        let change = Change::of(organization, of, recipient);
         change.write(&mut transaction, RecipientState::Skipped, |update| {
             update
                 .update_expression("SET #state = :to, reason = :reason REMOVE checkIn, checkAt, #text")
@@ -485,11 +525,15 @@ impl Recipients {
         let Some(stored) = self.get(organization, of, phone).await? else { return Ok(()) };
         let event = RecipientEvent::Retry { failed: failed.clone(), message: by.id.clone() };
         let Some(next) = stored.recipient().after(event) else { return Ok(()) };
-        let change = Change { organization, of, number: phone, from: stored.state };
+        let change = Change { organization, of, number: phone, from: stored.state, segments: by.segments() };
         change.write(transaction, next.state(), |update| {
             update
-                .update_expression("SET #state = :to, message = :message, releasedAt = :at REMOVE reason")
+                .update_expression(
+                    "SET #state = :to, message = :message, textSegments = :segments, releasedAt = :at \
+                     REMOVE reason",
+                )
                 .expression_attribute_values(":message", text(&by.id))
+                .expression_attribute_values(":segments", number(by.segments()))
                 .expression_attribute_values(":at", number(by.created_at.millis()))
         })?;
         Ok(())
@@ -509,7 +553,7 @@ impl Recipients {
                 return Ok(());
             }
             let mut transaction = Transaction::new(&self.table);
-            let change = Change { organization, of, number, from: stored.state };
+            let change = Change::of(organization, of, &stored);
             let failure = message.delivery.report(message.delivery.state());
             let failure = failure.filter(|_| message.delivery.state().is_failure());
             let reason = failure.and_then(|report| report.code.clone().or(report.detail.clone()));
@@ -543,9 +587,17 @@ pub(crate) struct Change<'a> {
     pub(crate) of: &'a BroadcastRef,
     pub(crate) number: &'a PhoneNumber,
     pub(crate) from: RecipientState,
+    /// The segments of the text that is queued before or after the change.
+    pub(crate) segments: usize,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// A change of a recipient whose text is not queued by it.
+    fn of(organization: &'a OrganizationId, of: &'a BroadcastRef, recipient: &'a StoredRecipient) -> Self {
+        let segments = recipient.text_segments.unwrap_or_default();
+        Self { organization, of, number: &recipient.number, from: recipient.state, segments }
+    }
+
     /// Adds the change to a transaction, under the condition that the recipient is still in its state.
     /// Returns the place of the recipient.
     pub(crate) fn write(
@@ -554,7 +606,7 @@ impl Change<'_> {
         to: RecipientState,
         build: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<usize, StoreError> {
-        let Self { organization, of, number: phone, from } = *self;
+        let Self { organization, of, number: phone, from, segments } = *self;
         let place = transaction.update(keys::recipient(organization, of, phone), |update| {
             build(update)
                 .condition_expression("#state = :from")
@@ -564,14 +616,18 @@ impl Change<'_> {
         })?;
         if from != to {
             let shard = keys::recipient_shard(phone);
+            let segments = i64::try_from(segments).unwrap_or_default();
+            let queued = |state| if state == RecipientState::Queued { segments } else { 0 };
             transaction.update(keys::recipient_counts(organization, of, shard), |update| {
                 update
-                    .update_expression("ADD #from :minus, #to :one")
+                    .update_expression("ADD #from :minus, #to :one, #segments :segments")
                     .condition_expression(EXISTS)
                     .expression_attribute_names("#from", from.as_str())
                     .expression_attribute_names("#to", to.as_str())
+                    .expression_attribute_names("#segments", QUEUED_SEGMENTS)
                     .expression_attribute_values(":minus", number(-1))
                     .expression_attribute_values(":one", number(1))
+                    .expression_attribute_values(":segments", number(queued(to) - queued(from)))
             })?;
         }
         Ok(place)

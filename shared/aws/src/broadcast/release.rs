@@ -2,7 +2,7 @@
 //! must hold for a broadcast.
 //!
 //! It writes the conversation, the message and its outbox entry as [`Sends`](crate::messaging::Sends) does,
-//! and the recipient with the count of its partition. It requires that the broadcast still runs, that its
+//! and the recipient with the count of its partition. It requires that the broadcast was not halted, that its
 //! sender is a member of the inbox, that the inbox is active and its team registered, and that the number is
 //! neither opted out nor blocked. A pause, a STOP or a removal of the member is therefore either before the
 //! message or after it.
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use shared_domain::{
-    broadcast::{Asked, Broadcast, BroadcastStatus, RecipientState, SkipReason},
+    broadcast::{Asked, Broadcast, RecipientState, SkipReason},
     conversation::Conversation,
     message::Message,
     opt_out::OptOutSubject,
@@ -38,6 +38,8 @@ const MAY_BE_TEXTED: &str = "attribute_not_exists(pk) OR (attribute_not_exists(b
 #[derive(Debug, Clone, Copy)]
 pub struct Release<'a> {
     pub broadcast: &'a Broadcast,
+    /// The version of the broadcast, which runs.
+    pub version: u64,
     pub recipient: &'a StoredRecipient,
 }
 
@@ -69,7 +71,7 @@ pub enum Refused {
 #[derive(Debug)]
 pub(crate) struct Conditions {
     recipient: usize,
-    broadcast: usize,
+    halt: usize,
     member: usize,
     inbox: usize,
     team: usize,
@@ -90,29 +92,28 @@ impl Release<'_> {
         transaction: &mut Transaction<'_>,
         message: &Message,
     ) -> Result<Conditions, StoreError> {
-        let Self { broadcast, recipient } = *self;
+        let Self { broadcast, version, recipient } = *self;
         let organization = &broadcast.organization;
         let of = reference(broadcast);
-        let change = Change { organization, of: &of, number: &recipient.number, from: recipient.state };
+        let (number_of, from, segments) = (&recipient.number, recipient.state, message.segments());
+        let change = Change { organization, of: &of, number: number_of, from, segments };
         let id = text(&message.id);
         let recipient = change.write(transaction, RecipientState::Queued, |update| {
             // The message has the text now, and expires by the retention of its team.
             update
                 .update_expression(
-                    "SET #state = :to, message = :message, releasedAt = :at \
+                    "SET #state = :to, message = :message, textSegments = :segments, releasedAt = :at \
                      REMOVE checkIn, checkAt, reason, #text",
                 )
                 .expression_attribute_names("#text", "text")
                 .expression_attribute_values(":message", id)
+                .expression_attribute_values(":segments", number(segments))
                 .expression_attribute_values(":at", number(message.created_at.millis()))
         })?;
-        let key = keys::broadcast(broadcast.team_key(), &broadcast.id);
-        let running = text(BroadcastStatus::Running.as_str());
-        let broadcast_place = transaction.require(key, |check| {
+        let halt = transaction.require(keys::broadcast_halt(organization, &broadcast.id), |check| {
             check
-                .condition_expression("#status = :running")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":running", running)
+                .condition_expression("attribute_not_exists(halted) OR halted < :version")
+                .expression_attribute_values(":version", number(version))
         })?;
         let sender = &broadcast.sender().id;
         let member = transaction.require_exists(keys::member(broadcast.inbox_key(), sender))?;
@@ -142,7 +143,7 @@ impl Release<'_> {
                     .expression_attribute_values(":zero", zero())
             })?);
         }
-        Ok(Conditions { recipient, broadcast: broadcast_place, member, inbox, team, numbers })
+        Ok(Conditions { recipient, halt, member, inbox, team, numbers })
     }
 }
 
@@ -156,7 +157,7 @@ impl Conditions {
         let failed = |place: &usize| refused.contains_key(place);
         if failed(&self.recipient) {
             Some(Refused::NotWaiting)
-        } else if failed(&self.broadcast) {
+        } else if failed(&self.halt) {
             Some(Refused::NotRunning)
         } else if failed(&self.inbox) {
             Some(Refused::Skip(SkipReason::Retired))

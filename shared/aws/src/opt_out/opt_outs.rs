@@ -147,9 +147,14 @@ impl OptOuts {
 
     /// Whether any of these numbers is opted out in its scope: one request, 1 read unit each.
     pub async fn any_out(&self, subjects: &[OptOutSubject]) -> Result<bool, StoreError> {
+        Ok(self.status(subjects).await?.opted_out)
+    }
+
+    /// Whether any of these numbers is opted out or blocked in its scope. Costs as [`OptOuts::any_out`].
+    pub async fn status(&self, subjects: &[OptOutSubject]) -> Result<NumberStatus, StoreError> {
         let found = self.table.batch_get(subjects.iter().map(state_key).collect(), true).await?;
         let rows: Vec<StateRow> = serde_dynamo::from_items(found)?;
-        Ok(rows.iter().any(|row| row.state.is_out()))
+        Ok(rows.iter().map(StateRow::status).fold(NumberStatus::default(), NumberStatus::and))
     }
 
     /// Stores a change with everything that belongs to it. `false` if the state changed since it was read, or

@@ -75,6 +75,9 @@ pub(super) fn restore(mut item: Item, generation: u64, now: Timestamp) -> Result
         add(&mut item, "seq", step(generation));
     } else if sk.starts_with("cnv_") {
         add(&mut item, "fence", step(generation));
+    } else if sk == keys::HALT {
+        // Its version may be newer than the broadcast of the backup. No worker of before the restore runs.
+        item.remove("halted");
     }
     Ok(Rule::Restore(item))
 }
@@ -152,6 +155,13 @@ mod tests {
         }
         let sent = stored("org_1#wep_1", "del_1", &[("ttl", number(NOW / 1000 + 1))]);
         assert_eq!(rule(&sent), Rule::Restore(sent));
+    }
+
+    #[test]
+    fn a_halt_keeps_whether_it_stopped_the_texts_and_not_the_version_of_the_broadcast() {
+        let (halted, stopped) = (("halted", number(7)), ("stopsTexts", AttributeValue::Bool(true)));
+        let restored = rule(&stored("org_1#bct_1", "HALT", &[halted, stopped.clone()]));
+        assert_eq!(restored, Rule::Restore(stored("org_1#bct_1", "HALT", &[stopped])));
     }
 
     #[test]

@@ -45,6 +45,7 @@
 //! | `org_#team_` | `bct_` | broadcast | list, worker; the sweep, through the index |
 //! | `org_#bct_` | `BROADCAST` | team of a broadcast | requests |
 //! | `org_#bct_` | `LEASE` | worker that prepares or releases a broadcast; `ttl` | workers |
+//! | `org_#bct_` | `HALT` | version since which a broadcast is halted, and whether its texts are stopped; `ttl` | releases, sends |
 //! | `org_#bct_#preparation#shard` | `+1…` | recipient; `ttl` | releases, through the index; results |
 //! | `org_#bct_#preparation#shard` | `COUNTS` | how many recipients of the partition are in each state | progress |
 //! | `org_#team_` | `tpl_` | template | list, sends by template |
@@ -343,6 +344,14 @@ pub fn broadcast_pointer(organization: &OrganizationId, broadcast: &BroadcastId)
 pub fn broadcast_lease(organization: &OrganizationId, broadcast: &BroadcastId) -> Key {
     Key::new(format!("{organization}#{broadcast}"), "LEASE")
 }
+
+/// Since which version a broadcast is halted, and whether its queued texts are stopped.
+pub fn broadcast_halt(organization: &OrganizationId, broadcast: &BroadcastId) -> Key {
+    Key::new(format!("{organization}#{broadcast}"), HALT)
+}
+
+/// Sort key of the halt of a broadcast.
+pub const HALT: &str = "HALT";
 
 /// Number of partitions of the recipients of a broadcast.
 pub const RECIPIENT_SHARDS: u64 = 8;

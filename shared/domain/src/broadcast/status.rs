@@ -129,6 +129,8 @@ pub enum WaitReason {
     Carrier,
     /// Another user has the lock of the recipient's conversation.
     Locked,
+    /// Its text could not be released. It is tried again.
+    Error,
 }
 
 impl WaitReason {
@@ -142,6 +144,7 @@ impl WaitReason {
             Self::PausedByUser => "paused_by_user",
             Self::Carrier => "carrier",
             Self::Locked => "locked",
+            Self::Error => "error",
         }
     }
 }
@@ -247,7 +250,9 @@ mod tests {
             assert_eq!(reason.as_str(), name);
             assert_eq!(serde_json::to_value(reason).unwrap(), name);
         }
-        for reason in [WaitReason::QuietHours, WaitReason::PausedByUser, WaitReason::Locked] {
+        for reason in
+            [WaitReason::QuietHours, WaitReason::PausedByUser, WaitReason::Locked, WaitReason::Error]
+        {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
     }

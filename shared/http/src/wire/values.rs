@@ -313,6 +313,7 @@ pub enum WaitReason {
     PausedByUser,
     Carrier,
     Locked,
+    Error,
 }
 
 /// State of a recipient of a broadcast.
