@@ -61,6 +61,8 @@ journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 9
 journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 4
 journeys: export LOCKS_PER_USER ?= 12
 journeys: export RECONCILE_GRACE_SECONDS ?= 10
+# Most journeys wait.
+journeys: export RUST_TEST_THREADS ?= 4
 journeys: ## Tests over HTTP against their own local cloud
 	$(call headline,Journeys over HTTP against the deployed template)
 	$(CLOUD) exec -- cargo test --workspace --test journeys

@@ -16,7 +16,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Metrics that no journey provokes, with what they need. Tests of functions provoke it, except the removal
 /// of a segment.
-const NOT_PROVOKED_BY_JOURNEYS: [(&str, &str); 9] = [
+const NOT_PROVOKED_BY_JOURNEYS: [(&str, &str); 10] = [
+    ("BroadcastTextsNotReleased", "a conversation cannot be read"),
     ("BroadcastsFailed", "a segment is removed between the approval and the start"),
     ("BroadcastsMissed", "a repetition is missed after an outage of hours"),
     ("BroadcastsPaused", "the carrier refuses many texts of a broadcast"),
