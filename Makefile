@@ -47,6 +47,8 @@ test: ## All checks and tests; the last lines name what failed and how to repeat
 	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys outages console-test client-test samples-test tour deploy-walk doctor-test
 
 .PHONY: unit
+# Many of them wait for the second, or for an answer that does not come.
+unit: export RUST_TEST_THREADS ?= 4
 unit: ## Tests without the local cloud
 	$(call headline,Tests without the local cloud)
 	cargo test --workspace --exclude product-tests --lib --test '*' --no-fail-fast
