@@ -15,7 +15,8 @@ import { expectUnchanged, teamApi, useLoaded } from "./resource.js";
 /** @import { Broadcast, Contact, Page, Segment, Template } from "../types.d.ts" */
 
 const t = texts.broadcasts;
-const TEXT_LIMIT = 1_600;
+/** The API's default. */
+const TEXT_LIMIT = 306;
 const SEARCH_PAUSE_MS = 250;
 /** The API's default. */
 const REPLY_HOURS = 72;

@@ -75,7 +75,7 @@ export function recurrenceOf({ frequency, days, ends, count, until, timeZone }) 
     ...(frequency === "weekly" && days.length ? { days } : {}),
     ...(ends === "count" ? { count: Number(count) } : {}),
     ...(ends === "until" && until ? { until: isoTime(`${until}T23:59:59`) } : {}),
-    ...(timeZone ? { timeZone } : {}),
+    timeZone: timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
   };
 }
 
@@ -130,7 +130,7 @@ export function RecurrenceFields({ draft, onInput, fields }) {
 }
 
 /** The repetition in words. @param {Recurrence} recurrence */
-export function describeRecurrence({ frequency, days = [], count, until }) {
+export function describeRecurrence({ frequency, days = [], count, until, timeZone }) {
   const names = texts.outOfOffice.days.filter(([day]) => days.includes(day)).map(([, name]) => name);
-  return [t.frequencies[frequency], names.join(", "), count ? t.times(count) : until ? t.untilDay(new Date(until).toLocaleDateString()) : ""].filter(Boolean).join("\n");
+  return [t.frequencies[frequency], names.join(", "), count ? t.times(count) : until ? t.untilDay(new Date(until).toLocaleDateString()) : "", timeZone].filter(Boolean).join("\n");
 }

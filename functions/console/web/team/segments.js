@@ -143,7 +143,8 @@ function ContactsDialog({ path, segment, onClose }) {
   const entries = text.split(/[\n,;]+/).map((entry) => entry.trim()).filter(Boolean);
   /** @param {"POST" | "DELETE"} method */
   const apply = (method) => submit(async () => {
-    const isNumber = (/** @type {string} */ entry) => /^[+(\d][\d\s().-]{6,}$/.test(entry);
+    // Digits alone may be an ID of the team. Ten of them, or eleven with the country code, are a US number.
+    const isNumber = (/** @type {string} */ entry) => /^[+(\d][\d\s().-]{6,}$/.test(entry) && (/\D/.test(entry) || /^1?\d{10}$/.test(entry));
     const body = { phoneNumbers: entries.filter(isNumber), externalIds: entries.filter((entry) => !isNumber(entry)) };
     const answer = await request(method, path, { body });
     const missing = /** @type {string[]} */ (answer?.missing ?? []);
