@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
-use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow};
+use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow, Confirmation};
 use shared_aws::{
     broadcast::Broadcasts,
     conversation::Conversations,
@@ -131,6 +131,22 @@ impl Broadcasting {
     fn conversation(&self, number: &PhoneNumber) -> Key {
         let id = ConversationId::of(&self.test.inbox.id, number);
         keys::conversation(self.test.inbox.key().conversation(&id))
+    }
+
+    /// Sets the office hours of the inbox, in New York.
+    async fn open_on_fridays(&self, from: &str, to: &str) {
+        let draft = Draft {
+            mode: Mode::Auto,
+            message: "We are closed.".into(),
+            time_zone: "America/New_York".into(),
+            hours: [("fri".to_owned(), vec![(from.to_owned(), to.to_owned())])].into(),
+            holidays: Vec::new(),
+        };
+        let (inbox, saved_at, by) = (&self.test.inbox, now(), build::user("ada").id);
+        let event = AuditEvent { actor: &by, action: "inbox.update", target: "x", at: saved_at, entropy: 1 };
+        let saved = Saved { draft, saved_at };
+        let stored = OutOfOffice::new(self.test.table());
+        stored.put(inbox.team_key(), inbox.key(), &saved, &event).await.unwrap();
     }
 
     /// Creates a broadcast to numbers at any time and returns its ID.
@@ -661,22 +677,79 @@ async fn the_progress_of_a_broadcast_that_ended_goes_on() {
     assert_eq!(it.sweep(later + Duration::from_hours(2)).await, 0, "there is nothing to do");
 }
 
+/// ◆ product 8a: never a text with a hole.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_value_for_a_merge_field_is_left_out() {
+    let it = Broadcasting::start().await;
+    let contact = build::contact();
+    it.test.add_contact(&contact).await;
+    let id = it.draft(&["+12025550199"], "Hi {{firstName}}").await;
+    let audience = json!({ "contactIds": [contact.id], "phoneNumbers": ["+12025550199"] });
+    assert_eq!(it.of("ada", CHANGE, &id, Some(json!({ "audience": audience }))).await.0, 200);
+    let estimate = it.estimate(&id).await;
+    assert_eq!(estimate["excluded"], json!([{ "reason": "no_value", "count": 1 }]), "{estimate}");
+    it.confirm(&id).await;
+    it.work(now()).await;
+    let reasons: Vec<_> = it.recipients(&id).await.iter().map(|one| one["reason"].clone()).collect();
+    assert!(reasons.contains(&json!("no_value")), "{reasons:?}");
+    assert_eq!(it.texts().await, ["Hi Maximiliana"]);
+}
+
+/// Both get the broadcast.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_users_who_confirm_at_once_both_get_the_broadcast() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    let found = async || {
+        let name = BroadcastId::parse(&id).unwrap();
+        Broadcasts::new(it.test.table()).find(it.test.organization(), &name).await.unwrap().unwrap()
+    };
+    let estimate = it.estimate(&id).await["estimateId"].as_str().unwrap().to_owned();
+    let (workflow, before) = (BroadcastWorkflow::new(&it.test.table(), None), found().await);
+    for user in ["ada", "bob"] {
+        let by = build::user_ref(user, user);
+        let confirmed = workflow.confirm(&before, &estimate, &by, now(), 1).await.unwrap();
+        assert!(matches!(confirmed, Confirmation::Confirmed(_)), "{user}: {confirmed:?}");
+    }
+    assert_eq!(found().await.value.confirmed_by.unwrap().id.as_str(), "ada");
+}
+
+/// Before noon in New York, it is too early in Hawaii.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody() {
+    let it = Broadcasting::start().await;
+    it.open_on_fridays("10:00", "12:00").await;
+    let id = it.draft(&["+12025550143", "+18085550143"], "Closed today.").await;
+    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "recipient" } }))).await;
+    let estimate = it.estimate(&id).await;
+    assert_eq!(estimate["recipients"], 1, "{estimate}");
+    assert_eq!(estimate["excluded"], json!([{ "reason": "expired", "count": 1 }]));
+    it.confirm(&id).await;
+    it.work(now()).await;
+    assert_eq!(it.read(&id).await["progress"]["skipped"], 1);
+}
+
+/// Confirmation is the right, not the draft.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_broadcast_is_changed_and_removed_by_those_who_may_broadcast() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    assert_eq!(it.of("bob", CHANGE, &id, Some(json!({ "name": "Snow" }))).await.0, 200, "a draft");
+    let at = now() + Duration::from_hours(1);
+    it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": at.to_string() }))).await;
+    it.confirm(&id).await;
+    for (route, body) in [(CHANGE, Some(json!({ "name": "Ice" }))), (REMOVE, None)] {
+        let (status, refused) = it.of("bob", route, &id, body).await;
+        assert_eq!((status, &refused["code"]), (403, &json!("broadcast_permission_required")), "{route}");
+    }
+    assert_eq!(it.of("ada", REMOVE, &id, None).await.0, 204);
+}
+
 /// ◆ product 8a: texts go out within the team's window, and the carrier may try until it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
     let it = Broadcasting::start().await;
-    let draft = Draft {
-        mode: Mode::Auto,
-        message: "We are closed.".into(),
-        time_zone: "America/New_York".into(),
-        hours: [("fri".to_owned(), vec![("10:00".to_owned(), "11:00".to_owned())])].into(),
-        holidays: Vec::new(),
-    };
-    let (team, saved_at) = (it.test.inbox.team_key(), now());
-    let by = build::user("ada").id;
-    let event = AuditEvent { actor: &by, action: "inbox.update", target: "x", at: saved_at, entropy: 1 };
-    let saved = Saved { draft, saved_at };
-    OutOfOffice::new(it.test.table()).put(team, it.test.inbox.key(), &saved, &event).await.unwrap();
+    it.open_on_fridays("10:00", "11:00").await;
     let id = it.draft(&["+12025550143"], "Closed today.").await;
     it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "team" } }))).await;
     it.confirm(&id).await;

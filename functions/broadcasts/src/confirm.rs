@@ -194,7 +194,7 @@ async fn take_step(
     }
 }
 
-fn may_broadcast(found: &BroadcastInPath) -> Result<(), Problem> {
+pub(crate) fn may_broadcast(found: &BroadcastInPath) -> Result<(), Problem> {
     if found.caller.may_broadcast() {
         Ok(())
     } else {

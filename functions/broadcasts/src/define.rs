@@ -204,7 +204,7 @@ async fn series(
         Err(error) => return Ok(Err(vec![error])),
     };
     let checked = Recurrence::parse("/recurrence", &written, first, parsed);
-    Ok(checked.map(|_| Series { written, zone, first, index: 0 }))
+    Ok(checked.map(|_| Series { written, zone, first, index: 0, planned: None }))
 }
 
 fn scheduled(at: &str, now: Timestamp) -> Result<Timestamp, FieldError> {

@@ -283,15 +283,16 @@ impl FromRequestParts<App> for SenderAccess {
 
 /// Edit a broadcast
 ///
-/// For members of the inbox, while it is a draft or scheduled. It is a draft afterwards, and needs another
-/// estimate and confirmation. Absent fields keep their values.
+/// For members of the inbox, while it is a draft, and for those of them who may broadcast, while it is
+/// scheduled. It is a draft afterwards, and needs another estimate and confirmation. Absent fields keep their
+/// values.
 #[utoipa::path(patch, path = "/v1/broadcasts/{broadcastId}",
     tag = "broadcasts", operation_id = "updateBroadcast",
     params(("broadcastId" = String, Path)),
     request_body = BroadcastChange,
     responses((status = 200, body = BroadcastView)),
-    extensions(("x-errors" = json!(["inbox_membership_required", "broadcast_status", "invalid_fields",
-        "unknown_template"]))))]
+    extensions(("x-errors" = json!(["inbox_membership_required", "broadcast_permission_required",
+        "broadcast_status", "invalid_fields", "unknown_template"]))))]
 async fn update(
     State(app): State<App>,
     SenderAccess { found, by }: SenderAccess,
@@ -299,6 +300,7 @@ async fn update(
     Entropy(entropy): Entropy,
     Json(change): Json<BroadcastChange>,
 ) -> Result<Json<BroadcastView>, Problem> {
+    may_change(&found)?;
     let before = found.broadcast;
     let status = before.value.status.after(BroadcastStep::Edit).map_err(not_allowed)?;
     let after = define::changed_by(&app, &before.value, change, now).await?;
@@ -312,12 +314,14 @@ async fn update(
 
 /// Remove a broadcast
 ///
-/// For members of the inbox, while it is a draft or scheduled.
+/// For members of the inbox, while it is a draft, and for those of them who may broadcast, while it is
+/// scheduled.
 #[utoipa::path(delete, path = "/v1/broadcasts/{broadcastId}",
     tag = "broadcasts", operation_id = "deleteBroadcast",
     params(("broadcastId" = String, Path)),
     responses((status = 204)),
-    extensions(("x-errors" = json!(["inbox_membership_required", "broadcast_status"]))))]
+    extensions(("x-errors" = json!(["inbox_membership_required", "broadcast_permission_required",
+        "broadcast_status"]))))]
 async fn remove(
     State(app): State<App>,
     SenderAccess { found, by }: SenderAccess,
@@ -325,6 +329,7 @@ async fn remove(
     Entropy(entropy): Entropy,
     _: KnownParameters,
 ) -> Result<NoContent, Problem> {
+    may_change(&found)?;
     let before = &found.broadcast;
     match before.value.status {
         BroadcastStatus::Draft | BroadcastStatus::Scheduled => {}
@@ -332,6 +337,14 @@ async fn remove(
     }
     let event = audit(&by, "broadcast.remove", &before.value, now, entropy);
     if app.broadcasts.remove(before, &event).await? { Ok(NoContent) } else { Err(changed()) }
+}
+
+/// A change ends what was confirmed.
+fn may_change(found: &BroadcastInPath) -> Result<(), Problem> {
+    match found.broadcast.value.status {
+        BroadcastStatus::Scheduled => confirm::may_broadcast(found),
+        _ => Ok(()),
+    }
 }
 
 fn audit<'a>(

@@ -2,12 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use shared_aws::{broadcast::reference, table};
-use shared_domain::{
-    broadcast::{BroadcastStatus, RecipientState},
-    field::FieldError,
-    phone::PhoneNumber,
-    question::Answer,
-};
+use shared_domain::{broadcast::RecipientState, field::FieldError, phone::PhoneNumber, question::Answer};
 use shared_http::{
     json::Json,
     list_format::ListFormat,
@@ -50,15 +45,7 @@ pub(crate) async fn recipients(
     let list = format!("recipients {} {}", broadcast.id, query.get("state").unwrap_or_default());
     let page = format.page(page).of(&found.principal, list).await?;
     let (organization, of) = (&broadcast.organization, reference(broadcast));
-    // One that ended in the middle of its preparation has items of recipients and no counts.
-    let has_started = match broadcast.status {
-        BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Preparing => false,
-        BroadcastStatus::Canceled | BroadcastStatus::Failed => {
-            app.recipients.progress(organization, &of).await?.total() > 0
-        }
-        BroadcastStatus::Running | BroadcastStatus::Paused | BroadcastStatus::Completed => true,
-    };
-    let found = if has_started {
+    let found = if app.recipients.has_any(broadcast).await? {
         app.recipients.page(organization, &of, state, page.limit, page.after()).await?
     } else {
         table::Page { items: Vec::new(), next: None }

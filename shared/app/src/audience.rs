@@ -1,17 +1,21 @@
 //! Evaluates the segments of a team: reads its contacts page by page and keeps those that a filter matches.
 
+use std::collections::{BTreeSet, HashMap};
+
 use shared_aws::{
+    broadcast::{Broadcasts, Recipients, reference},
     contact::{ContactEntry, Contacts, LastMessages},
     inbox::Inboxes,
     segment::Segments,
     table::{StoreError, Table},
 };
 use shared_domain::{
-    audience::{AudienceSegment, ContactFacts, Filter, SegmentKind},
+    audience::{AudienceSegment, BroadcastResult, ContactFacts, Filter, SegmentKind},
     broadcast::SkipReason,
-    ids::SegmentId,
+    ids::{BroadcastId, SegmentId},
     inbox::Inbox,
     keys::TeamKey,
+    phone::PhoneNumber,
     time::Timestamp,
 };
 
@@ -51,6 +55,8 @@ pub struct AudienceWorkflow {
     contacts: Contacts,
     inboxes: Inboxes,
     segments: Segments,
+    broadcasts: Broadcasts,
+    recipients: Recipients,
 }
 
 impl AudienceWorkflow {
@@ -59,6 +65,8 @@ impl AudienceWorkflow {
             contacts: Contacts::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
             segments: Segments::new(table.clone()),
+            broadcasts: Broadcasts::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
         }
     }
 
@@ -113,8 +121,9 @@ impl AudienceWorkflow {
             let inboxes: Vec<Inbox> = self.inboxes.of_team(team).await?;
             self.contacts.last_messages(&inboxes, &numbers).await?
         } else {
-            std::collections::HashMap::new()
+            HashMap::new()
         };
+        let results = self.results(team, &filter.broadcasts(), &numbers).await?;
         let matches = |entry: &ContactEntry| {
             let LastMessages { inbound, outbound } =
                 last.get(&entry.contact.number).copied().unwrap_or_default();
@@ -122,11 +131,36 @@ impl AudienceWorkflow {
                 created_at: entry.created_at,
                 last_inbound_at: inbound,
                 last_outbound_at: outbound,
+                results: results.get(&entry.contact.number).map_or(&[], Vec::as_slice),
                 ..ContactFacts::new(&entry.contact, &entry.custom, &entry.tags)
             };
             filter.matches(&facts, now)
         };
         Ok(entries.into_iter().filter(matches).collect())
+    }
+
+    /// Returns what happened to these numbers in these broadcasts of the team, those that have started.
+    async fn results(
+        &self,
+        team: TeamKey<'_>,
+        broadcasts: &[&BroadcastId],
+        numbers: &[PhoneNumber],
+    ) -> Result<HashMap<PhoneNumber, Vec<(BroadcastId, BroadcastResult)>>, StoreError> {
+        let mut results = HashMap::<_, Vec<_>>::new();
+        // Contacts may share a number.
+        let numbers: Vec<_> = numbers.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        for id in broadcasts {
+            let Some(found) = self.broadcasts.get(team, id).await? else { continue };
+            if !self.recipients.has_any(&found.value).await? {
+                continue;
+            }
+            let of = reference(&found.value);
+            for recipient in self.recipients.get_many(team.organization, &of, &numbers).await? {
+                let result = BroadcastResult { state: recipient.state, answer: recipient.answer() };
+                results.entry(recipient.number).or_default().push(((*id).clone(), result));
+            }
+        }
+        Ok(results)
     }
 
     /// Evaluates a filter over at most [`MAX_PREVIEW_CONTACTS`] contacts of the team.

@@ -18,6 +18,7 @@ use shared_domain::{
     inbox::TeamInbox,
     keyword_reply::KeywordAction,
     message::Message,
+    opt_out::wants_review,
     question::Answer,
 };
 
@@ -60,8 +61,9 @@ impl BroadcastReplyWorkflow {
         let Some(recipient) = recipient.filter(|recipient| is_reply(recipient, inbound, before)) else {
             return Ok(false);
         };
-        let (answer, follow_up) =
-            if asked.question { self.answer(inbound, before).await? } else { (None, None) };
+        // A text that seems to ask for an opt-out is reviewed by a user, and gets no follow-up.
+        let is_answer = asked.question && !wants_review(text);
+        let (answer, follow_up) = if is_answer { self.answer(inbound, before).await? } else { (None, None) };
         if recipient.replied_at.is_none() {
             self.write(inbound, before, answer, follow_up.as_deref()).await?;
         }

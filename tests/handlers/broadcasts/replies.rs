@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shared_app::retry::{FailedIn, Retried, RetryWorkflow};
 use shared_aws::messaging::Deliveries;
 use shared_domain::{
+    contact::Contact,
     conversation::Folder,
+    ids::ContactId,
     inbox::TeamInbox,
     message::{DeliveryState, Report},
     time::Timestamp,
 };
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::now;
-use test_kit::build;
+use test_kit::{
+    build,
+    gateway::{Event, json as body_of},
+};
 
-use super::{Broadcasting, CANCEL, CHANGE, CORRECT, PAUSE, RECIPIENTS};
+use super::{Broadcasting, CANCEL, CHANGE, CORRECT, PAUSE, RECIPIENTS, phone};
 use crate::inbound_sms::keywords::{Inbound, inbound, receive};
 
 impl Broadcasting {
@@ -100,6 +106,52 @@ async fn replies_to_a_question_are_sorted_followed_up_and_corrected() {
     let (status, refused) = correct("bob", "4").await;
     assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/answer")));
     assert_eq!(correct("cyn", "yes").await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_seems_to_ask_for_an_opt_out_is_no_answer_and_gets_no_follow_up() {
+    let it = Broadcasting::start().await;
+    let question = json!({ "kind": "yes_no", "followUps": { "other": "Please reply yes or no." } });
+    let id = it.ask(json!({ "question": question })).await;
+    it.reply(1, "Please stop texting me").await;
+    assert_eq!(it.texts().await, ["Will you come?", "Please stop texting me"]);
+    let broadcast = it.read(&id).await;
+    assert_eq!(broadcast["progress"]["replied"], 1);
+    assert!(broadcast["answers"].as_array().unwrap().iter().all(|one| one["count"] == 0), "{broadcast}");
+}
+
+/// ◆ product 8a: a segment by the result of an earlier broadcast, for example to remind those who did not
+/// answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_has_the_contacts_with_a_result_in_an_earlier_broadcast() {
+    let it = Broadcasting::start().await;
+    let other =
+        Contact { id: ContactId::new(now(), 7), number: phone(150), external_id: None, ..build::contact() };
+    for contact in [build::contact(), other] {
+        it.test.add_contact(&contact).await;
+    }
+    let id = it.ask(json!({ "question": { "kind": "yes_no" } })).await;
+    it.reply(1, "Yes!").await;
+    let draft = it.draft(&["+12025550150"], "Not sent").await;
+    let segments = segments::App::new(&it.test.table(), Claims::standard(), Cursors::fixed("secret"));
+    let count = async |field: String, op: &str, value: Value| {
+        let body = json!({ "filter": { "field": field, "op": op, "value": value } });
+        let event = Event::new("POST /v1/teams/{teamId}/segments/preview", &[("teamId", "team_1")]);
+        let request = event.user("org_1", "ada").json(&body).request();
+        let response = answer(&segments::router(segments.clone()), now(), 1, request).await;
+        let preview = body_of(&response);
+        assert_eq!(response.status(), 200, "{preview}");
+        preview["count"].as_u64().unwrap()
+    };
+    let (state, given) = (format!("broadcast.{id}.state"), format!("broadcast.{id}.answer"));
+    assert_eq!(count(state.clone(), "eq", json!("queued")).await, 1);
+    assert_eq!(count(state.clone(), "ne", json!("queued")).await, 1);
+    assert_eq!(count(state, "exists", json!(true)).await, 1);
+    assert_eq!(count(given.clone(), "eq", json!("yes")).await, 1);
+    assert_eq!(count(given, "ne", json!("yes")).await, 1);
+    for unknown in [draft.as_str(), "bct_0000000000000000"] {
+        assert_eq!(count(format!("broadcast.{unknown}.state"), "exists", json!(true)).await, 0, "{unknown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

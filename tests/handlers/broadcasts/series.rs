@@ -166,3 +166,27 @@ async fn another_time_of_a_later_occurrence_keeps_the_series() {
     let (status, refused) = it.of("ada", CHANGE, &last, Some(json!({ "scheduledAt": null }))).await;
     assert_eq!(status, 409, "{refused}");
 }
+
+/// One that is moved to the evening before does not come again at its own time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_that_was_moved_earlier_is_sent_once() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Practice tomorrow").await;
+    let day = |days: u64| now() + Duration::from_hours(24 * days);
+    let first = day(1);
+    let series = json!({ "frequency": "daily", "timeZone": "UTC" });
+    it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": first.to_string(), "recurrence": series }))).await;
+    it.confirm(&id).await;
+    it.sweep(first).await;
+    it.work(first).await;
+    let list = async || it.call(&Event::new(LIST, &[]).user("org_1", "ada")).await.1["items"].clone();
+    let second = list().await[0].clone();
+    let planned = Timestamp::parse(second["scheduledAt"].as_str().unwrap()).unwrap();
+    let (second, moved) = (second["broadcastId"].as_str().unwrap(), planned - Duration::from_hours(12));
+    it.of("ada", CHANGE, second, Some(json!({ "scheduledAt": moved.to_string() }))).await;
+    it.confirm(second).await;
+    it.sweep(moved).await;
+    it.work(moved).await;
+    let third = list().await[0]["scheduledAt"].as_str().unwrap().to_owned();
+    assert_eq!(Timestamp::parse(&third), Some(planned + Duration::from_hours(24)));
+}

@@ -1,9 +1,12 @@
 //! The estimate of a broadcast.
 
+use std::collections::HashMap;
+
 use shared_aws::table::StoreError;
 use shared_domain::{
-    broadcast::{Broadcast, Capacity, Estimate, SenderFacts, Tally, checks},
+    broadcast::{Broadcast, Capacity, Estimate, SenderFacts, SkipReason, Tally, checks},
     inbox::Stage,
+    sending_hours::{RecipientPlace, SendingHours},
     time::Timestamp,
 };
 
@@ -22,18 +25,25 @@ impl BroadcastWorkflow {
         let from = from.ok_or_else(|| StoreError::Corrupt("a broadcast without inbox".into()))?;
         let text = PersonalText::of(broadcast, &from.inbox.number);
         let mut tally = Tally::default();
+        let starts_at = broadcast.scheduled_at.map_or(now, |at| at.max(now));
+        let team_hours = self.team_hours(broadcast).await?;
+        let mut is_reached: HashMap<RecipientPlace, bool> = HashMap::new();
         let mut audience = self.audience_of(broadcast, now);
         while let Some(people) = audience.next().await? {
             for person in people {
+                let place = person.place();
+                let is_reached = *is_reached.entry(place.clone()).or_insert_with(|| {
+                    let hours = SendingHours::of(&place, broadcast.hours, team_hours.as_ref());
+                    hours.next_release(starts_at).is_some()
+                });
                 match text.render(&person) {
-                    Ok(rendered) => tally.add(&person.place(), &rendered, text.characters(&person)),
+                    Ok(_) if !is_reached => tally.exclude(SkipReason::Expired),
+                    Ok(rendered) => tally.add(&place, &rendered, text.characters(&person)),
                     Err(reason) => tally.exclude(reason),
                 }
             }
         }
-        let starts_at = broadcast.scheduled_at.map_or(now, |at| at.max(now));
         let capacity = Capacity { segments_per_second: from.segments_per_second(), segments_per_day: None };
-        let team_hours = self.team_hours(broadcast).await?;
         let drain = tally.drain(broadcast.hours, team_hours.as_ref(), capacity, starts_at);
         let sender = SenderFacts {
             is_active: from.inbox.stage == Stage::Active,

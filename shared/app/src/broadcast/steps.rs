@@ -67,6 +67,25 @@ impl BroadcastWorkflow {
         now: Timestamp,
         entropy: u64,
     ) -> Result<Confirmation, AudienceError> {
+        let first = self.confirm_once(before, named, by, now, entropy).await?;
+        if first != Confirmation::Changed {
+            return Ok(first);
+        }
+        // Another confirmation may have been first.
+        match self.broadcasts.get(before.value.team_key(), &before.value.id).await? {
+            Some(found) => self.confirm_once(&found, named, by, now, entropy).await,
+            None => Ok(Confirmation::Changed),
+        }
+    }
+
+    async fn confirm_once(
+        &self,
+        before: &Versioned<Broadcast>,
+        named: &str,
+        by: &UserRef,
+        now: Timestamp,
+        entropy: u64,
+    ) -> Result<Confirmation, AudienceError> {
         let broadcast = &before.value;
         let is_own = broadcast.confirmed_by.as_ref().is_some_and(|confirmed| confirmed.id == by.id);
         let is_settled = is_own || broadcast.status != BroadcastStatus::Scheduled;

@@ -13,7 +13,8 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     broadcast::{
-        Broadcast, BroadcastRef, Progress, Recipient, RecipientEvent, RecipientState, SkipReason, WaitReason,
+        Broadcast, BroadcastRef, BroadcastStatus, Progress, Recipient, RecipientEvent, RecipientState,
+        SkipReason, WaitReason,
     },
     ids::{ContactId, MessageId, OrganizationId},
     message::{DeliveryState, Message},
@@ -279,6 +280,18 @@ impl Recipients {
         of: &BroadcastRef,
     ) -> Result<Progress, StoreError> {
         Ok(self.counts(organization, of).await?.progress)
+    }
+
+    /// Returns whether a broadcast has recipients. One that ended in the middle of its preparation has items of
+    /// recipients and no counts. 8 read units for one that was canceled or failed.
+    pub async fn has_any(&self, broadcast: &Broadcast) -> Result<bool, StoreError> {
+        Ok(match broadcast.status {
+            BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Preparing => false,
+            BroadcastStatus::Running | BroadcastStatus::Paused | BroadcastStatus::Completed => true,
+            BroadcastStatus::Canceled | BroadcastStatus::Failed => {
+                self.progress(&broadcast.organization, &reference(broadcast)).await?.total() > 0
+            }
+        })
     }
 
     /// Returns the progress and how many recipients gave each answer, read consistently: 8 read units.

@@ -200,7 +200,11 @@ fn duration(drain: Option<&Drain>, starts_at: Timestamp) -> Check {
 
 fn daily_cap(drain: Option<&Drain>) -> Check {
     match drain.map_or(0, |drain| drain.capped_days) {
-        0 => check(CheckLevel::Ok, "daily_cap", "The carriers' limit of the day is not reached."),
+        0 => check(
+            CheckLevel::Ok,
+            "daily_cap",
+            "No limit of the day is known. A broadcast that reaches that of the carriers waits for the next day.",
+        ),
         days => {
             let detail = format!(
                 "Days on which the carriers' limit is reached: {days}. The other texts wait for the next day."

@@ -60,6 +60,9 @@ pub struct Series {
     pub first: Timestamp,
     /// The place of this occurrence, from 0.
     pub index: u32,
+    /// When this occurrence was to start before it was moved. `None` for the first, which moves the series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Timestamp>,
 }
 
 impl Series {
@@ -67,8 +70,9 @@ impl Series {
         Recurrence::parse("/recurrence", &self.written, self.first, time_zone(&self.zone)?).ok()
     }
 
+    /// This occurrence in the rhythm of the series. It is scheduled at `at`, maybe because it was moved.
     fn occurrence(&self, at: Timestamp) -> Occurrence {
-        Occurrence { index: self.index, at }
+        Occurrence { index: self.index, at: self.planned.unwrap_or(at) }
     }
 }
 
@@ -143,7 +147,7 @@ impl Broadcast {
         Some(Self {
             id,
             scheduled_at: Some(next.at),
-            series: Some(Series { index: next.index, ..series.clone() }),
+            series: Some(Series { index: next.index, planned: Some(next.at), ..series.clone() }),
             status: BroadcastStatus::Scheduled,
             waiting: None,
             reason: None,
