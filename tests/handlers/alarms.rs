@@ -406,22 +406,26 @@ async fn lost_webhooks_set_off_webhooks_lost() {
     assert_eq!(firing(&alarms(), &once), BTreeSet::new(), "one lost webhook is no fault");
 }
 
-/// The sweep says so in the log and finds the message again in its next run.
+/// The sweep says so in the log, its run is an error, which has an alarm, and the next run finds the message
+/// again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_message_that_cannot_be_stored_is_counted_and_found_again() {
     let test = inbound_sweep::start().await;
     inbound_sweep::lose_message(&test, "hello", &[]).await;
     let mut counted = 0;
     for requests in 0..40 {
-        let metrics = {
-            let log = log_of(async {
-                inbound_sweep::sweep_with_table(&test, &test.engine.crashing_table(requests)).await;
-            });
-            let mut metrics = Metrics::default();
-            metrics.add_log(&log.await, 0);
-            metrics
-        };
-        counted += usize::from(metrics.names(NAMESPACE).contains("MessagesNotRecovered"));
+        let mut is_error = false;
+        let log = log_of(async {
+            let table = test.engine.crashing_table(requests);
+            is_error = inbound_sweep::sweep_with_table(&test, &table).await.is_err();
+        });
+        let log = log.await;
+        let mut metrics = Metrics::default();
+        metrics.add_log(&log, 0);
+        if metrics.names(NAMESPACE).contains("MessagesNotRecovered") {
+            assert!(is_error, "the run looks well: {log}");
+            counted += 1;
+        }
     }
     assert!(counted > 0, "no crash hit the store of a message");
     inbound_sweep::sweep(&test).await;

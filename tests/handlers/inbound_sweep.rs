@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use inbound_sweep::{App, handle};
+use inbound_sweep::{App, SweepError, handle};
 use serde_json::json;
 use shared_app::sweep::Swept;
 use shared_aws::{
@@ -38,19 +38,25 @@ fn app(test: &TestApp, carrier: Client) -> App {
 
 /// Sweeps at a time at which all messages so far are left to no webhook.
 pub(crate) async fn sweep(test: &TestApp) -> Swept {
-    sweep_with(test, test.carrier.client()).await
+    sweep_with(test, test.carrier.client()).await.unwrap()
 }
 
-async fn sweep_with(test: &TestApp, carrier: Client) -> Swept {
+async fn sweep_with(test: &TestApp, carrier: Client) -> Result<Swept, SweepError> {
     let later = now() + SETTLE_TIME;
-    handle(&app(test, carrier), || later, 7).await.unwrap()
+    handle(&app(test, carrier), || later, 7).await
 }
 
 /// Sweeps with a table that may fail, as [`sweep`] does.
-pub(crate) async fn sweep_with_table(test: &TestApp, table: &Table) {
+pub(crate) async fn sweep_with_table(test: &TestApp, table: &Table) -> Result<Swept, SweepError> {
     let app = App::new(table, test.carrier.client(), WEBHOOKS, KeywordReplies::Product);
     let later = now() + SETTLE_TIME;
-    let _ = handle(&app, || later, 7).await;
+    handle(&app, || later, 7).await
+}
+
+/// What a run did that could not read or store something.
+fn incomplete(swept: Result<Swept, SweepError>) -> Swept {
+    let Err(SweepError::Incomplete(swept)) = swept else { panic!("{swept:?}") };
+    swept
 }
 
 /// What a run does that finds this many messages at the one number.
@@ -208,10 +214,24 @@ async fn a_message_that_cannot_be_taken_in_is_tried_again_and_delays_no_other() 
     lose_message(&test, "hello", &[]).await;
     let proxy = CarrierProxy::start(&test.carrier).await;
     proxy.refuse("GET", "/Media.json", 503, json!({}));
-    assert_eq!(sweep_with(&test, proxy.client()).await, Swept { failed: 1, ..Swept::default() });
+    let swept = incomplete(sweep_with(&test, proxy.client()).await);
+    assert_eq!(swept, Swept { failed: 1, ..Swept::default() });
     assert_eq!(texts(&test).await, ["hello"]);
-    assert_eq!(sweep_with(&test, proxy.client()).await, found(1));
+    assert_eq!(sweep_with(&test, proxy.client()).await.unwrap(), found(1));
     assert_eq!(texts(&test).await, ["look", "hello"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_is_an_error_and_is_read_by_the_next_run() {
+    let test = start().await;
+    lose_message(&test, "hello", &[]).await;
+    let proxy = CarrierProxy::start(&test.carrier).await;
+    proxy.refuse("GET", "/Messages.json", 503, json!({}));
+    let swept = incomplete(sweep_with(&test, proxy.client()).await);
+    assert_eq!(swept, Swept { failed: 1, ..Swept::default() });
+    assert_eq!(texts(&test).await, [""; 0]);
+    assert_eq!(sweep_with(&test, proxy.client()).await.unwrap(), found(1));
+    assert_eq!(texts(&test).await, ["hello"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,13 +299,13 @@ async fn a_number_that_is_bought_again_gets_no_messages_of_its_earlier_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_begins_no_number_after_its_time() {
+async fn a_run_begins_no_number_after_its_time_and_is_no_error() {
     let test = start().await;
     lose_message(&test, "hello", &[]).await;
     let times = std::cell::Cell::new(now() + SETTLE_TIME);
     let clock = || -> Timestamp { times.replace(times.get() + Duration::from_secs(30)) };
     let swept = handle(&app(&test, test.carrier.client()), clock, 7).await.unwrap();
-    assert_eq!(swept, Swept { failed: 1, ..Swept::default() });
+    assert_eq!(swept, Swept { skipped: 1, ..Swept::default() });
     assert_eq!(sweep(&test).await, found(1));
 }
 

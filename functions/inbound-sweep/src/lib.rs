@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shared_app::{
     carrier,
-    sweep::{SweepError, SweepWorkflow, Swept},
+    sweep::{self, SweepWorkflow, Swept},
 };
 use shared_aws::{
     clients::{Aws, Secrets},
@@ -50,7 +50,18 @@ impl App {
     }
 }
 
-/// Does one run. Errors if the numbers cannot be listed.
+/// Why a run is an error. Alarms count it.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The numbers could not be listed.
+    #[error(transparent)]
+    NotListed(#[from] sweep::SweepError),
+    /// Messages of some numbers could not be read or stored. The next run tries again.
+    #[error("messages of {} numbers could not be read or stored", .0.failed)]
+    Incomplete(Swept),
+}
+
+/// Does one run. Numbers that its time does not suffice for are no error: the next run reads them.
 pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, entropy: u64) -> Result<Swept, SweepError> {
     let swept = app.sweep.run(clock, entropy, SWEEP_BUDGET).await?;
     tracing::info!(
@@ -59,7 +70,8 @@ pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, entropy: u64) -> R
         found = swept.found,
         restored = swept.restored,
         failed = swept.failed,
+        skipped = swept.skipped,
         "inbound messages swept"
     );
-    Ok(swept)
+    if swept.failed > 0 { Err(SweepError::Incomplete(swept)) } else { Ok(swept) }
 }

@@ -192,8 +192,9 @@ impl RestoreWorkflow {
         for _ in 0..MAX_SWEEPS {
             let swept = self.sweep.run(clock, entropy, SWEEP_BUDGET).await?;
             received += swept.found;
-            if swept.failed > 0 {
-                return Err(RestoreError::NotSwept(swept.failed));
+            let left = swept.failed + swept.skipped;
+            if left > 0 {
+                return Err(RestoreError::NotSwept(left));
             }
             if swept.found == 0 && !self.sweep.has_gaps().await? {
                 break;

@@ -50,8 +50,10 @@ pub struct Swept {
     pub found: usize,
     /// Numbers whose webhooks were set.
     pub restored: usize,
-    /// Numbers that the next run tries again, because something failed or the time was over.
+    /// Numbers of which a list or a message could not be read or stored. The next run tries again.
     pub failed: usize,
+    /// Numbers that were not begun, because the time was over. The next run reads them.
+    pub skipped: usize,
 }
 
 /// Why no number was swept.
@@ -149,7 +151,7 @@ impl SweepWorkflow {
                     swept.failed += 1;
                     tracing::warn!(event = "number_not_swept", %error, "messages of a number not swept");
                 }
-                None => swept.failed += 1,
+                None => swept.skipped += 1,
             }
         }
         Ok(swept)
