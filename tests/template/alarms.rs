@@ -126,6 +126,16 @@ fn every_alarm_has_a_severity_and_a_runbook() {
     assert_eq!(used, headings.into_keys().collect(), "each runbook has an alarm");
 }
 
+/// A text of a broadcast can wait: its broadcast says so, and it has no reader who waits for an answer.
+#[test]
+fn messages_that_are_not_sent_page() {
+    let alarms = alarms();
+    for name in ["SendQueueSlow", "SendDeadLettersNotEmpty", "SendingPaused", "OutboxRelayBehind"] {
+        assert_eq!(severity(&alarms[name]), "page", "{name}");
+    }
+    assert_eq!(severity(&alarms["BroadcastSendQueueSlow"]), "ticket");
+}
+
 #[test]
 fn alarms_on_metrics_of_the_product_have_their_dimensions() {
     for (name, alarm) in alarms() {
