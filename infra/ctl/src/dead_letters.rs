@@ -145,14 +145,17 @@ impl NamedQueue {
     }
 }
 
-/// A queue message in a list.
+/// A queue message in a list, without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeadLetterView {
     pub id: String,
     pub queue: &'static str,
     /// When it was added to its first queue. `None` if it is not known.
     pub at: Option<String>,
     pub reason: &'static str,
+    /// ID of the message that it is about. `None` if it is about none.
+    pub message_id: Option<String>,
 }
 
 /// A queue message without its body.
@@ -163,8 +166,6 @@ pub struct DeadLetterDetails {
     pub letter: DeadLetterView,
     /// How often it was received, including by operators.
     pub receives: u32,
-    /// ID of the message that it is about. `None` if it is about none.
-    pub message_id: Option<String>,
 }
 
 /// Finds the dead-letter queues of a stack by its outputs.
@@ -206,11 +207,7 @@ async fn read(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<DeadLe
 }
 
 fn details(name: QueueName, letter: &DeadLetter) -> DeadLetterDetails {
-    DeadLetterDetails {
-        letter: view(name, letter),
-        receives: letter.receives,
-        message_id: letter.message.clone(),
-    }
+    DeadLetterDetails { letter: view(name, letter), receives: letter.receives }
 }
 
 fn view(name: QueueName, letter: &DeadLetter) -> DeadLetterView {
@@ -219,6 +216,7 @@ fn view(name: QueueName, letter: &DeadLetter) -> DeadLetterView {
         queue: name.as_str(),
         at: letter.at.map(|at| at.to_string()),
         reason: name.reason(),
+        message_id: letter.message.clone(),
     }
 }
 
@@ -247,8 +245,8 @@ pub async fn discard(
     handle(operator, queues, selection, Action::Discard).await
 }
 
-/// Deletes the queue messages about messages of these conversations. Returns how many there were. They
-/// contain only IDs, and a worker ignores a message that does not exist.
+/// Deletes the queue messages about messages of these conversations, in rounds like [`handle`]. Returns how
+/// many there were. They contain only IDs, and a worker ignores a message that does not exist.
 pub(crate) async fn discard_of(
     queues: &[NamedQueue],
     conversations: &[ConversationId],
@@ -256,14 +254,20 @@ pub(crate) async fn discard_of(
     let mut discarded = 0;
     for NamedQueue { name, queue, .. } in queues {
         let failed = Error::of_queue(name.as_str());
-        for letter in queue.receive().await.map_err(&failed)? {
-            let message = letter.message.as_deref().and_then(|id| MessageId::parse(id).ok());
-            let conversation = message.and_then(|message| message.conversation());
-            if conversation.is_some_and(|conversation| conversations.contains(&conversation)) {
-                queue.discard(&letter).await.map_err(&failed)?;
-                discarded += 1;
-            } else {
-                queue.release(&letter).await.map_err(&failed)?;
+        loop {
+            let before = discarded;
+            for letter in queue.receive().await.map_err(&failed)? {
+                let message = letter.message.as_deref().and_then(|id| MessageId::parse(id).ok());
+                let conversation = message.and_then(|message| message.conversation());
+                if conversation.is_some_and(|conversation| conversations.contains(&conversation)) {
+                    queue.discard(&letter).await.map_err(&failed)?;
+                    discarded += 1;
+                } else {
+                    queue.release(&letter).await.map_err(&failed)?;
+                }
+            }
+            if discarded == before {
+                break;
             }
         }
     }

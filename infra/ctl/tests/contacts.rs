@@ -360,6 +360,19 @@ async fn an_erasure_leaves_nothing_of_the_contact_but_a_hashed_opt_out() {
     assert_eq!(audited, 1);
 }
 
+/// A FIFO queue returns ten messages of a group at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_discards_all_queue_messages_of_a_conversation() {
+    let stack = TestStack::start().await;
+    let about = ConversationId::of(&build::inbox().id, &number());
+    let job = json!({ "organizationId": "org_1", "messageId": message_id_in(&about) }).to_string();
+    for place in 10..22 {
+        stack.queues.push_to_group("dead-send", about.as_str(), &format!("s-{place}"), &job);
+    }
+    assert_eq!(stack.erase().await.unwrap().dead_letters, 13);
+    assert_eq!(stack.queues.bodies("dead-send").len(), 1, "other queue messages stay");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_erasure_changes_nothing() {
     let stack = TestStack::start().await;

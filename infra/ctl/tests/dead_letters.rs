@@ -57,9 +57,10 @@ async fn messages_of_all_dead_letter_queues_are_listed_without_their_bodies_and_
         assert_eq!(listed.len(), 13);
         let expected = json!({
             "id": "s-0", "queue": "send", "at": "2026-11-28T09:00:00.000Z",
-            "reason": "The message could not be handed to the carrier.",
+            "reason": "The message could not be handed to the carrier.", "messageId": "msg_1",
         });
         assert_eq!(json!(listed[0]), expected);
+        assert_eq!(json!(listed[12])["messageId"], json!(null), "it names no message");
     }
     let mail = dead_letters::list(&named, &of_queue(QueueName::Mail)).await.unwrap();
     assert_eq!((mail.len(), mail[0].id.as_str()), (1, "m-1"));
@@ -83,12 +84,13 @@ async fn a_queue_message_is_shown_with_its_message_id_and_without_its_body() {
 async fn a_redrive_sends_queue_messages_to_their_queue_once_and_is_audited() {
     let (engine, queues, named) = start().await;
     for place in 0..12 {
-        queues.push("dead-send", &format!("s-{place}"), JOB);
+        queues.push_to_group("dead-send", "con_1", &format!("s-{place}"), JOB);
     }
     queues.push("dead-relay", "r-1", "{}");
     let operator = |entropy| operator(&engine, entropy);
     let one = dead_letters::redrive(&operator(100), &named, &with_id("s-3")).await.unwrap();
     assert_eq!((one.len(), one[0].id.as_str()), (1, "s-3"));
+    assert_eq!(one[0].message_id.as_deref(), Some("msg_1"));
     assert_eq!((queues.bodies("send").len(), queues.bodies("dead-send").len()), (1, 11));
     let again = dead_letters::redrive(&operator(200), &named, &with_id("s-3")).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
@@ -112,7 +114,8 @@ async fn all_queue_messages_are_discarded_only_with_consent() {
     let refused = dead_letters::discard(&operator(500), &named, &Selection::default(), false).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     assert_eq!(queues.bodies("dead-send").len(), 3);
-    assert_eq!(dead_letters::discard(&operator(600), &named, &with_id("s-1"), false).await.unwrap().len(), 1);
+    let one = dead_letters::discard(&operator(600), &named, &with_id("s-1"), false).await.unwrap();
+    assert_eq!((one.len(), one[0].message_id.as_deref()), (1, Some("msg_1")));
     assert_eq!(queues.bodies("dead-send").len(), 2);
     let send = of_queue(QueueName::Send);
     assert_eq!(dead_letters::discard(&operator(700), &named, &send, true).await.unwrap().len(), 2);

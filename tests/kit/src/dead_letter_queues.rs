@@ -1,6 +1,9 @@
 //! Queues in memory with the operations of an operator: receiving, releasing, sending and deleting.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
@@ -12,6 +15,7 @@ const SENT_AT: &str = "1795856400000";
 #[derive(Debug, Clone)]
 struct QueuedMessage {
     queue: String,
+    group: Option<String>,
     id: String,
     body: String,
     receives: u32,
@@ -54,8 +58,19 @@ impl FakeDeadLetterQueues {
 
     /// Adds a message to a queue.
     pub fn push(&self, queue: &str, id: &str, body: &str) {
+        self.add(queue, None, id, body);
+    }
+
+    /// Adds a message of a group to a queue. As in a FIFO queue, messages of the group are hidden while one
+    /// of them is.
+    pub fn push_to_group(&self, queue: &str, group: &str, id: &str, body: &str) {
+        self.add(queue, Some(group), id, body);
+    }
+
+    fn add(&self, queue: &str, group: Option<&str>, id: &str, body: &str) {
         let (queue, id, body) = (queue.to_owned(), id.to_owned(), body.to_owned());
-        let message = QueuedMessage { queue, id, body, receives: 0, is_hidden: false };
+        let group = group.map(str::to_owned);
+        let message = QueuedMessage { queue, group, id, body, receives: 0, is_hidden: false };
         self.messages.lock().unwrap().push(message);
     }
 
@@ -73,7 +88,13 @@ impl FakeDeadLetterQueues {
         match action {
             "ReceiveMessage" => {
                 let limit = usize::try_from(body["MaxNumberOfMessages"].as_u64().unwrap()).unwrap();
-                let visible = messages.iter_mut().filter(|one| one.queue == queue && !one.is_hidden);
+                let hidden = messages.iter().filter(|one| one.queue == queue && one.is_hidden);
+                let blocked: BTreeSet<String> = hidden.filter_map(|one| one.group.clone()).collect();
+                let is_blocked =
+                    |one: &QueuedMessage| one.group.as_ref().is_some_and(|group| blocked.contains(group));
+                let visible = messages
+                    .iter_mut()
+                    .filter(|one| one.queue == queue && !one.is_hidden && !is_blocked(one));
                 let received: Vec<Value> = visible.take(limit).map(receive).collect();
                 json!({ "Messages": received })
             }
@@ -90,7 +111,8 @@ impl FakeDeadLetterQueues {
             "SendMessage" => {
                 let text = body["MessageBody"].as_str().unwrap().to_owned();
                 let id = format!("again-{}", messages.len());
-                messages.push(QueuedMessage { queue, id, body: text, receives: 0, is_hidden: false });
+                let group = body["MessageGroupId"].as_str().map(str::to_owned);
+                messages.push(QueuedMessage { queue, group, id, body: text, receives: 0, is_hidden: false });
                 json!({ "MessageId": "1" })
             }
             "ListDeadLetterSourceQueues" => {
@@ -108,8 +130,12 @@ fn receive(message: &mut QueuedMessage) -> Value {
     message.is_hidden = true;
     message.receives += 1;
     let count = message.receives.to_string();
+    let mut attributes = json!({ "SentTimestamp": SENT_AT, "ApproximateReceiveCount": count });
+    if let Some(group) = &message.group {
+        attributes["MessageGroupId"] = json!(group);
+    }
     json!({
         "MessageId": message.id, "ReceiptHandle": message.id, "Body": message.body,
-        "Attributes": { "SentTimestamp": SENT_AT, "ApproximateReceiveCount": count },
+        "Attributes": attributes,
     })
 }
