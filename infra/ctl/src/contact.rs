@@ -60,7 +60,7 @@ pub struct ErasureRequest {
     pub yes: bool,
 }
 
-/// Everything that a stack holds about a number of a contact.
+/// What a stack holds about a number of a contact, without broadcasts and segments.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedContact {
@@ -121,7 +121,7 @@ pub struct ErasedContact {
     pub opted_out: bool,
 }
 
-/// Returns everything that a stack holds about a number, and writes to the audit trail.
+/// Returns the contacts, opt-outs and conversations of a number, and writes to the audit trail.
 pub async fn export(
     operator: &Operator,
     bucket: &Bucket,

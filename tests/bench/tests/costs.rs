@@ -161,7 +161,7 @@ async fn the_readme_gives_the_costs() {
         | one month without traffic | ${idle:.2}, and ${alarms:.2} for the alarms |\n\
         | one million inbound messages | ${inbound:.2} |\n\
         | one million replies with delivery reports | ${reply:.2} |\n\
-        | one month with a million messages and {agents} agents, everything included | ${all:.2} |\n",
+        | one month with a million messages and {agents} agents, idle cost and alarms included | ${all:.2} |\n",
         prices.region
     );
     assert_block("README.md", "costs", &table);

@@ -1,5 +1,5 @@
-//! The cost of a month with a million messages, everything included: half of the messages come in, and each
-//! of them is answered by one of the agents of `infra/prices.yaml`.
+//! The cost of a month with a million messages: half of the messages come in, and each of them is answered by
+//! one of the agents of `infra/prices.yaml`. README.md names what is left out.
 
 use super::{Flow, flows, idle, prices::Prices};
 
