@@ -282,8 +282,8 @@ impl Recipients {
         Ok(self.counts(organization, of).await?.progress)
     }
 
-    /// Returns whether a broadcast has recipients. One that ended in the middle of its preparation has items of
-    /// recipients and no counts. 8 read units for one that was canceled or failed.
+    /// Returns whether a broadcast has recipients. One that ended in the middle of its preparation has items
+    /// of recipients and no counts. 8 read units for one that was canceled or failed.
     pub async fn has_any(&self, broadcast: &Broadcast) -> Result<bool, StoreError> {
         Ok(match broadcast.status {
             BroadcastStatus::Draft | BroadcastStatus::Scheduled | BroadcastStatus::Preparing => false,
