@@ -7,24 +7,28 @@ use clap::Args;
 use serde::Serialize;
 use shared_app::contact_erasure::{ContactErasure, Erased, ErasureError};
 use shared_aws::{
+    broadcast::{Broadcasts, Recipients, reference},
     clients::Bucket,
     contact::Contacts,
     conversation::Conversations,
     inbox::Inboxes,
     messaging::Messages,
     opt_out::{OptOutReviews, OptOuts, ReviewEntry},
+    segment::Segments,
     team::Teams,
 };
 use shared_domain::{
+    audience::SegmentKind,
     contact::Contact,
     conversation::Conversation,
-    ids::{ConversationId, OrganizationId},
+    ids::{ContactId, ConversationId, OrganizationId, SegmentId},
     inbox::Inbox,
     keys::TeamKey,
     opt_out::OptOutSubject,
     phone::PhoneNumber,
 };
 use shared_http::wire::{
+    broadcast::BroadcastRecipientView,
     contact::{ContactView, OptOutEntryView},
     conversation::ConversationView,
     message::{Links, MessageView},
@@ -36,6 +40,8 @@ use crate::{
     dead_letters::{self, NamedQueue},
 };
 
+/// How many segments or broadcasts are read at a time.
+const PAGE: u16 = 100;
 /// The time after which the events of a change are stored.
 pub const EVENT_DELAY: Duration = Duration::from_secs(4);
 
@@ -60,7 +66,7 @@ pub struct ErasureRequest {
     pub yes: bool,
 }
 
-/// What a stack holds about a number of a contact, without broadcasts and segments.
+/// What a stack holds about a number of a contact.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportedContact {
@@ -82,6 +88,33 @@ pub struct TeamContact {
     pub contacts: Vec<ContactView>,
     pub opt_outs: Vec<OptOutEntryView>,
     pub conversations: Vec<ExportedConversation>,
+    /// The segments that contacts with the number were put into.
+    pub segments: Vec<ExportedSegment>,
+    /// The broadcasts that name the number or such a contact, or have it as a recipient, the newest first.
+    pub broadcasts: Vec<ExportedBroadcast>,
+}
+
+/// A segment that has a contact.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedSegment {
+    pub segment_id: String,
+    pub name: String,
+}
+
+/// A broadcast that has a number.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedBroadcast {
+    pub broadcast_id: String,
+    pub name: String,
+    pub created_at: String,
+    /// Whether its audience names the number or a contact that has it.
+    pub is_named: bool,
+    /// What happened to the number. `None` before the start, and if it got into the audience later.
+    pub recipient: Option<BroadcastRecipientView>,
+    /// The text that it gets, before it is a message.
+    pub text: Option<String>,
 }
 
 /// A conversation with all its messages, oldest first.
@@ -160,13 +193,94 @@ async fn export_team(
     for inbox in Inboxes::new(operator.table.clone()).of_team(team).await? {
         conversations.extend(export_conversation(operator, bucket, &inbox, number).await?);
     }
-    let is_known = !(entries.is_empty() && opt_outs.is_empty() && conversations.is_empty());
+    let segments = export_segments(operator, team, &ids).await?;
+    let broadcasts = export_broadcasts(operator, team, number, &ids).await?;
+    let is_known =
+        !(entries.is_empty() && opt_outs.is_empty() && conversations.is_empty() && broadcasts.is_empty());
     Ok(is_known.then(|| TeamContact {
         team_id: team.team.to_string(),
         contacts: entries.iter().map(ContactView::of).collect(),
         opt_outs: opt_outs.iter().map(OptOutEntryView::of).collect(),
         conversations,
+        segments,
+        broadcasts,
     }))
+}
+
+async fn export_segments(
+    operator: &Operator,
+    team: TeamKey<'_>,
+    ids: &[&ContactId],
+) -> Result<Vec<ExportedSegment>, Error> {
+    let segments = Segments::new(operator.table.clone());
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = segments.page(team, PAGE, after.as_deref()).await?;
+        for segment in page.items.into_iter().map(|segment| segment.value) {
+            let is_static = matches!(segment.kind, SegmentKind::Static);
+            if is_static && has_one_of(&segments, team, &segment.id, ids).await? {
+                found.push(ExportedSegment { segment_id: segment.id.to_string(), name: segment.name });
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether one of these contacts was put into a segment.
+async fn has_one_of(
+    segments: &Segments,
+    team: TeamKey<'_>,
+    segment: &SegmentId,
+    ids: &[&ContactId],
+) -> Result<bool, Error> {
+    let mut after = None;
+    loop {
+        let page = segments.contacts(team.organization, segment, after.as_deref()).await?;
+        if page.items.iter().any(|contact| ids.contains(&contact)) {
+            return Ok(true);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(false);
+        }
+    }
+}
+
+async fn export_broadcasts(
+    operator: &Operator,
+    team: TeamKey<'_>,
+    number: &PhoneNumber,
+    ids: &[&ContactId],
+) -> Result<Vec<ExportedBroadcast>, Error> {
+    let broadcasts = Broadcasts::new(operator.table.clone());
+    let recipients = Recipients::new(operator.table.clone());
+    let (mut found, mut before) = (Vec::new(), None::<String>);
+    loop {
+        let page = broadcasts.older_than(team, before.as_deref(), PAGE).await?;
+        for broadcast in &page {
+            let audience = &broadcast.audience;
+            let is_named = audience.numbers.contains(number)
+                || audience.contacts.iter().any(|contact| ids.contains(&contact));
+            let recipient = recipients.get(team.organization, &reference(broadcast), number).await?;
+            if is_named || recipient.is_some() {
+                found.push(ExportedBroadcast {
+                    broadcast_id: broadcast.id.to_string(),
+                    name: broadcast.name.clone(),
+                    created_at: broadcast.created_at.to_string(),
+                    is_named,
+                    recipient: recipient.as_ref().map(BroadcastRecipientView::of),
+                    text: recipient.and_then(|recipient| recipient.text),
+                });
+            }
+        }
+        before = page.last().map(|last| last.id.to_string());
+        if page.len() < usize::from(PAGE) {
+            return Ok(found);
+        }
+    }
 }
 
 async fn export_conversation(

@@ -583,4 +583,10 @@ async fn an_export_has_everything_about_the_contact_in_one_document() {
     assert_eq!(team["conversations"][0]["messages"].as_array().unwrap().len(), 5);
     assert_eq!(team["conversations"][0]["reviews"].as_array().unwrap().len(), 1);
     assert_eq!(document["optedOutOfPersonalInboxes"], false);
+    assert_eq!(team["segments"], json!([{ "segmentId": "seg_1", "name": team["segments"][0]["name"] }]));
+    let broadcasts = team["broadcasts"].as_array().unwrap();
+    let named: Vec<_> = broadcasts.iter().map(|one| one["isNamed"].clone()).collect();
+    assert!(broadcasts.len() == 2 && named.contains(&json!(true)), "{broadcasts:?}");
+    let recipient = broadcasts.iter().find_map(|one| one["recipient"].as_object()).unwrap();
+    assert_eq!(recipient["phoneNumber"], number().as_str());
 }
