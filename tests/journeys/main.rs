@@ -26,6 +26,7 @@ mod foreign_ids;
 mod imports;
 mod inbound;
 mod keyword_replies;
+mod larger_groups;
 mod lock;
 mod machine_clients;
 mod main_job;
