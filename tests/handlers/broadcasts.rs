@@ -724,6 +724,8 @@ async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody()
     let estimate = it.estimate(&id).await;
     assert_eq!(estimate["recipients"], 1, "{estimate}");
     assert_eq!(estimate["excluded"], json!([{ "reason": "expired", "count": 1 }]));
+    let hours = estimate["checks"].as_array().unwrap().iter().find(|check| check["code"] == "hours").unwrap();
+    assert_eq!(hours["level"], "review", "{hours}");
     it.confirm(&id).await;
     it.work(now()).await;
     assert_eq!(it.read(&id).await["progress"]["skipped"], 1);

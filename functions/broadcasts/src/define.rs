@@ -132,6 +132,10 @@ pub(crate) async fn changed_by(
         (None, Some(known), Some(first)) if known.index == 0 => {
             after.series = Some(Series { first, ..known.clone() });
         }
+        // A version before did not store when an occurrence was to start.
+        (None, Some(known), Some(_)) if known.planned.is_none() => {
+            after.series = Some(Series { planned: before.scheduled_at, ..known.clone() });
+        }
         (None, Some(_), None) => {
             errors.add("/scheduledAt", "a time, because the broadcast repeats");
         }

@@ -139,7 +139,8 @@ impl AudienceWorkflow {
         Ok(entries.into_iter().filter(matches).collect())
     }
 
-    /// Returns what happened to these numbers in these broadcasts of the team, those that have started.
+    /// Returns what happened to these numbers in these broadcasts of the team, those that have started: 1
+    /// read unit for each number and broadcast.
     async fn results(
         &self,
         team: TeamKey<'_>,

@@ -57,6 +57,8 @@ pub use segment::{AudienceSegment, SegmentKind};
 pub const MAX_DEPTH: usize = 10;
 /// The maximum number of conditions, lists and negations of a filter.
 pub const MAX_NODES: usize = 100;
+/// The maximum number of earlier broadcasts that a filter asks for: each is read for each contact.
+pub const MAX_BROADCASTS: usize = 5;
 /// The maximum number of values of `in`.
 pub const MAX_VALUES: usize = 200;
 /// The maximum length of a value, in characters: that of a custom field's value.

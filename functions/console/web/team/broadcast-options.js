@@ -111,7 +111,7 @@ export function RecurrenceFields({ draft, onInput, fields }) {
   const daysError = Object.entries(fields).find(([pointer]) => pointer.startsWith("/recurrence/days"))?.[1];
   return html`
     <${SelectField} label=${t.repeat} value=${frequency} options=${Object.entries(t.frequencies)} onInput=${(/** @type {string} */ next) => onInput({ ...draft, frequency: next })}
-      error=${fields["/recurrence"] ?? fields["/recurrence/frequency"]} />
+      error=${fields["/recurrence"] ?? fields["/recurrence/frequency"] ?? fields["/recurrence/timeZone"]} />
     ${frequency && html`
       <fieldset class="card-set"><legend>${t.repetition}</legend>
         ${frequency === "weekly" && html`

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Condition, Filter, FlagField, MAX_DAYS, MAX_DEPTH, MAX_LENGTH, MAX_NODES, MAX_VALUE_LENGTH, MAX_VALUES,
-    TextField, TextTest, TimeField, TimeTest,
+    Condition, Filter, FlagField, MAX_BROADCASTS, MAX_DAYS, MAX_DEPTH, MAX_LENGTH, MAX_NODES,
+    MAX_VALUE_LENGTH, MAX_VALUES, TextField, TextTest, TimeField, TimeTest,
 };
 use crate::{
     broadcast::RecipientState,
@@ -27,7 +27,8 @@ const TIME_OPERATORS: &str = "one of before, after, withinDays, exists";
 const VALUE: &str = "1 to 500 characters without control characters";
 
 impl Filter {
-    /// Parses a filter. It has at most 100 conditions, lists and negations, and a depth of at most 10.
+    /// Parses a filter. It has at most 100 conditions, lists and negations, a depth of at most 10, and asks
+    /// for at most 5 broadcasts.
     ///
     /// # Errors
     /// All [`FieldError`]s, with pointers that begin with `pointer`.
@@ -36,6 +37,9 @@ impl Filter {
         let filter = parser.filter(pointer, json, 1);
         if parser.nodes > MAX_NODES {
             parser.errors.add(pointer, "at most 100 conditions");
+        }
+        if filter.as_ref().is_some_and(|filter| filter.broadcasts().len() > MAX_BROADCASTS) {
+            parser.errors.add(pointer, "at most 5 broadcasts");
         }
         if filter.as_ref().is_some_and(|filter| filter.to_json().to_string().len() > MAX_LENGTH) {
             parser.errors.add(pointer, "a filter of at most 16 kB");

@@ -232,6 +232,12 @@ fn a_filter_is_bounded_in_depth_number_and_length() {
     assert!(parse(wide(MAX_NODES - 1)).is_ok());
     assert_eq!(pointers(wide(MAX_NODES)), ["/filter"]);
     assert_eq!(pointers(wide(100_000)), ["/filter"]);
+    let asking = |count: usize| {
+        let of = |n: usize| condition(&format!("broadcast.bct_{n}.state"), "eq", "delivered");
+        json!({ "any": (0..count).map(of).collect::<Vec<_>>() })
+    };
+    assert!(parse(asking(MAX_BROADCASTS)).is_ok());
+    assert_eq!(pointers(asking(MAX_BROADCASTS + 1)), ["/filter"]);
     let values = |count: usize, length: usize| {
         let values: Vec<_> = (0..count).map(|n| format!("{n:0length$}")).collect();
         condition("tag", "in", values)

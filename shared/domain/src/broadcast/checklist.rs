@@ -132,7 +132,7 @@ fn why(reason: SkipReason) -> &'static str {
         SkipReason::NoAccess => "because you have no access to the inbox",
         SkipReason::Replied => "replied to an earlier text",
         SkipReason::Canceled => "canceled",
-        SkipReason::Expired => "too late",
+        SkipReason::Expired => "without hours in common with the inbox",
     }
 }
 
@@ -174,7 +174,15 @@ fn opt_out(sender: SenderFacts) -> Check {
 
 fn hours(tally: &Tally, drain: Option<&Drain>) -> Check {
     let held = drain.map_or(0, |drain| drain.held);
-    if drain.is_none() && tally.recipients() > 0 {
+    if let Some(count) = tally.excluded().get(&SkipReason::Expired) {
+        // Nobody is late before the start.
+        let detail = format!(
+            "People who have no hours in common with the office hours of the inbox: {count}. They get no text. \
+             Check these hours."
+        );
+        let level = if tally.recipients() == 0 { CheckLevel::Stop } else { CheckLevel::Review };
+        check(level, "hours", detail)
+    } else if drain.is_none() && tally.recipients() > 0 {
         let detail = "Some texts would not go out within a year. Check the sending hours of the team.";
         check(CheckLevel::Stop, "hours", detail)
     } else if held > 0 {
