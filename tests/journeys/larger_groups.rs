@@ -162,8 +162,8 @@ async fn an_estimate_says_what_a_broadcast_costs_and_who_is_left_out() {
     it.amelia().delete(&path).await.expect(204);
 }
 
-/// ◆ product 8a: a running broadcast says what it waits for and until when. It is paused, resumed and canceled.
-/// The hours are those of the contact's own zone.
+/// ◆ product 8a: a running broadcast says what it waits for and until when. It is paused, resumed and
+/// canceled. The hours are those of the contact's own zone.
 #[tokio::test]
 async fn a_broadcast_waits_for_the_morning_of_its_recipient_and_is_paused_resumed_and_canceled() {
     let it = Sender::start("Hours").await;
