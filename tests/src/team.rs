@@ -265,8 +265,9 @@ impl Carrier {
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
-    /// Removes the webhooks for messages from a number of the account.
+    /// Removes the webhooks for messages from a number of the account. Waits until no number fault is active.
     pub async fn remove_webhooks(&self, number: &str) {
+        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         let owned = self.owned_numbers(number).await;
         let sid = owned[0]["sid"].as_str().expect("a sid");
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{sid}.json", self.account);
@@ -277,8 +278,9 @@ impl Carrier {
         assert_eq!(response.status, 200, "{response}");
     }
 
-    /// Sells a number to another account.
+    /// Sells a number to another account. Waits until no number fault is active, which the sale would take.
     pub async fn sell_to_another_account(&self, number: &str) {
+        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let fields = [("PhoneNumber", number), ("FriendlyName", "somebody else")];
         let sold = self.http.post(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
