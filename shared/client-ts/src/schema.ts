@@ -84,15 +84,17 @@ export interface paths {
         post?: never;
         /**
          * Remove a broadcast
-         * @description For members of the inbox, while it is a draft or scheduled.
+         * @description For members of the inbox, while it is a draft, and for those of them who may broadcast, while it is
+         *     scheduled.
          */
         delete: operations["deleteBroadcast"];
         options?: never;
         head?: never;
         /**
          * Edit a broadcast
-         * @description For members of the inbox, while it is a draft or scheduled. It is a draft afterwards, and needs another
-         *     estimate and confirmation. Absent fields keep their values.
+         * @description For members of the inbox, while it is a draft, and for those of them who may broadcast, while it is
+         *     scheduled. It is a draft afterwards, and needs another estimate and confirmation. Absent fields keep their
+         *     values.
          */
         patch: operations["updateBroadcast"];
         trace?: never;
@@ -7433,13 +7435,13 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description You do not have permission: `inbox_membership_required`, `user_required` */
+            /** @description You do not have permission: `broadcast_permission_required`, `inbox_membership_required`, `user_required` */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
                 };
             };
             /** @description It does not exist, or you do not have access to it: `not_found` */
@@ -7612,13 +7614,13 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description You do not have permission: `inbox_membership_required`, `user_required` */
+            /** @description You do not have permission: `broadcast_permission_required`, `inbox_membership_required`, `user_required` */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
+                    "application/problem+json": components["schemas"]["BroadcastPermissionRequiredProblem"] | components["schemas"]["InboxMembershipRequiredProblem"] | components["schemas"]["UserRequiredProblem"];
                 };
             };
             /** @description It does not exist, or you do not have access to it: `not_found` */
