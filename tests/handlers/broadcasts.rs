@@ -521,7 +521,7 @@ async fn a_recipient_whose_text_cannot_be_released_waits_alone_and_is_left_out_a
     }
 }
 
-/// The fault may concern all.
+/// The cause may affect every recipient.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released() {
     let it = Broadcasting::start().await;
@@ -731,7 +731,7 @@ async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody()
     assert_eq!(it.read(&id).await["progress"]["skipped"], 1);
 }
 
-/// Confirmation is the right, not the draft.
+/// Any member of the inbox may edit a draft.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_broadcast_is_changed_and_removed_by_those_who_may_broadcast() {
     let it = Broadcasting::start().await;

@@ -113,7 +113,7 @@ pub struct ExportedBroadcast {
     pub is_named: bool,
     /// What happened to the number. `None` before the start, and if it got into the audience later.
     pub recipient: Option<BroadcastRecipientView>,
-    /// The text that it gets, before it is a message.
+    /// The text for the number, until it is released as a message.
     pub text: Option<String>,
 }
 
@@ -154,7 +154,8 @@ pub struct ErasedContact {
     pub opted_out: bool,
 }
 
-/// Returns the contacts, opt-outs and conversations of a number, and writes to the audit trail.
+/// Returns the contacts, opt-outs, conversations, segments and broadcasts of a number, and writes to the
+/// audit trail.
 pub async fn export(
     operator: &Operator,
     bucket: &Bucket,

@@ -142,7 +142,7 @@ enum DeadLettersCommand {
 
 #[derive(Subcommand)]
 enum ContactCommand {
-    /// Prints the contacts, opt-outs and conversations of a number
+    /// Prints the contacts, opt-outs, conversations, segments and broadcasts of a number
     Export(ContactSelection),
     /// Erases everything that the stack holds about a number. Only a hashed opt-out stays
     Erase(ErasureRequest),
