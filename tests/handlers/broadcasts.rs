@@ -2,6 +2,7 @@
 
 mod replies;
 mod series;
+mod together;
 
 use std::time::Duration;
 

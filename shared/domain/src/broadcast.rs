@@ -6,7 +6,8 @@
 //! - [`Progress`]: how many recipients are in each state.
 //! - [`FailureWatch`]: when failures pause a broadcast.
 //! - [`Tally`], [`checks`] and [`drain()`]: the estimate that a user sees before confirming a broadcast.
-//! - [`AHEAD`]: how far ahead of the pace of their number texts are released.
+//! - [`AHEAD`]: how far ahead of the pace of their number texts are released, and [`TextsAhead`]: what of it
+//!   the broadcasts of one inbox have used.
 //! - [`ReplyWindow`]: which inbound message is the reply of a recipient.
 //! - [`Recurrence`]: when a broadcast that repeats comes next.
 //!
@@ -32,6 +33,7 @@ mod recipient;
 mod recurrence;
 mod reply;
 mod status;
+mod texts_ahead;
 
 pub use ahead::{AHEAD, MAX_SLICE, slice_delay};
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
@@ -45,3 +47,4 @@ pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
 pub use recurrence::{Frequency, Occurrence, Recurrence, WrittenRecurrence};
 pub use reply::{Asked, ReplyFacts, ReplyWindow};
 pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};
+pub use texts_ahead::TextsAhead;

@@ -23,7 +23,7 @@ mod steps;
 mod sweep;
 
 use shared_aws::{
-    broadcast::{Broadcasts, Recipients},
+    broadcast::{Broadcasts, Recipients, TextsOnTheirWay},
     contact::Contacts,
     conversation::Conversations,
     inbox::{Inboxes, OutOfOffice},
@@ -63,6 +63,7 @@ pub enum AudienceError {
 pub struct BroadcastWorkflow {
     broadcasts: Broadcasts,
     recipients: Recipients,
+    texts_ahead: TextsOnTheirWay,
     segments: Segments,
     audience: AudienceWorkflow,
     contacts: Contacts,
@@ -82,6 +83,7 @@ impl BroadcastWorkflow {
         Self {
             broadcasts: Broadcasts::new(table.clone()),
             recipients: Recipients::new(table.clone()),
+            texts_ahead: TextsOnTheirWay::new(table.clone()),
             segments: Segments::new(table.clone()),
             audience: AudienceWorkflow::new(table),
             contacts: Contacts::new(table.clone()),

@@ -1,4 +1,5 @@
-//! Releasing the texts of a broadcast: as many as its number sends in 15 seconds, the others later.
+//! Releasing the texts of a broadcast. All broadcasts of an inbox together have as many on their way as its
+//! number sends in 15 seconds. The others are released later.
 
 use std::time::Duration;
 
@@ -55,18 +56,12 @@ struct ReleasingSlice<'a> {
     of: &'a BroadcastRef,
     from: &'a TeamInbox,
     team_hours: Option<WeeklyHours>,
-    /// How many segments may be released.
-    room: u64,
-    /// Whether texts are on their way.
-    is_ahead: bool,
 }
 
 /// What became of a recipient.
 enum Step {
     Queued,
     Left,
-    /// There is no room for its text.
-    Full,
     /// No text can be released now.
     Stop(Option<WaitReason>),
 }
@@ -93,39 +88,44 @@ impl BroadcastWorkflow {
             Ok(watch) => self.broadcasts.set_watch(broadcast, watch).await?,
             Err(failures) => return self.pause(now, &found, progress, failures).await,
         }
-        let ahead = match self.segments_ahead(broadcast, &from, now).await? {
-            Ok(ahead) => ahead,
+        let queued = progress.count(RecipientState::Queued);
+        // While functions of a version run that does not count segments, the sum differs from the texts.
+        let own = queued_segments.clamp(queued, queued * MAX_SEGMENTS);
+        let limit = match self.segments_ahead(broadcast, &from, now).await? {
+            Ok(limit) => limit,
             Err(waiting) => {
+                self.say_ahead(broadcast, own, now).await?;
                 return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
             }
         };
-        let queued = progress.count(RecipientState::Queued);
-        // While functions of a version run that does not count segments, the sum differs from the texts.
-        let room = ahead.saturating_sub(queued_segments.clamp(queued, queued * MAX_SEGMENTS));
-        let at_most = usize::try_from(room).unwrap_or(MAX_SLICE).min(MAX_SLICE);
+        let texts_ahead = self.texts_ahead.get(broadcast.inbox_key()).await?;
+        let room = texts_ahead.value.room(&broadcast.id, own, limit, now);
+        let at_most = usize::try_from(room).unwrap_or(MAX_SLICE).clamp(1, MAX_SLICE);
         let due = self.recipients.due(&broadcast.organization, &of, Some(now), at_most).await?;
         if due.is_empty() {
+            self.say_ahead(broadcast, own, now).await?;
             return self.wait_for_recipients(broadcast, &of, &progress, now).await;
         }
+        let needed: Vec<u64> = due.iter().map(|recipient| segments(broadcast, recipient)).collect();
+        let taken = self.texts_ahead.change(broadcast.inbox_key(), texts_ahead, now, |texts| {
+            texts.take(&broadcast.id, own, &needed, limit, now)
+        });
+        // If the other broadcasts took all the turns, it looks again.
+        let taken = taken.await?.unwrap_or(0);
+        if taken == 0 {
+            return self.wait_for_texts(broadcast, &of, progress, now, slice_delay(0)).await;
+        }
         let team_hours = self.team_hours(broadcast).await?;
-        let slice = ReleasingSlice {
-            broadcast,
-            version: found.version,
-            of: &of,
-            from: &from,
-            team_hours,
-            room,
-            is_ahead: queued > 0,
-        };
-        let (looked_at, texts, end) = self.release_each(clock, &slice, &due).await;
-        if texts > 0 {
-            tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts, "texts of a broadcast released");
+        let slice = ReleasingSlice { broadcast, version: found.version, of: &of, from: &from, team_hours };
+        let (texts, end) = self.release_each(clock, &slice, &due[..taken]).await;
+        if !texts.is_empty() {
+            tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts = texts.len(), "texts of a broadcast released");
+        }
+        if texts.len() < taken {
+            self.say_ahead(broadcast, own + texts.iter().sum::<u64>(), clock()).await?;
         }
         match end? {
-            Step::Full if looked_at == 0 => {
-                return self.wait_for_texts(broadcast, &of, progress, now, slice_delay(0)).await;
-            }
-            Step::Queued | Step::Left | Step::Full => {}
+            Step::Queued | Step::Left => {}
             Step::Stop(Some(reason)) => {
                 let waiting = Waiting { reason, until: None };
                 return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
@@ -133,50 +133,37 @@ impl BroadcastWorkflow {
             Step::Stop(None) => return Ok(Slice::ContinueAfter(slice_delay(0))),
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        let delay = slice_delay(looked_at);
+        let delay = slice_delay(taken);
         Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
-    /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast
-    /// or for which there is no room. Returns how many recipients it looked at, how many texts were accepted,
-    /// and the last step.
+    /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
+    /// Returns the segments of the texts that were accepted, and the last step.
     async fn release_each(
         &self,
         clock: &impl Fn() -> Timestamp,
         slice: &ReleasingSlice<'_>,
         recipients: &[StoredRecipient],
-    ) -> (usize, u64, Result<Step, StoreError>) {
-        let (mut texts, mut room, mut failures) = (0, slice.room, 0);
-        for (looked_at, recipient) in recipients.iter().enumerate() {
-            let text = recipient.text.as_ref().unwrap_or(&slice.broadcast.text);
-            let needed = u64::try_from(Segments::of(text).count).unwrap_or(u64::MAX);
-            // If nothing is on its way, the first one goes alone, however long it is.
-            if needed > room && (texts > 0 || slice.is_ahead) {
-                return (looked_at, texts, Ok(Step::Full));
-            }
+    ) -> (Vec<u64>, Result<Step, StoreError>) {
+        let (mut texts, mut failures) = (Vec::new(), 0);
+        for recipient in recipients {
             match self.release_one(clock(), slice, recipient).await {
-                Ok(Step::Queued) => {
-                    texts += 1;
-                    room = room.saturating_sub(needed);
-                }
+                Ok(Step::Queued) => texts.push(segments(slice.broadcast, recipient)),
                 Ok(Step::Left) => {}
-                Ok(stop) => return (looked_at, texts, Ok(stop)),
+                Ok(stop) => return (texts, Ok(stop)),
                 Err(error) => match self.put_off(clock(), slice, recipient, &error).await {
                     Ok(true) if failures == MAX_FAILURES => {
-                        return (looked_at, texts, Ok(Step::Stop(Some(WaitReason::Error))));
+                        return (texts, Ok(Step::Stop(Some(WaitReason::Error))));
                     }
                     Ok(true) => failures += 1,
                     // It does not wait anymore, usually because its text was released and the answer was
                     // lost.
-                    Ok(false) => {
-                        texts += 1;
-                        room = room.saturating_sub(needed);
-                    }
-                    Err(_) => return (looked_at, texts, Err(error)),
+                    Ok(false) => texts.push(segments(slice.broadcast, recipient)),
+                    Err(_) => return (texts, Err(error)),
                 },
             }
         }
-        (recipients.len(), texts, Ok(Step::Left))
+        (texts, Ok(Step::Left))
     }
 
     /// Lets a recipient wait whose text cannot be released, so that the others do not wait for it. Leaves it
@@ -201,6 +188,22 @@ impl BroadcastWorkflow {
             tracing::error!(event = "broadcast_text_not_released", broadcast = %broadcast.id, %error, "text of a broadcast not released");
         }
         Ok(waits)
+    }
+
+    /// Tells the other broadcasts of the inbox how many segments of this one are on their way, which releases
+    /// no more now. `true` if that is new.
+    pub(super) async fn say_ahead(
+        &self,
+        broadcast: &Broadcast,
+        segments: u64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let before = self.texts_ahead.get(broadcast.inbox_key()).await?;
+        let changed = self.texts_ahead.change(broadcast.inbox_key(), before, now, |texts| {
+            let after = texts.with(&broadcast.id, segments, now);
+            (after != *texts, after)
+        });
+        Ok(changed.await?.unwrap_or(true))
     }
 
     /// What stops all texts of the number.
@@ -256,12 +259,16 @@ impl BroadcastWorkflow {
         let next = self.recipients.next_due(&broadcast.organization, of).await?;
         let next = next.and_then(|recipient| Some((recipient.check_at?, recipient)));
         match next {
-            Some((at, recipient)) if at > now && progress.count(RecipientState::Queued) == 0 => {
+            Some((at, recipient)) if at > now => {
                 let own = [WaitReason::Locked, WaitReason::Error];
                 let own = own.into_iter().find(|own| recipient.reason.as_deref() == Some(own.as_str()));
                 let reason = own.unwrap_or(WaitReason::QuietHours);
                 let waiting = Waiting { reason, until: Some(at) };
-                self.wait(broadcast, waiting, *progress, at, now.duration_until(at)).await
+                if progress.count(RecipientState::Queued) == 0 {
+                    return self.wait(broadcast, waiting, *progress, at, now.duration_until(at)).await;
+                }
+                self.follow_messages(broadcast, of, now).await?;
+                self.wait(broadcast, waiting, *progress, now + CHECK_AFTER, PACE_DELAY).await
             }
             next => {
                 let is_due = next.is_some_and(|(at, _)| at <= now);
@@ -453,6 +460,12 @@ pub(crate) struct Resend {
     pub(crate) until: Option<Timestamp>,
     /// What the conversation keeps of it, so that its reply counts.
     pub(crate) asked: Option<Asked>,
+}
+
+/// The segments of a recipient's text.
+fn segments(broadcast: &Broadcast, recipient: &StoredRecipient) -> u64 {
+    let text = recipient.text.as_ref().unwrap_or(&broadcast.text);
+    u64::try_from(Segments::of(text).count).unwrap_or(u64::MAX)
 }
 
 /// Until when another user than the sender holds the lock of a conversation.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use shared_aws::{
-    broadcast::{BroadcastWrite, reference},
+    broadcast::{BroadcastWrite, Counts, reference},
     table::{StoreError, Versioned},
 };
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastRef, BroadcastStep, Progress, RecipientState, SkipReason},
+    broadcast::{AHEAD, Broadcast, BroadcastRef, BroadcastStep, Progress, RecipientState, SkipReason},
     time::Timestamp,
 };
 
@@ -75,6 +75,7 @@ impl BroadcastWorkflow {
         match self.broadcasts.write(&found, &after, due, None).await? {
             BroadcastWrite::Done => {
                 tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
+                self.say_ahead(&after, 0, now).await?;
                 Ok(Slice::Over)
             }
             BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Slice::Continue),
@@ -88,10 +89,12 @@ impl BroadcastWorkflow {
         found: Versioned<Broadcast>,
     ) -> Result<Slice, StoreError> {
         let of = reference(&found.value);
-        let progress = self.recipients.progress(&found.value.organization, &of).await?;
+        let Counts { progress, queued_segments, .. } =
+            self.recipients.counts(&found.value.organization, &of).await?;
         if progress.is_complete() {
             return self.complete(now, found, progress).await;
         }
+        let is_new = self.say_ahead(&found.value, queued_segments, now).await?;
         let queued = progress.count(RecipientState::Queued);
         if queued > 0 {
             self.follow_messages(&found.value, &of, now).await?;
@@ -101,7 +104,7 @@ impl BroadcastWorkflow {
         let after = Broadcast { progress: Some(progress), ..found.value.clone() };
         // If it changed at the same time, it stays due.
         self.broadcasts.write(&found, &after, Some(now + delay), None).await?;
-        Ok(Slice::Over)
+        Ok(after_halt(queued_segments, is_new))
     }
 
     /// Keeps the progress of a broadcast up to date that ended: delivery reports and replies still come.
@@ -138,13 +141,22 @@ impl BroadcastWorkflow {
                 self.recipients.skip(&broadcast.organization, &of, recipient, SkipReason::Canceled).await?;
             }
         }
-        let progress = self.recipients.progress(&broadcast.organization, &of).await?;
+        let Counts { progress, queued_segments, .. } =
+            self.recipients.counts(&broadcast.organization, &of).await?;
+        let is_new = self.say_ahead(broadcast, queued_segments, clock()).await?;
         if progress.count(RecipientState::Pending) + progress.count(RecipientState::Held) == 0 {
-            return self.settle(clock(), found).await;
+            self.settle(clock(), found).await?;
+            return Ok(after_halt(queued_segments, is_new));
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
     }
+}
+
+/// What comes next for a broadcast that was halted: other broadcasts of the inbox get the room of its last
+/// texts when those are sent.
+fn after_halt(queued_segments: u64, is_new: bool) -> Slice {
+    if is_new && queued_segments > 0 { Slice::ContinueAfter(AHEAD) } else { Slice::Over }
 }
 
 /// When a worker looks again at a broadcast that ended: while the carrier reports on its texts, for a day at

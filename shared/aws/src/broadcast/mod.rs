@@ -4,10 +4,12 @@ pub(crate) mod broadcasts;
 pub(crate) mod recipients;
 pub(crate) mod release;
 pub(crate) mod replies;
+mod texts_ahead;
 
 pub use self::{
     broadcasts::{BroadcastWrite, Broadcasts, DueBroadcast},
     recipients::{Counts, NewRecipient, PreparedCounts, Recipients, StoredRecipient, reference},
     release::{Refused, Release, Released},
     replies::{BroadcastReplies, RecipientReply, ReplyOutcome},
+    texts_ahead::TextsOnTheirWay,
 };
