@@ -1,53 +1,41 @@
 //! `broadcasts` and `broadcast-worker`: from a draft to messages in conversations.
 
+mod hours;
+mod releases;
 mod replies;
+mod rights;
 mod series;
 mod together;
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use broadcast_worker::handle;
 use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
 use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow, Confirmation};
 use shared_aws::{
-    broadcast::Broadcasts,
-    conversation::Conversations,
-    inbox::{OutOfOffice, Saved},
-    messaging::Deliveries,
-    opt_out::OptOuts,
-    table::keys::{self, Key},
-    team::{AuditEvent, Members, TeamMembers},
+    broadcast::Broadcasts, conversation::Conversations, messaging::Deliveries, opt_out::OptOuts,
 };
 use shared_domain::{
-    broadcast::{BroadcastStep, RecipientState, SegmentPrice},
-    contact::Contact,
+    broadcast::{RecipientState, SegmentPrice},
     conversation::Folder,
-    ids::{BroadcastId, ContactId, ConversationId, UserId},
-    inbox::Inbox,
+    ids::{BroadcastId, ConversationId},
     keys::TeamKey,
-    membership::{Role, TeamRole},
+    membership::Role,
     message::{DeliveryState, Report},
-    out_of_office::{Draft, Mode},
     phone::PhoneNumber,
-    team::Team,
     time::Timestamp,
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp, build,
-    engine::TABLE,
     gateway::{Event, json as body_of},
     lambda_event::sqs_record,
     queue::broadcast_queue,
 };
 
-use crate::{
-    inbound_sms::keywords::{inbound, receive},
-    outbound_send::{app, deliver, job, state},
-};
+use crate::inbound_sms::keywords::{inbound, receive};
 
 const LIST: &str = "GET /v1/broadcasts";
 const CREATE: &str = "POST /v1/broadcasts";
@@ -109,45 +97,6 @@ impl Broadcasting {
     async fn block(&self, number: &PhoneNumber) {
         let team = TeamKey { organization: self.test.organization(), team: &self.test.team.id };
         OptOuts::new(self.test.table()).set_blocked(team, number, true).await.unwrap();
-    }
-
-    /// Stores a conversation that this version cannot read.
-    async fn make_unreadable(&self, number: &PhoneNumber) {
-        let (key, text) = (self.conversation(number), |text: &str| AttributeValue::S(text.into()));
-        let put = self.client().put_item().table_name(TABLE);
-        let put = put.item("pk", text(&key.pk)).item("sk", text(&key.sk));
-        put.item("status", text("of another version")).send().await.unwrap();
-    }
-
-    async fn make_readable(&self, number: &PhoneNumber) {
-        let (key, text) = (self.conversation(number), |text: &str| AttributeValue::S(text.into()));
-        let delete = self.client().delete_item().table_name(TABLE);
-        delete.key("pk", text(&key.pk)).key("sk", text(&key.sk)).send().await.unwrap();
-    }
-
-    fn client(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::from_conf(self.test.engine.patient_config().build())
-    }
-
-    fn conversation(&self, number: &PhoneNumber) -> Key {
-        let id = ConversationId::of(&self.test.inbox.id, number);
-        keys::conversation(self.test.inbox.key().conversation(&id))
-    }
-
-    /// Sets the office hours of the inbox, in New York.
-    async fn open_on_fridays(&self, from: &str, to: &str) {
-        let draft = Draft {
-            mode: Mode::Auto,
-            message: "We are closed.".into(),
-            time_zone: "America/New_York".into(),
-            hours: [("fri".to_owned(), vec![(from.to_owned(), to.to_owned())])].into(),
-            holidays: Vec::new(),
-        };
-        let (inbox, saved_at, by) = (&self.test.inbox, now(), build::user("ada").id);
-        let event = AuditEvent { actor: &by, action: "inbox.update", target: "x", at: saved_at, entropy: 1 };
-        let saved = Saved { draft, saved_at };
-        let stored = OutOfOffice::new(self.test.table());
-        stored.put(inbox.team_key(), inbox.key(), &saved, &event).await.unwrap();
     }
 
     /// Creates a broadcast to numbers at any time and returns its ID.
@@ -234,27 +183,6 @@ fn phone(last_digits: u32) -> PhoneNumber {
     PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap()
 }
 
-/// More texts than a slice releases fit into 15 seconds of the pace, so the worker goes on at once.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_releases_texts_until_15_seconds_of_the_pace_are_queued() {
-    let it = Broadcasting::start().await;
-    let test = &it.test;
-    let rate = Some(20);
-    test.add_team(test.organization(), &Team { segments_per_second: rate, ..test.team.clone() }).await;
-    let numbers: Vec<_> = (1_000..1_320).map(phone).collect();
-    for blocked in [0, 15, 16, 17, 200] {
-        it.block(&numbers[blocked]).await;
-    }
-    let names: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
-    let id = it.draft(&names, "No school today").await;
-    it.confirm(&id).await;
-    assert_eq!(it.work(now()).await, 1, "one message of the queue");
-    let progress = it.read(&id).await["progress"].clone();
-    let states = ["queued", "pending", "skipped"].map(|state| progress[state].as_u64().unwrap());
-    assert_eq!(states[0], 20 * 15, "{progress}");
-    assert_eq!(states[1] + states[2], 20, "{progress}");
-}
-
 /// ◆ product 8a: each number gets the text once, a blocked number gets none, and the text is in the
 /// conversation under Archived with its sender.
 #[tokio::test(flavor = "multi_thread")]
@@ -291,32 +219,6 @@ async fn a_broadcast_reaches_each_number_once_and_nobody_who_is_blocked() {
     let recipients = it.recipients(&id).await;
     let skipped = recipients.iter().find(|recipient| recipient["phoneNumber"] == out.as_str()).unwrap();
     assert_eq!((&skipped["state"], &skipped["reason"]), (&json!("skipped"), &json!("blocked")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_members_with_the_right_confirm_and_only_members_of_the_inbox_edit() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Closed today.").await;
-    let rename = || Some(json!({ "name": "Ice day" }));
-    let (status, problem) = it.of("cyn", CHANGE, &id, rename()).await;
-    assert_eq!((status, &problem["code"]), (403, &json!("inbox_membership_required")));
-    assert_eq!(it.of("zoe", CHANGE, &id, rename()).await.0, 404, "a user of nobody's team");
-    assert_eq!(it.of("bob", CHANGE, &id, rename()).await.1["name"], "Ice day");
-
-    let (_, estimate) = it.of("bob", ESTIMATE, &id, None).await;
-    let permission = estimate["checks"].as_array().unwrap().iter().find(|c| c["code"] == "permission");
-    assert_eq!(permission.unwrap()["level"], "stop");
-    let confirm = || Some(json!({ "estimateId": estimate["estimateId"] }));
-    let (status, problem) = it.of("bob", CONFIRM, &id, confirm()).await;
-    assert_eq!((status, &problem["code"]), (403, &json!("broadcast_permission_required")));
-    let role = TeamRole { team: it.test.team.id.clone(), role: Role::Member, can_broadcast: true };
-    let members = TeamMembers::new(it.test.table());
-    members.put_role(it.test.organization(), &build::user("bob"), &role).await.unwrap();
-    let (status, confirmed) = it.of("bob", CONFIRM, &id, confirm()).await;
-    assert_eq!((status, &confirmed["confirmedBy"]["userId"]), (202, &json!("bob")));
-    assert_eq!(it.of("bob", CONFIRM, &id, confirm()).await.0, 202, "a repeated confirmation");
-    assert_eq!(it.of("bob", CHANGE, &id, rename()).await.1["code"], "broadcast_status");
-    assert_eq!(it.of("cyn", PAUSE, &id, None).await.0, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,178 +270,6 @@ async fn a_scheduled_broadcast_starts_at_its_time_and_can_be_paused_resumed_and_
     assert_eq!(canceled["status"], "canceled");
     assert_eq!(it.of("ada", RESUME, &id, None).await.1["broadcastStatus"], "canceled");
     assert_eq!(it.of("ada", CANCEL, &id, None).await.0, 200, "a repeated step");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_broadcast_whose_sender_may_no_longer_send_it_is_not_sent() {
-    for left_the_inbox in [false, true] {
-        let it = Broadcasting::start().await;
-        let id = it.draft(&["+12025550143"], "Closed today.").await;
-        let at = now() + Duration::from_secs(60);
-        it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": at.to_string() }))).await;
-        it.confirm(&id).await;
-        if left_the_inbox {
-            let (actor, target) = (&UserId::parse("bob").unwrap(), "ada");
-            let event = AuditEvent { actor, action: "inbox.member.remove", target, at: now(), entropy: 1 };
-            let (ada, inbox) = (UserId::parse("ada").unwrap(), &it.test.inbox);
-            Members::new(it.test.table()).remove(inbox.team_key(), inbox.key(), &ada, &event).await.unwrap();
-        } else {
-            it.test.add_user(it.test.organization(), &build::user("ada"), &[("team_1", Role::Member)]).await;
-        }
-        it.work(at).await;
-        let failed = it.read(&id).await;
-        assert_eq!(failed["status"], "failed", "{failed}");
-        assert!(failed["reason"].as_str().unwrap().contains("may no longer send"), "{failed}");
-    }
-}
-
-/// The sender waits, for example because the number is held.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_waits_is_not_sent_after_its_broadcast_was_canceled_or_its_contact_blocked() {
-    for steps in [&[CANCEL][..], &[PAUSE, CANCEL], &[]] {
-        let it = Broadcasting::start().await;
-        let id = it.draft(&[it.test.contact.as_str()], "Closed today.").await;
-        it.confirm(&id).await;
-        it.work(now() - Duration::from_secs(16)).await;
-        let message = it.test.history().await[0].id.clone();
-        if steps.is_empty() {
-            it.block(&it.test.contact).await;
-        }
-        for step in steps {
-            assert_eq!(it.of("ada", step, &id, None).await.0, 200);
-        }
-        let record = sqs_record("a", Some("a"), &job(&it.test, &message), 1);
-        assert_eq!(deliver(&app(&it.test), vec![record]).await, [""; 0]);
-        assert_eq!(state(&it.test, &message).await, DeliveryState::Failed);
-        assert_eq!(it.test.carrier.accepted_messages(&it.test.contact).await, 0);
-        assert_eq!(it.read(&id).await["progress"]["failed"], 1);
-    }
-}
-
-/// Users see it as queued, and the broadcast is only canceled so that nobody gets its text twice.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_waits_is_sent_after_a_restore_canceled_its_broadcast() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&[it.test.contact.as_str()], "Closed today.").await;
-    it.confirm(&id).await;
-    it.work(now() - Duration::from_secs(16)).await;
-    let message = it.test.history().await[0].id.clone();
-    let (broadcasts, name) = (Broadcasts::new(it.test.table()), BroadcastId::parse(&id).unwrap());
-    let found = broadcasts.find(it.test.organization(), &name).await.unwrap().unwrap();
-    let by = UserId::parse("operator").unwrap();
-    let workflow = BroadcastWorkflow::new(&it.test.table(), None);
-    workflow.take_step_after_texts(found, BroadcastStep::Cancel, &by, now(), 1).await.unwrap();
-    assert_eq!(it.read(&id).await["status"], "canceled");
-    let record = sqs_record("a", Some("a"), &job(&it.test, &message), 1);
-    assert_eq!(deliver(&app(&it.test), vec![record]).await, [""; 0]);
-    assert_eq!(state(&it.test, &message).await, DeliveryState::Sent);
-}
-
-/// At 1 segment a second, 15 texts are released ahead.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broadcast_waits_while_its_texts_of_15_seconds_are_on_their_way() {
-    let it = Broadcasting::start().await;
-    it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
-    let phones: Vec<PhoneNumber> = (201..218).map(phone).collect();
-    let numbers: Vec<&str> = phones.iter().map(PhoneNumber::as_str).collect();
-    let id = it.draft(&numbers, "Closed today.").await;
-    it.confirm(&id).await;
-    let start = now();
-    for second in [0, 10, 20] {
-        it.work(start + Duration::from_secs(second)).await;
-        let broadcast = it.read(&id).await;
-        assert_eq!(
-            (&broadcast["progress"]["queued"], &broadcast["progress"]["pending"]),
-            (&json!(15), &json!(2))
-        );
-    }
-    assert_eq!(it.read(&id).await["waitingFor"]["reason"], "pace");
-}
-
-/// At 1 segment a second. The names make texts of four segments, and one of 17.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_segments_of_the_texts_that_go_out_are_released_ahead_and_not_those_of_the_draft() {
-    for (first_name, queued) in [("Maximiliana ".repeat(40), 3), ("Maximiliana ".repeat(210), 1)] {
-        let it = Broadcasting::start().await;
-        it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
-        let phones: Vec<PhoneNumber> = (201..209).map(phone).collect();
-        for (number, entropy) in phones.iter().zip(1..) {
-            let (id, first_name) = (ContactId::new(now(), entropy), Some(first_name.clone()));
-            let contact =
-                Contact { id, number: number.clone(), first_name, external_id: None, ..build::contact() };
-            it.test.add_contact(&contact).await;
-        }
-        let numbers: Vec<&str> = phones.iter().map(PhoneNumber::as_str).collect();
-        let id = it.draft(&numbers, "Hi {{firstName}}").await;
-        it.confirm(&id).await;
-        let start = now();
-        for second in [0, 10] {
-            it.work(start + Duration::from_secs(second)).await;
-            assert_eq!(it.read(&id).await["progress"]["queued"], queued);
-        }
-        assert_eq!(it.read(&id).await["waitingFor"]["reason"], "pace");
-    }
-}
-
-/// Its conversation was written by another version, or there is an error in this one.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_whose_text_cannot_be_released_waits_alone_and_is_left_out_after_a_day() {
-    for mended in [true, false] {
-        let it = Broadcasting::start().await;
-        it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
-        let numbers = [143, 144, 145].map(phone);
-        it.make_unreadable(&numbers[0]).await;
-        let id = it.draft(&numbers.each_ref().map(PhoneNumber::as_str), "Closed today.").await;
-        it.confirm(&id).await;
-        let start = now();
-        let work_after = async |minutes| {
-            let at = start + Duration::from_mins(minutes);
-            it.sweep(at).await;
-            it.work(at).await;
-            it.read(&id).await
-        };
-        let progress = work_after(0).await["progress"].clone();
-        assert_eq!((&progress["queued"], &progress["held"]), (&json!(2), &json!(1)), "{progress}");
-        assert_eq!(it.recipients(&id).await.iter().filter(|one| one["reason"] == "error").count(), 1);
-        for number in &numbers[1..] {
-            let conversation = ConversationId::of(&it.test.inbox.id, number);
-            let message = it.test.history_of(&conversation).await.remove(0);
-            let (deliveries, report) = (Deliveries::new(it.test.table()), Report::at(start));
-            let (organization, sent) = (it.test.organization(), DeliveryState::Delivered);
-            deliveries.report(organization, &message.id, sent, &report, None).await.unwrap();
-        }
-        let waiting = work_after(3).await;
-        assert_eq!(waiting["progress"]["held"], 1, "{waiting}");
-        assert_eq!(work_after(4).await["waitingFor"]["reason"], "error");
-        if mended {
-            it.make_readable(&numbers[0]).await;
-            assert_eq!(work_after(24 * 60 - 1).await["progress"]["queued"], 1);
-        } else {
-            assert_eq!(work_after(24 * 60 - 1).await["progress"]["held"], 1);
-            assert_eq!(work_after(24 * 60 + 2).await["progress"]["skipped"], 1);
-            assert_eq!(work_after(24 * 60 + 5).await["status"], "completed");
-        }
-    }
-}
-
-/// The cause may affect every recipient.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released() {
-    let it = Broadcasting::start().await;
-    let numbers: Vec<_> = (300..320).map(phone).collect();
-    for number in &numbers {
-        it.make_unreadable(number).await;
-    }
-    let names: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
-    let id = it.draft(&names, "Closed today.").await;
-    it.confirm(&id).await;
-    let start = now();
-    it.work(start).await;
-    let broadcast = it.read(&id).await;
-    assert_eq!(broadcast["progress"]["held"], 11, "{broadcast}");
-    assert_eq!(broadcast["waitingFor"]["reason"], "error");
-    let due_after = async |seconds| it.sweep(start + Duration::from_secs(seconds)).await;
-    assert_eq!((due_after(55).await, due_after(60).await), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -620,37 +350,6 @@ async fn broadcasts_are_listed_newest_first_and_drafts_can_be_removed() {
     assert_eq!(it.of("ada", REMOVE, &ids[1], None).await.1["code"], "broadcast_status");
 }
 
-/// ◆ product 8a: more than 10 % failures in 100 pause with the reason.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broadcast_pauses_itself_once_eleven_texts_failed() {
-    let it = Broadcasting::start().await;
-    let numbers: Vec<PhoneNumber> = (200..212).map(phone).collect();
-    let id = it.draft(&numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>(), "Closed today.").await;
-    it.confirm(&id).await;
-    it.work(now()).await;
-    let deliveries = Deliveries::new(it.test.table());
-    for number in &numbers[..11] {
-        let conversation = ConversationId::of(&it.test.inbox.id, number);
-        let message = it.test.history_of(&conversation).await.remove(0);
-        let report = Report { code: Some("30005".into()), ..Report::at(now()) };
-        let organization = it.test.organization();
-        deliveries.report(organization, &message.id, DeliveryState::Failed, &report, None).await.unwrap();
-    }
-    it.work(now() + Duration::from_secs(5)).await;
-    let paused = it.read(&id).await;
-    assert_eq!(
-        (&paused["status"], &paused["progress"]["failed"]),
-        (&json!("paused"), &json!(11)),
-        "{paused}"
-    );
-    assert_eq!(paused["waitingFor"]["reason"], "carrier");
-    assert!(paused["reason"].as_str().unwrap().starts_with("11 of the last texts failed"), "{paused}");
-    let (_, resumed) = it.of("ada", RESUME, &id, None).await;
-    assert_eq!(resumed["status"], "running");
-    it.work(now() + Duration::from_secs(10)).await;
-    assert_eq!(it.read(&id).await["status"], "running", "failures are counted from here on");
-}
-
 /// Delivery reports and replies come after the end as well. The sweep brings the progress of the event up to
 /// date.
 #[tokio::test(flavor = "multi_thread")]
@@ -713,71 +412,4 @@ async fn of_two_users_who_confirm_at_once_both_get_the_broadcast() {
         assert!(matches!(confirmed, Confirmation::Confirmed(_)), "{user}: {confirmed:?}");
     }
     assert_eq!(found().await.value.confirmed_by.unwrap().id.as_str(), "ada");
-}
-
-/// Before noon in New York, it is too early in Hawaii.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody() {
-    let it = Broadcasting::start().await;
-    it.open_on_fridays("10:00", "12:00").await;
-    let id = it.draft(&["+12025550143", "+18085550143"], "Closed today.").await;
-    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "recipient" } }))).await;
-    let estimate = it.estimate(&id).await;
-    assert_eq!(estimate["recipients"], 1, "{estimate}");
-    assert_eq!(estimate["excluded"], json!([{ "reason": "expired", "count": 1 }]));
-    let hours = estimate["checks"].as_array().unwrap().iter().find(|check| check["code"] == "hours").unwrap();
-    assert_eq!(hours["level"], "review", "{hours}");
-    it.confirm(&id).await;
-    it.work(now()).await;
-    assert_eq!(it.read(&id).await["progress"]["skipped"], 1);
-}
-
-/// Any member of the inbox may edit a draft.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_broadcast_is_changed_and_removed_by_those_who_may_broadcast() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Closed today.").await;
-    assert_eq!(it.of("bob", CHANGE, &id, Some(json!({ "name": "Snow" }))).await.0, 200, "a draft");
-    let at = now() + Duration::from_hours(1);
-    it.of("ada", CHANGE, &id, Some(json!({ "scheduledAt": at.to_string() }))).await;
-    it.confirm(&id).await;
-    for (route, body) in [(CHANGE, Some(json!({ "name": "Ice" }))), (REMOVE, None)] {
-        let (status, refused) = it.of("bob", route, &id, body).await;
-        assert_eq!((status, &refused["code"]), (403, &json!("broadcast_permission_required")), "{route}");
-    }
-    assert_eq!(it.of("ada", REMOVE, &id, None).await.0, 204);
-}
-
-/// ◆ product 8a: texts go out within the team's window, and the carrier may try until it ends.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
-    let it = Broadcasting::start().await;
-    it.open_on_fridays("10:00", "11:00").await;
-    let id = it.draft(&["+12025550143"], "Closed today.").await;
-    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "team" } }))).await;
-    it.confirm(&id).await;
-    let thursday = Timestamp::parse("2027-01-14T12:00:00-05:00").unwrap();
-    it.work(thursday).await;
-    let waiting = it.read(&id).await["waitingFor"].clone();
-    assert_eq!(waiting, json!({ "reason": "quiet_hours", "until": "2027-01-15T15:00:00.000Z" }));
-    let friday = Timestamp::parse("2027-01-15T10:30:00-05:00").unwrap();
-    it.sweep(friday).await;
-    it.work(friday).await;
-    let conversation = ConversationId::of(&it.test.inbox.id, &phone(143));
-    let message = it.test.history_of(&conversation).await.remove(0);
-    assert_eq!(message.send_until, Timestamp::parse("2027-01-15T11:00:00-05:00"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_text_is_released_in_the_last_minute_of_the_hours() {
-    let it = Broadcasting::start().await;
-    let id = it.draft(&["+12025550143"], "Closed today.").await;
-    it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "recipient" } }))).await;
-    it.confirm(&id).await;
-    let evening = Timestamp::parse("2027-01-15T19:59:00-05:00").unwrap();
-    it.work(evening).await;
-    it.work(evening).await;
-    let waiting = it.read(&id).await;
-    assert_eq!((&waiting["status"], &waiting["progress"]["held"]), (&json!("running"), &json!(1)));
-    assert_eq!(waiting["waitingFor"]["until"], "2027-01-16T14:00:00.000Z");
 }
