@@ -1,11 +1,14 @@
 //! `broadcasts` and `broadcast-worker`: from a draft to messages in conversations.
 
+mod clock_changes;
+mod definition;
 mod hours;
 mod releases;
 mod replies;
 mod rights;
 mod series;
 mod together;
+mod waiting;
 
 use std::time::Duration;
 
@@ -14,7 +17,11 @@ use broadcasts::{App, TextLimit, router};
 use serde_json::{Value, json};
 use shared_app::broadcast::{BroadcastSweep, BroadcastWorkflow, Confirmation};
 use shared_aws::{
-    broadcast::Broadcasts, conversation::Conversations, messaging::Deliveries, opt_out::OptOuts,
+    broadcast::{Broadcasts, Recipients, reference},
+    clients::BroadcastJob,
+    conversation::Conversations,
+    messaging::Deliveries,
+    opt_out::OptOuts,
 };
 use shared_domain::{
     broadcast::{RecipientState, SegmentPrice},
@@ -22,7 +29,7 @@ use shared_domain::{
     ids::{BroadcastId, ConversationId},
     keys::TeamKey,
     membership::Role,
-    message::{DeliveryState, Report},
+    message::{DeliveryState, Message, Report},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -60,7 +67,10 @@ struct Broadcasting {
 
 impl Broadcasting {
     async fn start() -> Self {
-        let test = TestApp::start().await;
+        Self::start_with(TestApp::start().await).await
+    }
+
+    async fn start_with(test: TestApp) -> Self {
         let queue = || broadcast_queue(&test.queue.url);
         let price = SegmentPrice::parse("0.01 USD");
         let (claims, cursors) = (Claims::standard(), Cursors::fixed("secret"));
@@ -114,6 +124,20 @@ impl Broadcasting {
         created["broadcastId"].as_str().unwrap().to_owned()
     }
 
+    /// Creates a broadcast to numbers, changes these fields, and confirms it, all at this time.
+    async fn confirm_at(&self, at: Timestamp, numbers: &[&str], text: &str, fields: &Value) -> String {
+        let id = self.draft_at(at, numbers, text).await;
+        let event = |route| Event::new(route, &[("broadcastId", id.as_str())]).user("org_1", "ada");
+        let (status, changed) = self.call_at(at, &event(CHANGE).json(fields)).await;
+        assert_eq!(status, 200, "{changed}");
+        let (status, estimate) = self.call_at(at, &event(ESTIMATE)).await;
+        assert_eq!(status, 200, "{estimate}");
+        let body = json!({ "estimateId": estimate["estimateId"] });
+        let (status, confirmed) = self.call_at(at, &event(CONFIRM).json(&body)).await;
+        assert_eq!(status, 202, "{confirmed}");
+        id
+    }
+
     async fn estimate(&self, id: &str) -> Value {
         let (status, estimate) = self.of("ada", ESTIMATE, id, None).await;
         assert_eq!(status, 200, "{estimate}");
@@ -142,6 +166,40 @@ impl Broadcasting {
             assert!(response.batch_item_failures.is_empty(), "{response:?}");
         }
         bodies.len()
+    }
+
+    /// Lets a worker look at a broadcast at this time, whether it is due or not, and go on a few times.
+    /// Returns the broadcast.
+    async fn wake(&self, at: Timestamp, id: &str) -> Value {
+        let job = BroadcastJob {
+            organization: self.test.organization().clone(),
+            team: self.test.team.id.clone(),
+            broadcast: BroadcastId::parse(id).unwrap(),
+            continues: false,
+        };
+        self.test.queue.drain();
+        self.test.queue.push(job.body());
+        for _ in 0..4 {
+            self.work(at).await;
+        }
+        self.read(id).await
+    }
+
+    /// Reports that the queued texts of a broadcast were delivered, and returns them.
+    async fn deliver_queued(&self, at: Timestamp, id: &str) -> Vec<Message> {
+        let (organization, name) = (self.test.organization(), BroadcastId::parse(id).unwrap());
+        let found = Broadcasts::new(self.test.table()).find(organization, &name).await.unwrap().unwrap();
+        let (recipients, of) = (Recipients::new(self.test.table()), reference(&found.value));
+        let queued = Some(RecipientState::Queued);
+        let page = recipients.page(organization, &of, queued, 100, None).await.unwrap();
+        let (deliveries, report) = (Deliveries::new(self.test.table()), Report::at(at));
+        let mut texts = Vec::new();
+        for recipient in page.items {
+            let text = self.test.message(&recipient.message.unwrap()).await;
+            deliveries.report(organization, &text.id, DeliveryState::Delivered, &report, None).await.unwrap();
+            texts.push(text);
+        }
+        texts
     }
 
     /// Returns how many broadcasts the sweep queues at this time.
@@ -181,6 +239,15 @@ fn creation(user: &str, body: &Value) -> Event {
 
 fn phone(last_digits: u32) -> PhoneNumber {
     PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap()
+}
+
+fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// Three of these texts are released ahead at 1 segment a second.
+fn text_of_five_segments() -> String {
+    "✓".repeat(300)
 }
 
 /// ◆ product 8a: each number gets the text once, a blocked number gets none, and the text is in the

@@ -16,13 +16,13 @@ use test_kit::build;
 use super::{Broadcasting, CHANGE, phone};
 
 impl Broadcasting {
-    /// Sets the office hours of the inbox, in New York.
-    async fn open_on_fridays(&self, from: &str, to: &str) {
+    /// Sets the office hours of the inbox on a day of the week, in New York.
+    pub(super) async fn open_on(&self, day: &str, from: &str, to: &str) {
         let draft = Draft {
             mode: Mode::Auto,
             message: "We are closed.".into(),
             time_zone: "America/New_York".into(),
-            hours: [("fri".to_owned(), vec![(from.to_owned(), to.to_owned())])].into(),
+            hours: [(day.to_owned(), vec![(from.to_owned(), to.to_owned())])].into(),
             holidays: Vec::new(),
         };
         let (inbox, saved_at, by) = (&self.test.inbox, now(), build::user("ada").id);
@@ -37,7 +37,7 @@ impl Broadcasting {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody() {
     let it = Broadcasting::start().await;
-    it.open_on_fridays("10:00", "12:00").await;
+    it.open_on("fri", "10:00", "12:00").await;
     let id = it.draft(&["+12025550143", "+18085550143"], "Closed today.").await;
     it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "recipient" } }))).await;
     let estimate = it.estimate(&id).await;
@@ -54,7 +54,7 @@ async fn who_has_no_hours_in_common_with_the_team_is_left_out_and_stops_nobody()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_office_hours_of_the_inbox_bound_when_texts_go_out() {
     let it = Broadcasting::start().await;
-    it.open_on_fridays("10:00", "11:00").await;
+    it.open_on("fri", "10:00", "11:00").await;
     let id = it.draft(&["+12025550143"], "Closed today.").await;
     it.of("ada", CHANGE, &id, Some(json!({ "hours": { "mode": "team" } }))).await;
     it.confirm(&id).await;
