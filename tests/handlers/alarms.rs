@@ -8,10 +8,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde_norway::Value as Yaml;
-use shared_domain::{message::DeliveryState, opt_out::KeywordReplies};
+use shared_app::probe::{ProbeWorkflow, Probed};
+use shared_aws::sending::SendingPauses;
+use shared_domain::{message::DeliveryState, opt_out::KeywordReplies, sending_pause::PauseCause};
 use shared_lambda::{
     clock::now,
     metric::{METRICS, NAMESPACE},
@@ -347,6 +350,38 @@ async fn a_carrier_that_refuses_the_account_or_is_down_sets_off_sending_paused()
     let down = down.await;
     assert!(down.contains("carrier_down"), "{down}");
     assert_fires("SendingPaused", &down, &[0]);
+}
+
+/// The longer a pause lasts, the more seldom the carrier is asked. The alarm does not end in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn sending_paused_is_in_alarm_until_sending_resumes() {
+    let test = TestApp::start().await;
+    let since = now();
+    let pauses = SendingPauses::new(test.table());
+    pauses.pause_automatically(test.organization(), PauseCause::CarrierDown, since).await.unwrap();
+    let down = ProbeWorkflow::new(test.table(), unreachable_client());
+    let well = ProbeWorkflow::new(test.table(), test.carrier.client());
+    let mut metrics = plant().metrics(&[]);
+    for minute in 1..=90 {
+        let log = log_of(async {
+            let probed = down.run(since + Duration::from_mins(minute)).await.unwrap();
+            assert_eq!(probed, Probed { resumed: 0, paused: 1 }, "{minute}");
+        });
+        // Every second run waits for the carrier, so its minute has no line, and the next has two.
+        let seconds = if minute.is_multiple_of(2) { 30 } else { 75 };
+        metrics.add_log(&log.await, FAULT + minute * MINUTE + seconds);
+    }
+    let log = log_of(async {
+        let probed = well.run(since + Duration::from_mins(95)).await.unwrap();
+        assert_eq!(probed, Probed { resumed: 1, paused: 0 });
+    });
+    metrics.add_log(&log.await, FAULT + 95 * MINUTE);
+    let alarms = alarms();
+    let alarm = alarms.iter().find(|alarm| alarm.name == "SendingPaused").unwrap();
+    for minute in 3..=91 {
+        assert!(alarm.is_breaching(&metrics, FAULT + minute * MINUTE), "{minute}");
+    }
+    assert!(!alarm.is_breaching(&metrics, FAULT + 96 * MINUTE), "sending resumed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,12 +36,14 @@ impl ProbeWorkflow {
         let mut paused = self.pauses.list().await?;
         paused.retain(|paused| paused.pause.is_automatic());
         if !paused.iter().any(|paused| paused.pause.is_probe_due(now)) {
+            log_pauses(&paused);
             return Ok(Probed { resumed: 0, paused: paused.len() });
         }
         match self.carrier.probe().await {
             Ok(()) => self.resume(&paused, now).await,
             Err(error) => {
                 tracing::warn!(event = "carrier_probe_failed", organizations = paused.len(), %error, "sending stays paused");
+                log_pauses(&paused);
                 for PausedOrganization { organization, pause } in &paused {
                     self.pauses.mark_probed(organization, pause.since, now).await?;
                 }
@@ -60,5 +62,13 @@ impl ProbeWorkflow {
             }
         }
         Ok(Probed { resumed, paused: paused.len() - resumed })
+    }
+}
+
+/// One line for each pause in each run, also between two probes: the alarm lasts as long as these lines.
+fn log_pauses(paused: &[PausedOrganization]) {
+    for PausedOrganization { organization, pause } in paused {
+        let cause = pause.cause.as_str();
+        tracing::error!(event = "sending_paused", %organization, cause, "sending is still paused");
     }
 }

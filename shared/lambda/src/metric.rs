@@ -131,8 +131,13 @@ pub const METRICS: &[Metric] = &[
         "carrier_account_fault",
         "Messages that the carrier account may not send: the country or the number is not enabled for it.",
     ),
-    count("SendingPaused", "sending_paused", "Pauses because the carrier refuses the account or is down.")
-        .by("Cause", "cause"),
+    count(
+        "SendingPaused",
+        "sending_paused",
+        "Organizations whose sending is paused, because the carrier refuses the account or is down: one when the \
+         pause begins, and one in each minute while it lasts.",
+    )
+    .by("Cause", "cause"),
     count("Deliveries", "delivery_reported", "Delivery states from callbacks of the carrier.")
         .by("State", "state"),
     count(
