@@ -73,6 +73,8 @@ async fn log_of(run: impl Future<Output = ()>) -> String {
 enum Fault {
     /// One invocation fails.
     Crash(String),
+    /// Each invocation fails for ten minutes.
+    Crashes(String),
     /// The schedule of a function is off for half an hour.
     ScheduleOff(String),
     /// The function is a stream's reader and stands still for ten minutes.
@@ -203,7 +205,7 @@ fn invoke(metrics: &mut Metrics, faults: &[Fault], function: &str, schedule: Opt
     let is_off = has(Fault::ScheduleOff) && during(30);
     // A function without a schedule is invoked by traffic, at least sometimes.
     if at.is_multiple_of(schedule.unwrap_or(5 * MINUTE)) && !is_off {
-        let crashed = has(Fault::Crash) && during(5);
+        let crashed = (has(Fault::Crash) && during(1)) || (has(Fault::Crashes) && during(10));
         metrics.add("AWS/Lambda", "Invocations", &name, at, 1.0);
         metrics.add("AWS/Lambda", "Errors", &name, at, if crashed { 1.0 } else { 0.0 });
     }
@@ -238,7 +240,10 @@ fn faults(plant: &Plant) -> Vec<(Fault, BTreeSet<String>)> {
         let errors = format!("{name}Errors");
         let has_alarm = alarms().iter().any(|alarm| alarm.name == errors);
         if has_alarm {
-            faults.push((Fault::Crash(function.clone()), names(&[&errors])));
+            faults.push((Fault::Crashes(function.clone()), names(&[&errors])));
+            // The next run of a sweep is its retry.
+            let after_one = if schedule.is_some() { BTreeSet::new() } else { names(&[&errors]) };
+            faults.push((Fault::Crash(function.clone()), after_one));
         }
         if schedule.is_some() {
             // One alarm can watch both errors and silence.
