@@ -273,6 +273,29 @@ fn the_bucket_is_private_encrypted_and_expires_files() {
     assert!(policy.contains("Deny") && policy.contains("s3:*"), "{policy}");
 }
 
+/// A reservation takes executions from the rest of the account, and Lambda would stop a function with 0 of
+/// them.
+#[test]
+fn only_the_webhook_of_messages_can_have_executions_of_its_own_and_has_none_by_default() {
+    let template = template();
+    let parameter = &template["Parameters"]["WebhookConcurrency"];
+    assert_eq!((&parameter["Default"], &parameter["MinValue"]), (&0.into(), &0.into()));
+    let inner = |value: &Value, tag: &str| match value {
+        Value::Tagged(tagged) if tagged.tag == tag => tagged.value.clone(),
+        other => panic!("{tag}: {other:?}"),
+    };
+    let is_zero = inner(&inner(&template["Conditions"]["HasWebhookConcurrency"], "Not")[0], "Equals");
+    assert_eq!((inner(&is_zero[0], "Ref"), &is_zero[1]), ("WebhookConcurrency".into(), &0.into()));
+    for (package, function) in functions() {
+        let reserved = texts(&function["ReservedConcurrentExecutions"]);
+        let expected: &[&str] = match package.as_str() {
+            "inbound-sms" => &["HasWebhookConcurrency", "WebhookConcurrency", "AWS::NoValue"],
+            _ => &[],
+        };
+        assert_eq!(reserved, expected, "{package}");
+    }
+}
+
 /// With a customer key, everything that stores data has it. Without one, AWS's own keys encrypt all but logs,
 /// which `CloudWatch` encrypts anyway.
 #[test]
