@@ -240,12 +240,11 @@ fn only_operators_create_users_of_the_pool() {
 }
 
 #[test]
-fn the_table_is_encrypted_backed_up_and_expires_items() {
+fn the_table_is_backed_up_and_expires_items() {
     let table = &resources("AWS::DynamoDB::Table")["Table"];
     assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
     assert_eq!(table["DeletionProtectionEnabled"], true);
     assert_eq!(resources("AWS::Cognito::UserPool")["UserPool"]["DeletionProtection"], "ACTIVE");
-    assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
     assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
     assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
 }
@@ -297,7 +296,8 @@ fn only_the_webhook_of_messages_can_have_executions_of_its_own_and_has_none_by_d
 }
 
 /// With a customer key, everything that stores data has it. Without one, AWS's own keys encrypt all but logs,
-/// which `CloudWatch` encrypts anyway.
+/// which `CloudWatch` encrypts anyway. DynamoDB always encrypts: `SSEEnabled` without a key would choose a
+/// key whose calls cost.
 #[test]
 fn everything_that_stores_data_takes_a_customer_key_and_is_encrypted_without_one() {
     assert_eq!(template()["Parameters"]["KmsKeyArn"]["Default"], "");
@@ -320,6 +320,9 @@ fn everything_that_stores_data_takes_a_customer_key_and_is_encrypted_without_one
     }
     let table = &resources("AWS::DynamoDB::Table")["Table"]["SSESpecification"];
     assert!(has_key(&table["KMSMasterKeyId"]), "{table:?}");
+    assert_eq!(texts(&table["SSEType"]), ["HasKmsKey", "KMS", "AWS::NoValue"]);
+    let Value::Tagged(enabled) = &table["SSEEnabled"] else { panic!("{table:?}") };
+    assert_eq!(enabled.value, Value::Sequence(vec!["HasKmsKey".into(), true.into(), false.into()]));
 }
 
 #[test]
