@@ -184,6 +184,11 @@ fn the_metrics_page_lists_the_metrics_of_the_code() {
     assert_block("docs/operations/metrics.md", "metrics", &(head.to_owned() + &rows.collect::<String>()));
     let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
     assert_eq!(names.len(), METRICS.len(), "names are unique");
+    let price = format!("All {} names of", METRICS.len());
+    assert!(
+        read("docs/operations/cost.md").contains(&price),
+        "cost.md has the price of all metrics: {price}"
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ const MILLION: &[(&str, &str)] = &[
     ("events", "19.19"),
     ("frames", "18.00"),
     ("logs", "3.10"),
+    ("custom metrics", "3.30"),
     ("storage", "1.35"),
     ("open connections", "0.05"),
     ("users of Cognito", "0.30"),

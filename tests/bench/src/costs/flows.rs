@@ -105,7 +105,7 @@ impl Flows {
     /// Returns the flow of steps whose changes are those since the last flow.
     async fn flow(&self, name: &'static str, goal: Option<f64>, steps: Vec<Step>) -> Flow {
         let live = self.live.lock().await.follow(&self.fixture.engine, &self.meter).await;
-        Flow { name, goal, steps, live }
+        Flow { name, goal, steps, live, metrics: self.log.take_metrics() }
     }
 
     /// Forgets what was done until now.
@@ -113,6 +113,7 @@ impl Flows {
         self.live.lock().await.skip(&self.fixture.engine).await;
         self.meter.take_charges();
         self.log.take();
+        self.log.take_metrics();
     }
 
     /// Returns the step of a handler that answered one request.
@@ -194,7 +195,8 @@ impl Flows {
             let router = conversations::router(self.conversations.clone());
             let answer = serve::answer(&router, clock::now(), 0, page.request()).await;
             let step = self.request("conversations", &answer, 200).0;
-            flows.push(Flow { name, goal: None, steps: vec![step], live: Vec::new() });
+            let metrics = self.log.take_metrics();
+            flows.push(Flow { name, goal: None, steps: vec![step], live: Vec::new(), metrics });
         }
         flows
     }
@@ -214,9 +216,10 @@ impl Flows {
                 "send" => self.send(&message).await,
                 status => self.callback(&message, status).await,
             };
-            let Flow { steps, live, .. } = self.flow("", None, vec![step]).await;
+            let Flow { steps, live, metrics, .. } = self.flow("", None, vec![step]).await;
             flow.steps.extend(steps);
             flow.live.extend(live);
+            flow.metrics.extend(metrics);
         }
         flow
     }

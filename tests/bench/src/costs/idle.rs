@@ -64,7 +64,7 @@ fn line(what: String, dollars: f64) -> Line {
     Line { what, dollars }
 }
 
-fn count(things: usize) -> f64 {
+pub(super) fn count(things: usize) -> f64 {
     f64::from(u32::try_from(things).unwrap())
 }
 

@@ -1,6 +1,8 @@
 //! The cost of a month with a million messages: half of the messages come in, and each of them is answered by
 //! one of the agents of `infra/prices.yaml`. README.md names what is left out.
 
+use std::collections::BTreeSet;
+
 use super::{Flow, flows, idle, prices::Prices};
 
 /// The planned cost of a month, in dollars.
@@ -26,6 +28,7 @@ pub struct Million {
     pub events: f64,
     pub frames: f64,
     pub logs: f64,
+    pub metrics: f64,
     pub storage: f64,
     pub connections: f64,
     pub users: f64,
@@ -35,12 +38,13 @@ pub struct Million {
 
 impl Million {
     /// Returns the parts with their names.
-    pub fn parts(&self) -> [(&'static str, f64); 9] {
+    pub fn parts(&self) -> [(&'static str, f64); 10] {
         [
             ("requests of the API, webhooks and workers", self.requests),
             ("events", self.events),
             ("frames", self.frames),
             ("logs", self.logs),
+            ("custom metrics", self.metrics),
             ("storage", self.storage),
             ("open connections", self.connections),
             ("users of Cognito", self.users),
@@ -68,6 +72,7 @@ pub async fn month(prices: &Prices) -> Million {
         storage: assumed.stored_kilobytes_per_message * prices.table_gigabyte, // a million kilobytes are a gigabyte
         ..Million::default()
     };
+    let mut metrics: BTreeSet<&String> = BTreeSet::new();
     for (name, times) in CONVERSATION {
         let flow: &Flow = flows.iter().find(|flow| flow.name == name).unwrap();
         let millions = times / 2.0;
@@ -76,6 +81,8 @@ pub async fn month(prices: &Prices) -> Million {
         month.events += millions * (flow.live_dollars(prices) - frames);
         month.frames += millions * frames;
         month.logs += millions * flow.log_dollars(prices);
+        metrics.extend(&flow.metrics);
     }
+    month.metrics = idle::count(metrics.len()) * prices.per_month.metric;
     month
 }

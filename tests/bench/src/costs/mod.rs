@@ -1,8 +1,8 @@
 //! The costs of flows: the counted requests of the handlers at the prices of `infra/prices.yaml`.
 //!
 //! A flow's own cost has its requests alone. [`million`] adds what follows from them: events, frames, log
-//! lines, storage and what an idle stack costs. Not counted: traffic to the internet, which has 100 GB free,
-//! and the carrier's fees, which exceed everything else.
+//! lines, metrics, storage and what an idle stack costs. Not counted: traffic to the internet, which has 100
+//! GB free, and the carrier's fees, which exceed everything else.
 
 pub mod capacity;
 mod fakes;
@@ -14,7 +14,7 @@ pub mod million;
 pub mod prices;
 mod step;
 
-use std::{fmt::Write, ops::Add};
+use std::{collections::BTreeSet, fmt::Write, ops::Add};
 
 pub use step::{Count, Part, Step};
 
@@ -30,6 +30,8 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// The invocations that write, push and deliver the events of its changes.
     pub live: Vec<Step>,
+    /// The metrics that its log lines count.
+    pub metrics: BTreeSet<String>,
 }
 
 impl Flow {

@@ -48,6 +48,8 @@ pub struct PerMillion {
 pub struct PerMonth {
     pub secret: f64,
     pub alarm: f64,
+    /// In a month with values in every hour.
+    pub metric: f64,
     pub user: f64,
 }
 
