@@ -1,6 +1,7 @@
 //! A rehearsal of docs/operations/restore.md: the table of a running stack is replaced with a backup that is
-//! older than texts which were sent and received since. Nothing is sent again, and nothing that the carrier
-//! knows is lost. `make restore-test` starts a local cloud for it, because it stops all functions.
+//! older than texts which were sent and received since. Nothing is sent again, nothing that the carrier knows
+//! is lost, and a file that was deleted since is back. `make restore-test` starts a local cloud for it,
+//! because it stops all functions.
 
 #![cfg(test)]
 
@@ -8,6 +9,8 @@ use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use product_tests::{Client, ConversationRef, EVENT_TIMEOUT, Phone, Stack, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
+use shared_aws::clients::Bucket;
+use shared_lambda::clock;
 
 /// Time for a function that was invoked to end, and for the stream to deliver what it has.
 const QUIET: Duration = Duration::from_secs(6);
@@ -63,6 +66,45 @@ async fn schedule_broadcast(stack: &Stack, phones: &[&Phone], text: &str) -> Str
     path
 }
 
+/// A file that came with a message.
+struct Picture {
+    conversation: ConversationRef,
+    /// Where it is in the bucket.
+    key: String,
+}
+
+impl Picture {
+    /// Sends a message with a file to the front desk, and waits until the file is in the bucket.
+    async fn receive(stack: &Stack, member: &Client) -> Self {
+        let (phone, inbox) = (Phone::new(), stack.front_desk_inbox());
+        let fields = [("From", phone.number()), ("To", inbox.phone_number.as_str()), ("Media", "picture")];
+        assert_eq!(stack.carrier().send_inbound_with(&fields).await.webhook_status, Some(200));
+        let conversation = stack.find_conversation(member, &inbox.inbox_id, "inbox", &phone).await;
+        let media = eventually("the file is copied", WAIT_TIMEOUT, async || {
+            let media = conversation.history(member).await[0]["media"][0].take();
+            (media["state"] == "stored").then_some(media)
+        })
+        .await;
+        let id = media["mediaId"].as_str().expect("an id");
+        let key = format!("media/{}/{}/{id}", stack.organization(), inbox.inbox_id);
+        Self { conversation, key }
+    }
+
+    /// Deletes the file, as a person does with the AWS CLI.
+    async fn delete(&self, stack: &Stack) {
+        let bucket = Bucket::new(&stack.operator().aws, stack.output("FilesBucket"));
+        bucket.delete(&self.key, clock::now()).await.expect("S3 deletes it");
+    }
+
+    /// Returns the status with which a member gets the file.
+    async fn status(&self, member: &Client) -> u16 {
+        let history = self.conversation.history(member).await;
+        let url = history[0]["media"][0]["url"].as_str().expect("a URL");
+        let request = member.request_to(reqwest::Method::GET, url);
+        request.send().await.expect("a response").status().as_u16()
+    }
+}
+
 async fn run_sweeps(stack: &Stack) {
     for function in ["SendReconcileFunction", "InboundSweepFunction", "WebhookSweepFunction"] {
         stack.operator().invoke(function).await;
@@ -76,6 +118,7 @@ struct Scene {
     /// The conversations with the phones that wrote. The last one began after the backup.
     conversations: Vec<ConversationRef>,
     broadcast: String,
+    picture: Picture,
     cursors: Vec<String>,
     /// The last lock tokens of the first and the last conversation.
     tokens: Vec<u64>,
@@ -90,7 +133,7 @@ const NEIGHBOR: usize = 3;
 const NEW: usize = 4;
 
 impl Scene {
-    /// Some replies wait for the carrier, and a broadcast for its time.
+    /// Some replies wait for the carrier, and a broadcast for its time. A message has a file.
     async fn before_the_backup() -> Self {
         let stack = Stack::open();
         let (amelia, zoe) = (stack.user("amelia"), stack.user("zoe"));
@@ -105,6 +148,7 @@ impl Scene {
         stack.carrier().send_inbound(neighbor, &reception.phone_number, "Hello, neighbors").await;
         let found = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", neighbor).await;
         conversations.push(found);
+        let picture = Picture::receive(&stack, &amelia).await;
         inboxctl(&["sending", "pause"]);
         let broadcast = schedule_broadcast(&stack, &[&phones[5], &phones[6]], "We close early.").await;
         for (member, conversation, text) in [
@@ -118,10 +162,10 @@ impl Scene {
         tokio::time::sleep(QUIET).await; // the relay has queued them
         let cursors = vec![cursor(&amelia).await];
         let (tokens, sent) = (Vec::new(), BTreeMap::new());
-        Self { stack, phones, conversations, broadcast, cursors, tokens, sent }
+        Self { stack, phones, conversations, broadcast, picture, cursors, tokens, sent }
     }
 
-    /// A STOP, texts in and out, the broadcast, and more locks.
+    /// A STOP, texts in and out, the broadcast, more locks, and the loss of a file.
     async fn after_the_backup(&mut self) {
         let (stack, carrier) = (&self.stack, self.stack.carrier());
         let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
@@ -145,6 +189,9 @@ impl Scene {
             (carrier.texts_to(&self.phones[STOPPED]).await.len() == 1).then_some(())
         })
         .await;
+        assert_eq!(self.picture.status(&amelia).await, 200);
+        self.picture.delete(stack).await;
+        assert_ne!(self.picture.status(&amelia).await, 200, "a deleted file");
         self.cursors.push(cursor(&amelia).await);
         self.sent = self.texts().await;
         assert!(self.sent[self.phones[STOPPED].number()][0].contains("unsubscribed"), "{:?}", self.sent);
@@ -152,8 +199,8 @@ impl Scene {
         assert_eq!(self.sent[self.phones[NEIGHBOR].number()], [""; 0]);
     }
 
-    /// Does what the page says, until sending could be resumed.
-    async fn restore(&self, backup: &str) {
+    /// Does what the page says, until sending could be resumed. `at` is the time of the backup.
+    async fn restore(&self, backup: &str, at: &str) {
         self.stack.operator().stop_functions().await;
         tokio::time::sleep(QUIET).await;
         inboxctl(&["restore", "begin"]);
@@ -161,6 +208,8 @@ impl Scene {
         assert!(imported["removed"].as_u64() > Some(10), "{imported}");
         let again = inboxctl(&["restore", "import", backup]);
         assert_eq!((&again["written"], &again["removed"]), (&imported["written"], &json!(0)), "repeated");
+        let files = || inboxctl(&["restore", "files", "--since", at])["restored"].take();
+        assert_eq!([files(), files()], [json!(1), json!(0)], "the deleted file, and again");
         let reconcile = || inboxctl(&["restore", "reconcile", "--grace-seconds", GRACE_SECONDS]);
         let done = reconcile();
         assert_eq!(done["received"], 3, "STOP and two texts: {done}");
@@ -189,6 +238,7 @@ impl Scene {
         assert_eq!(stopped["contact"]["optedOut"], true, "STOP holds");
         let status = stack.user("ben").get(&self.broadcast).await.expect(200)["status"].clone();
         assert_eq!(status, "canceled");
+        assert_eq!(self.picture.status(&amelia).await, 200, "the file is back");
         for cursor in &self.cursors {
             let answer = amelia.get(&format!("/v1/events?cursor={cursor}")).await;
             let expired = answer.problem(410, "cursor_expired");
@@ -245,8 +295,9 @@ async fn a_backup_is_restored_without_a_text_sent_twice_and_without_a_lost_text_
     let file = std::env::temp_dir().join(format!("restore-test-{}.json", std::process::id()));
     let file = file.to_str().expect("UTF-8");
     assert!(inboxctl(&["restore", "export", file])["items"].as_u64() > Some(100));
+    let at = clock::now().to_string();
     scene.after_the_backup().await;
-    scene.restore(file).await;
+    scene.restore(file, &at).await;
     std::fs::remove_file(file).expect("the backup is removed");
     scene.assert_restored().await;
     scene.assert_resumed().await;

@@ -75,7 +75,7 @@ enum Command {
         #[arg(long)]
         mend: bool,
     },
-    /// Restores the table from a backup, without sending anything again
+    /// Restores the table and the files from backups, without sending anything again
     #[command(subcommand)]
     Restore(RestoreCommand),
     /// Prints what happened to one message, without its text and numbers

@@ -1,4 +1,4 @@
-//! Restoring the table of a stack from a backup, without sending anything again. The page
+//! Restoring the table and the files of a stack, without sending anything again. The page
 //! `docs/operations/restore.md` has the order of the commands.
 
 use std::{
@@ -11,9 +11,12 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared_app::restore::{BroughtUp, RestoreError, RestoreWorkflow, Violations};
+use shared_app::{
+    restore::{BroughtUp, RestoreError, RestoreWorkflow, Violations},
+    restored_files::{FileProgress, RestoredFilesError, RestoredFilesWorkflow},
+};
 use shared_aws::{
-    clients::{Aws, Stack},
+    clients::{Aws, Bucket, Stack},
     restore::{RestoreWindow, Restores, TableCopy},
     sending::SendingPauses,
     table::Table,
@@ -46,6 +49,12 @@ pub enum RestoreCommand {
     Begin,
     /// Replaces all items of the table with those of a backup
     Import(BackupFile),
+    /// Brings back the files of messages that were deleted since the backup
+    Files {
+        /// Time of the backup, such as 2026-11-29T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: String,
+    },
     /// Asks the carrier what was sent and received since the backup
     Reconcile {
         /// How long after the begin a message that the carrier does not have is taken as not sent
@@ -103,6 +112,10 @@ pub async fn run(
         }
         RestoreCommand::Begin => begin(operator).await?,
         RestoreCommand::Import(backup) => import(operator, &backup.file, report).await?,
+        RestoreCommand::Files { since } => {
+            let bucket = Bucket::new(aws, stack.output("FilesBucket")?);
+            Box::pin(files(operator, bucket, since, clock, report)).await?
+        }
         RestoreCommand::Reconcile { grace_seconds } => {
             let window = open_window(operator).await?;
             let ready = window.since + Duration::from_secs(*grace_seconds);
@@ -184,6 +197,29 @@ async fn import(operator: &Operator, path: &Path, report: impl Fn(String)) -> Re
     let (written, dropped, removed) = (copied.written, copied.dropped, copied.removed);
     let paused = organizations.len();
     Ok(json!({ "written": written, "dropped": dropped, "removed": removed, "paused": paused }))
+}
+
+async fn files(
+    operator: &Operator,
+    bucket: Bucket,
+    since: &str,
+    clock: fn() -> Timestamp,
+    report: impl Fn(String),
+) -> Result<Value, Error> {
+    let invalid =
+        || Error::Invalid { argument: "since", expected: "a time such as 2026-11-29T10:00:00Z".into() };
+    let since = Timestamp::parse(since).ok_or_else(invalid)?;
+    open_window(operator).await?;
+    let progress = |progress| match progress {
+        FileProgress::Read(versions) => report(format!("{versions} versions of files read.")),
+        FileProgress::Restored(files) => report(format!("{files} files restored.")),
+    };
+    let done = RestoredFilesWorkflow::new(&operator.table, bucket).run(since, clock, progress).await;
+    let done = done.map_err(|error| match error {
+        RestoredFilesError::Store(error) => Error::from(error),
+        RestoredFilesError::Bucket(error) => Error::Bucket(error),
+    })?;
+    Ok(json!({ "restored": done.restored, "unnamed": done.unnamed }))
 }
 
 /// Returns the window of the restore that goes on.

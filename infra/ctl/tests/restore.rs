@@ -1,9 +1,9 @@
-//! The restore of a backup, against a table in this process. `make restore-test` restores one into a running
-//! stack.
+//! The restore of a backup, against a table and a bucket in this process. `make restore-test` restores one
+//! into a running stack.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use inboxctl::{
     Error, Operator,
@@ -14,13 +14,17 @@ use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Stack},
     inbox::Inboxes,
-    messaging::{Inbound, Receipt},
+    messaging::{Inbound, InboundText, Receipt, stored_at},
     restore::Restores,
     sending::SendingPauses,
     team::Teams,
 };
-use shared_domain::time::Timestamp;
-use test_kit::{build, engine::Engine};
+use shared_domain::{
+    ids::MediaId,
+    media::{Media, MediaState},
+    time::Timestamp,
+};
+use test_kit::{build, engine::Engine, s3::FakeS3};
 
 fn now() -> Timestamp {
     Timestamp::parse("2026-11-28T09:00:00Z").unwrap()
@@ -68,6 +72,22 @@ async fn receive(engine: &Engine, carrier_id: &str) {
     let text = build::inbound_text(&build::number("+12025550143"), carrier_id, "Hello");
     let (receipt, _) = Inbound::new(engine.table()).receive(&build::inbox(), &text, now()).await.unwrap();
     assert!(matches!(receipt, Receipt::Stored(_)));
+}
+
+/// Receives a message with a file, and stores the file. Returns its key.
+async fn receive_file(engine: &Engine, s3: &FakeS3, carrier_id: &str) -> String {
+    let media = Media {
+        id: MediaId::of_inbound(carrier_id, 0),
+        copy: None,
+        content_type: Some("image/png".into()),
+        state: MediaState::Stored { size: 4 },
+    };
+    let key = stored_at(build::inbox().key(), &media);
+    s3.put(&key, "image/png", b"PNG.");
+    let text = build::inbound_text(&build::number("+12025550143"), carrier_id, "Look");
+    let text = InboundText { media: vec![media], ..text };
+    Inbound::new(engine.table()).receive(&build::inbox(), &text, now()).await.unwrap();
+    key
 }
 
 /// A file that is removed when it is dropped.
@@ -177,4 +197,31 @@ async fn a_second_restore_goes_on_after_the_first() {
         fences.push(conversation.clone());
     }
     assert!(fences[0].contains("1000000000") && fences[1].contains("2000000000"), "{fences:?}");
+}
+
+/// What a message names is back if it was deleted since the backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_deleted_since_the_backup_are_back_if_a_message_names_them() {
+    let (engine, s3) = (start().await, FakeS3::start().await);
+    let (before, since) = (now() - Duration::from_secs(1), "2026-11-28T09:00:00Z");
+    let (lost, gone) = (receive_file(&engine, &s3, "SM2").await, receive_file(&engine, &s3, "SM3").await);
+    let (kept, unnamed) = (receive_file(&engine, &s3, "SM4").await, "media/org_1/inb_1/med_other");
+    s3.put(unnamed, "image/png", b"PNG.");
+    for (key, at) in [(lost.as_str(), now()), (gone.as_str(), before), (unnamed, now())] {
+        s3.delete_at(key, at);
+    }
+    let outputs = [("FilesBucket".to_owned(), "files".to_owned())];
+    let (aws, stack) = (s3.aws(), Stack::new("test", outputs.into(), [].into()));
+    let files = async |since: &str| {
+        let command = RestoreCommand::Files { since: since.into() };
+        restore::run(&aws, &stack, &operator(&engine), &command, now, |_| {}).await
+    };
+    assert!(conflict(files(since).await).contains("restore begin"));
+    run(&engine, RestoreCommand::Begin).await.unwrap();
+    assert!(matches!(files("yesterday").await, Err(Error::Invalid { argument: "since", .. })));
+    assert_eq!(files(since).await.unwrap(), json!({ "restored": 1, "unnamed": 1 }));
+    let mut expected = [lost, kept];
+    expected.sort();
+    assert_eq!(s3.objects().into_keys().collect::<Vec<_>>(), expected);
+    assert_eq!(files(since).await.unwrap(), json!({ "restored": 0, "unnamed": 1 }), "repeated");
 }

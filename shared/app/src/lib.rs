@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod probe;
 pub mod reconcile;
 pub mod restore;
+pub mod restored_files;
 pub mod retention;
 pub mod retry;
 pub mod send;

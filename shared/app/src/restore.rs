@@ -303,7 +303,7 @@ impl RestoreWorkflow {
                     count("not_reconciled", 1);
                 }
             }
-            CheckedItem::Message { organization, inbox, id, conversation } => {
+            CheckedItem::Message { organization, inbox, id, conversation, .. } => {
                 of_messages.push((organization, inbox, conversation));
                 messages.insert(id);
             }

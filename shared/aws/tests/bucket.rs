@@ -161,3 +161,38 @@ async fn presigned_urls_point_to_the_bucket_and_expire() {
     let later = bucket.presigned_get("media/x", Disposition::Inline, lives, NOW + lives).unwrap();
     assert_ne!(get, later);
 }
+
+/// The first of two lists of versions. The marker of a file and its content are on different lists.
+const FIRST_LIST: &str = "<ListVersionsResult><NextKeyMarker>media/a b</NextKeyMarker>\
+    <NextVersionIdMarker>2+</NextVersionIdMarker><IsTruncated>true</IsTruncated>\
+    <DeleteMarker><Key>media/a b</Key><VersionId>2+</VersionId>\
+    <LastModified>2026-11-29T11:00:00.000Z</LastModified></DeleteMarker></ListVersionsResult>";
+const SECOND_LIST: &str = "<ListVersionsResult><IsTruncated>false</IsTruncated>\
+    <Version><Key>media/a b</Key><VersionId>1</VersionId></Version></ListVersionsResult>";
+
+#[tokio::test]
+async fn a_deleted_file_is_found_over_several_lists_and_read_again_when_its_marker_is_removed() {
+    let lists = Mutex::new(vec![SECOND_LIST, FIRST_LIST]);
+    let (server, bucket) =
+        Server::start(move || answer(200, &[], lists.lock().unwrap().pop().unwrap_or_default())).await;
+    let since = Timestamp::parse("2026-11-29T10:00:00Z").unwrap();
+    let read = Mutex::new(Vec::new());
+    let progress = |versions| read.lock().unwrap().push(versions);
+    let deleted = bucket.deleted_since("media/", since, || NOW, progress).await.unwrap();
+    assert_eq!(deleted.iter().map(|file| file.key.as_str()).collect::<Vec<_>>(), ["media/a b"]);
+    assert_eq!(*read.lock().unwrap(), [1, 2]);
+    bucket.undelete(&deleted[0], NOW).await.unwrap();
+
+    let seen = server.seen.lock().unwrap();
+    let requests: Vec<_> = seen.iter().map(|seen| (&seen.method, seen.path_and_query.as_str())).collect();
+    let rest = "max-keys=1000&prefix=media%2F&versions=";
+    let second = format!("/files?key-marker=media%2Fa%20b&version-id-marker=2%2B&{rest}");
+    assert_eq!(
+        requests,
+        [
+            (&Method::GET, format!("/files?{rest}").as_str()),
+            (&Method::GET, second.as_str()),
+            (&Method::DELETE, "/files/media/a%20b?versionId=2%2B"),
+        ]
+    );
+}

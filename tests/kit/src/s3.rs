@@ -12,15 +12,23 @@ use axum::{
     http::{HeaderMap, Method, Response, StatusCode, Uri},
 };
 use shared_aws::clients::{Aws, Bucket};
+use shared_domain::time::Timestamp;
 
 /// Content type and bytes by key.
 pub type Objects = BTreeMap<String, (String, Bytes)>;
+
+/// What is deleted and can be brought back, with its content type and its bytes, and when it was deleted.
+type Deleted = BTreeMap<String, ((String, Bytes), Timestamp)>;
+
+/// The version of the marker of a deleted object.
+const MARKER: &str = "marker";
 
 /// A bucket named `files`. Clones share its objects.
 #[derive(Debug, Clone)]
 pub struct FakeS3 {
     url: String,
     objects: Arc<Mutex<Objects>>,
+    deleted: Arc<Mutex<Deleted>>,
     writes: Arc<Mutex<usize>>,
 }
 
@@ -29,7 +37,7 @@ impl FakeS3 {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let s3 = Self { url, objects: Arc::default(), writes: Arc::default() };
+        let s3 = Self { url, objects: Arc::default(), deleted: Arc::default(), writes: Arc::default() };
         let answer =
             async |State(s3): State<Self>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
                 s3.answer(&method, &uri, &headers, body)
@@ -39,9 +47,14 @@ impl FakeS3 {
         s3
     }
 
+    /// Returns the settings of clients.
+    pub fn aws(&self) -> Aws {
+        Aws::loopback(&self.url)
+    }
+
     /// Returns a client of the bucket.
     pub fn bucket(&self) -> Bucket {
-        Bucket::new(&Aws::loopback(&self.url), "files")
+        Bucket::new(&self.aws(), "files")
     }
 
     /// Returns all objects.
@@ -60,18 +73,34 @@ impl FakeS3 {
         self.objects.lock().unwrap().insert(key.to_owned(), object);
     }
 
+    /// Hides an object behind the marker of its deletion. One that a request deletes is gone at once.
+    pub fn delete_at(&self, key: &str, at: Timestamp) {
+        let object = self.objects.lock().unwrap().remove(key).expect("an object");
+        self.deleted.lock().unwrap().insert(key.to_owned(), (object, at));
+    }
+
     fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Response<Body> {
         let key = uri.path().trim_start_matches("/files/").to_owned();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut objects = self.objects.lock().unwrap();
+        let (mut objects, mut deleted) = (self.objects.lock().unwrap(), self.deleted.lock().unwrap());
         let answer = Response::builder();
         let answer = if let Some(prefix) = uri.query().and_then(listed_prefix) {
-            let keys = objects.keys().filter(|key| key.starts_with(&prefix));
-            let versions =
-                keys.map(|key| format!("<Version><Key>{key}</Key><VersionId>null</VersionId></Version>"));
-            answer.body(Body::from(versions.collect::<String>()))
+            let version =
+                |key: &String| format!("<Version><Key>{key}</Key><VersionId>null</VersionId></Version>");
+            let marker = |(key, (_, at)): (&String, &(_, Timestamp))| {
+                let marker = format!("<VersionId>{MARKER}</VersionId><LastModified>{at}</LastModified>");
+                format!("<DeleteMarker><Key>{key}</Key>{marker}</DeleteMarker>{}", version(key))
+            };
+            let versions = objects.keys().filter(|key| key.starts_with(&prefix)).map(version);
+            let hidden = deleted.iter().filter(|(key, _)| key.starts_with(&prefix)).map(marker);
+            answer.body(Body::from(versions.chain(hidden).collect::<String>()))
         } else if *method == Method::DELETE {
-            objects.remove(&key);
+            let hidden = uri.query().and_then(|query| query.strip_prefix("versionId="));
+            match hidden.and_then(|version| Some((version, deleted.remove(&key)?))) {
+                Some((MARKER, (object, _))) => drop(objects.insert(key, object)),
+                Some(_) => {}
+                None => drop(objects.remove(&key)),
+            }
             answer.status(StatusCode::NO_CONTENT).body(Body::empty())
         } else if *method == Method::PUT {
             *self.writes.lock().unwrap() += 1;

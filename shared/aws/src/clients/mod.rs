@@ -17,7 +17,7 @@ pub(crate) mod user_directory;
 pub(crate) mod user_pool;
 
 pub use self::{
-    bucket::{Bucket, BucketError, Disposition, Head},
+    bucket::{Bucket, BucketError, DeletedFile, Disposition, Head},
     cached_secret::CachedSecret,
     client::Aws,
     logs::{LogError, LogLine, LogReader},

@@ -15,7 +15,10 @@ use super::{
     rules::{self, Rule},
 };
 use crate::{
-    messaging::rows::{MessageRow, OutboxRow},
+    messaging::{
+        files_of,
+        rows::{MessageRow, OutboxRow},
+    },
     table::{
         error::StoreError,
         item::{Item, Key, from_item, number, string_attribute},
@@ -49,6 +52,8 @@ pub enum CheckedItem {
         inbox: InboxId,
         id: MessageId,
         conversation: ConversationId,
+        /// The keys of its files in the bucket.
+        files: Vec<String>,
     },
     Conversation {
         organization: OrganizationId,
@@ -279,8 +284,10 @@ fn checked(item: Item, generation: u64) -> Result<CheckedItem, StoreError> {
         return Ok(if is_open {
             CheckedItem::OpenMessage(organization()?, Box::new(message))
         } else {
+            let organization = organization()?;
+            let files = files_of(&organization, &message);
             let Message { inbox, id, conversation, .. } = message;
-            CheckedItem::Message { organization: organization()?, inbox, id, conversation }
+            CheckedItem::Message { organization, inbox, id, conversation, files }
         });
     }
     if place.starts_with("inb_") && sk.starts_with("cnv_") {

@@ -26,17 +26,20 @@ use shared_domain::time::Timestamp;
 
 use crate::clients::client::{Aws, BodyError, connector, read_body};
 use signer::{Headers, KEY, QUERY, Signer};
+pub use versions::DeletedFile;
+use versions::{Deletions, Place, Version, next_place, versions_in};
 
 mod signer;
+mod versions;
 
 /// The time for a request with its body. An API request has ten seconds in total.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// The longest response to a copy that is read.
 const MAX_COPY_RESPONSE: usize = 4096;
-/// Versions in one list. A list of them has less than 200 KB.
-const VERSIONS_PER_LIST: usize = 200;
+/// Versions in one list, as many as S3 returns. A list of them has less than 1 MB.
+const VERSIONS_PER_LIST: usize = 1_000;
 /// The longest list that is read.
-const MAX_LIST_RESPONSE: usize = 1024 * 1024;
+const MAX_LIST_RESPONSE: usize = 2 * 1024 * 1024;
 
 /// The bucket. Cheap to clone.
 #[derive(Clone)]
@@ -137,21 +140,70 @@ impl Bucket {
 
     /// Deletes all versions of all files whose key starts with `prefix`. Returns how many there were.
     pub async fn erase(&self, prefix: &str, now: Timestamp) -> Result<usize, BucketError> {
-        let prefix = utf8_percent_encode(prefix, QUERY);
-        let list = format!("{}?max-keys={VERSIONS_PER_LIST}&prefix={prefix}&versions=", self.base_url);
         let mut erased = 0;
         loop {
-            let (_, body) = self.send("GET", &list, &[], Vec::new(), MAX_LIST_RESPONSE, now).await?;
-            let versions = versions_in(&String::from_utf8_lossy(&body));
+            let (versions, _) = self.versions(prefix, None, now).await?;
             if versions.is_empty() {
                 return Ok(erased);
             }
-            for Version { key, id } in &versions {
-                let url = format!("{}?versionId={}", self.url(key), utf8_percent_encode(id, QUERY));
-                self.send("DELETE", &url, &[], Vec::new(), 0, now).await?;
+            for Version { key, id, .. } in &versions {
+                self.delete_version(key, id, now).await?;
             }
             erased += versions.len();
         }
+    }
+
+    /// Returns the files below `prefix` that were deleted at `since` or later and whose content is still
+    /// there. `progress` gets how many versions were read.
+    pub async fn deleted_since(
+        &self,
+        prefix: &str,
+        since: Timestamp,
+        clock: impl Fn() -> Timestamp,
+        progress: impl Fn(usize),
+    ) -> Result<Vec<DeletedFile>, BucketError> {
+        let (mut deletions, mut after, mut read) = (Deletions::since(since), None, 0);
+        loop {
+            let (versions, next) = self.versions(prefix, after.as_ref(), clock()).await?;
+            read += versions.len();
+            versions.into_iter().for_each(|version| deletions.add(version));
+            progress(read);
+            after = next;
+            if after.is_none() {
+                return Ok(deletions.found());
+            }
+        }
+    }
+
+    /// Makes a deleted file readable again. Can be repeated.
+    pub async fn undelete(&self, file: &DeletedFile, now: Timestamp) -> Result<(), BucketError> {
+        for marker in &file.markers {
+            self.delete_version(&file.key, marker, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns a list of versions, and where the next one begins.
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<(Vec<Version>, Option<Place>), BucketError> {
+        let start = after.map(|Place { key, id }| {
+            let (key, id) = (utf8_percent_encode(key, QUERY), utf8_percent_encode(id, QUERY));
+            format!("key-marker={key}&version-id-marker={id}&")
+        });
+        let (start, prefix) = (start.unwrap_or_default(), utf8_percent_encode(prefix, QUERY));
+        let list = format!("{}?{start}max-keys={VERSIONS_PER_LIST}&prefix={prefix}&versions=", self.base_url);
+        let (_, body) = self.send("GET", &list, &[], Vec::new(), MAX_LIST_RESPONSE, now).await?;
+        let list = String::from_utf8_lossy(&body);
+        Ok((versions_in(&list), next_place(&list)?))
+    }
+
+    async fn delete_version(&self, key: &str, id: &str, now: Timestamp) -> Result<(), BucketError> {
+        let url = format!("{}?versionId={}", self.url(key), utf8_percent_encode(id, QUERY));
+        self.send("DELETE", &url, &[], Vec::new(), 0, now).await.map(drop)
     }
 
     /// Returns the properties of a file. `None` if it does not exist.
@@ -272,25 +324,6 @@ impl Bucket {
         let timeout = |_| BucketError::Unavailable("timed out".into());
         tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(timeout)?
     }
-}
-
-/// A version of a file, or the marker of its deletion.
-struct Version {
-    key: String,
-    id: String,
-}
-
-/// Returns the versions in a list. Keys of files contain no characters that XML escapes.
-fn versions_in(list: &str) -> Vec<Version> {
-    let mut versions = Vec::new();
-    for part in list.split("<Key>").skip(1) {
-        let key = part.split("</Key>").next().unwrap_or_default();
-        let id = part.split("<VersionId>").nth(1).and_then(|rest| rest.split("</VersionId>").next());
-        if let Some(id) = id {
-            versions.push(Version { key: key.to_owned(), id: id.to_owned() });
-        }
-    }
-    versions
 }
 
 fn body_error(error: BodyError) -> BucketError {
