@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "--nocapture shows the use of each unit")]
 
-use product_bench::costs::{Flow, capacity, flows, idle, million, prices::Prices};
+use product_bench::costs::{Flow, bulk, capacity, flows, idle, million, prices::Prices};
 use test_kit::docs::assert_block;
 
 /// Flow, requests of the HTTP API, invocations, requests of the queue, requests, read units and write units
@@ -144,6 +144,9 @@ async fn the_page_of_capacity_gives_what_partitions_and_quotas_hold() {
     let flows = flows::all(&prices).await;
     let page = "docs/operations/capacity.md";
     assert_block(page, "partitions", &capacity::partitions(&flows));
+    let bulk = bulk::measure(&prices).await;
+    println!("{bulk:#?}");
+    assert_block(page, "teams", &capacity::teams(&flows, &bulk));
     assert_block(page, "quotas", &capacity::quotas(&flows, &prices));
 }
 

@@ -116,6 +116,8 @@ impl fmt::Display for Bill {
 pub struct Charge {
     /// Partition and sort key of each item it names. Empty for a query.
     pub items: Vec<(String, String)>,
+    /// The partition that a query of the table reads. `None` for a query of an index, and for other requests.
+    pub partition: Option<String>,
     /// The cost of the whole request.
     pub bill: Bill,
     /// The units of each index.
@@ -123,8 +125,9 @@ pub struct Charge {
 }
 
 impl Charge {
-    fn of(items: Vec<(String, String)>, output: Result<&Output, &Error>) -> Self {
-        let mut charge = Self { items, bill: Bill::new(1, 0.0, 0.0), ..Self::default() };
+    fn of(named: Named, output: Result<&Output, &Error>) -> Self {
+        let Named { items, partition } = named;
+        let mut charge = Self { items, partition, bill: Bill::new(1, 0.0, 0.0), ..Self::default() };
         match output {
             Ok(output) => {
                 charge.bill.answered(output);
@@ -143,12 +146,21 @@ impl Charge {
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The items of a request, stored until its answer.
-#[derive(Debug, Clone)]
-struct Named(Vec<(String, String)>);
+/// What a request names, stored until its answer.
+#[derive(Debug, Clone, Default)]
+struct Named {
+    items: Vec<(String, String)>,
+    partition: Option<String>,
+}
 
 impl Storable for Named {
     type Storer = StoreReplace<Self>;
+}
+
+/// Returns the partition that a query of the table reads. Queries name it alike.
+fn partition(input: &Input) -> Option<String> {
+    let query = input.downcast_ref::<QueryInput>().filter(|query| query.index_name().is_none())?;
+    query.expression_attribute_values()?.get(":partition")?.as_s().ok().cloned()
 }
 
 /// Returns the keys of the items that a request names.
@@ -197,6 +209,8 @@ fn consumed(output: &Output) -> Vec<&ConsumedCapacity> {
         deleted.consumed_capacity().into_iter().collect()
     } else if let Some(written) = output.downcast_ref::<TransactWriteItemsOutput>() {
         written.consumed_capacity().iter().collect()
+    } else if let Some(written) = output.downcast_ref::<BatchWriteItemOutput>() {
+        written.consumed_capacity().iter().collect()
     } else {
         Vec::new()
     }
@@ -232,7 +246,8 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        bag.interceptor_state().store_put(Named(items(context.input())));
+        let named = Named { items: items(context.input()), partition: partition(context.input()) };
+        bag.interceptor_state().store_put(named);
         if let Some(wanted) = return_consumed_capacity(context.input_mut()) {
             *wanted = Some(ReturnConsumedCapacity::Indexes);
         }
@@ -267,7 +282,7 @@ impl Intercept for Meter {
             Ok(output) => bill.answered(output),
             Err(error) => bill.refused(error),
         }
-        let named = bag.load::<Named>().map(|named| named.0.clone()).unwrap_or_default();
+        let named = bag.load::<Named>().cloned().unwrap_or_default();
         self.charges.lock().unwrap().push(Charge::of(named, answer));
         Ok(())
     }

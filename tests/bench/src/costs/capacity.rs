@@ -1,14 +1,16 @@
-//! What one inbox, one organization and one stack hold, from the counted requests of a message that comes in
-//! and of the reply to it: the write units of each partition, and the use of the quotas that AWS gives an
-//! account by default.
+//! What one inbox, one team, one organization and one stack hold, from the counted requests of a message that
+//! comes in and of the reply to it, of a recipient of a broadcast, and of a row of an import: the units of
+//! each partition, and the use of the quotas that AWS gives an account by default.
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::{Count, Flow, Step, prices::Prices};
+use super::{Count, Flow, Step, bulk::Bulk, prices::Prices};
 
-/// The write units that a partition of the table takes in a second. Source:
+/// The write units that a partition of the table takes in a second. Source, also of the read units:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
 const PARTITION_UNITS: f64 = 1_000.0;
+/// The read units that a partition of the table gives in a second.
+const PARTITION_READS: f64 = 3_000.0;
 
 /// A quota of an account, or a limit of the template.
 struct Quota {
@@ -95,17 +97,64 @@ const SHARED: [(&str, &str, f64); 7] = [
     ("one of 4 in `delivery-checks`", "delivery-checks", 0.25),
 ];
 
+/// Partitions that the work of a team or of an organization shares: what they are, their name, whether the
+/// units are those of reads, and the part that each gets if there are several.
+const OF_TEAMS: [(&str, &str, bool, f64); 10] = [
+    ("an inbox", "inbox", false, 1.0),
+    ("the events of an inbox", "inbox events", false, 1.0),
+    ("a broadcast", "broadcast", false, 1.0),
+    ("one of 8 of a broadcast's recipients", "recipients", false, 0.125),
+    ("a team", "team", false, 1.0),
+    ("a team", "team", true, 1.0),
+    ("the events of a team", "team events", false, 1.0),
+    ("the open screens of an organization", "screens", true, 1.0),
+    ("the webhook endpoints of an organization", "endpoints", true, 1.0),
+    ("the sending states of all organizations", "sending", true, 1.0),
+];
+
 /// The name of a partition by its key. `None` for a partition of its own, such as that of a message's claim.
 fn partition(key: &str) -> Option<&'static str> {
     let last = key.rsplit('#').next()?;
-    if key.starts_with("OUTBOX#") {
-        Some("outbox")
-    } else if last == "EVENTS" && key.contains("#inb_") {
-        Some("inbox events")
-    } else if last.starts_with("inb_") {
-        Some("inbox")
-    } else {
-        None
+    let of = |kind: &str| last.starts_with(kind);
+    match last {
+        _ if key.starts_with("OUTBOX#") => Some("outbox"),
+        "EVENTS" if key.contains("#inb_") => Some("inbox events"),
+        "EVENTS" if key.contains("#team_") => Some("team events"),
+        "SOCKETS" => Some("screens"),
+        "WEBHOOKS" => Some("endpoints"),
+        "SENDING" => Some("sending"),
+        _ if of("inb_") => Some("inbox"),
+        _ if of("team_") => Some("team"),
+        _ if of("bct_") => Some("broadcast"),
+        _ if key.contains("#bct_") => Some("recipients"),
+        _ => None,
+    }
+}
+
+/// The units of the partitions that much work shares, by their names.
+#[derive(Debug, Default)]
+pub struct Units {
+    writes: BTreeMap<&'static str, f64>,
+    reads: BTreeMap<&'static str, f64>,
+}
+
+impl Units {
+    /// Adds this part of what a flow and its events use.
+    pub(super) fn add(&mut self, flow: &Flow, part: f64) {
+        for step in flow.steps.iter().chain(&flow.live) {
+            for (sum, of) in [(&mut self.writes, &step.writes), (&mut self.reads, &step.reads)] {
+                for (key, used) in of {
+                    if let Some(name) = partition(key) {
+                        *sum.entry(name).or_default() += used * part;
+                    }
+                }
+            }
+        }
+    }
+
+    fn of(&self, name: &str, is_read: bool) -> f64 {
+        let units = if is_read { &self.reads } else { &self.writes };
+        units.get(name).copied().unwrap_or_default()
     }
 }
 
@@ -138,6 +187,29 @@ pub fn partitions(flows: &[Flow]) -> String {
             table,
             "| {what} | {inbound} | {reply} | {both} | {:.0} |",
             (PARTITION_UNITS / both).floor()
+        )
+        .unwrap();
+    }
+    table
+}
+
+/// The table of what teams and organizations hold.
+pub fn teams(flows: &[Flow], bulk: &Bulk) -> String {
+    let mut exchange = Units::default();
+    for name in EXCHANGE {
+        exchange.add(find(flows, name), 1.0);
+    }
+    let mut table = "| Partition | Units a second | of an exchange | of a recipient | of an imported row | Exchanges a second | Recipients a second | Rows a second |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    for (what, name, is_read, part) in OF_TEAMS {
+        let (limit, kind) = if is_read { (PARTITION_READS, "read") } else { (PARTITION_UNITS, "write") };
+        let used = [&exchange, &bulk.recipient, &bulk.row].map(|units| units.of(name, is_read) * part);
+        let [exchange, recipient, row] = used;
+        let rate =
+            |used: f64| if used > 0.0 { format!("{:.0}", (limit / used).floor()) } else { "–".into() };
+        let [exchanges, recipients, rows] = used.map(rate);
+        writeln!(
+            table,
+            "| {what} | {limit:.0} {kind} | {exchange:.2} | {recipient:.2} | {row:.2} | {exchanges} | {recipients} | {rows} |"
         )
         .unwrap();
     }

@@ -59,10 +59,10 @@ pub async fn all(prices: &Prices) -> Vec<Flow> {
     Box::pin(measured).with_subscriber(log.subscriber()).await
 }
 
-struct Flows {
-    fixture: Fixture,
-    meter: Meter,
-    log: Log,
+pub(super) struct Flows {
+    pub(super) fixture: Fixture,
+    pub(super) meter: Meter,
+    pub(super) log: Log,
     inbound: inbound_sms::App,
     lock: conversation_lock::App,
     delivery: delivery_status::App,
@@ -80,7 +80,7 @@ fn bucket() -> Bucket {
 }
 
 impl Flows {
-    async fn start(prices: &Prices, log: &Log) -> Self {
+    pub(super) async fn start(prices: &Prices, log: &Log) -> Self {
         let (fixture, meter) = (Fixture::start().await, Meter::default());
         let table = fixture.table_with(meter.clone());
         let (claims, cursors) = (Claims::standard(), Cursors::fixed(SIGNING_SECRET));
@@ -103,13 +103,13 @@ impl Flows {
     }
 
     /// Returns the flow of steps whose changes are those since the last flow.
-    async fn flow(&self, name: &'static str, goal: Option<f64>, steps: Vec<Step>) -> Flow {
+    pub(super) async fn flow(&self, name: &'static str, goal: Option<f64>, steps: Vec<Step>) -> Flow {
         let live = self.live.lock().await.follow(&self.fixture.engine, &self.meter).await;
         Flow { name, goal, steps, live, metrics: self.log.take_metrics() }
     }
 
     /// Forgets what was done until now.
-    async fn skip(&self) {
+    pub(super) async fn skip(&self) {
         self.live.lock().await.skip(&self.fixture.engine).await;
         self.meter.take_charges();
         self.log.take();
@@ -210,18 +210,26 @@ impl Flows {
         let (accepted, message) = self.reply(ada, &seen, token(&held)).await;
         let message = MessageId::parse(message["messageId"].as_str().unwrap()).unwrap();
         let mut flow = self.flow("reply, with two delivery reports", Some(OUTBOUND), vec![accepted]).await;
-        for step in ["relay", "send", "sent", "delivered"] {
-            let step = match step {
-                "relay" => self.relay(&message, prices).await,
-                "send" => self.send(&message).await,
-                status => self.callback(&message, status).await,
-            };
-            let Flow { steps, live, metrics, .. } = self.flow("", None, vec![step]).await;
+        for Flow { steps, live, metrics, .. } in self.deliver(&message, prices).await {
             flow.steps.extend(steps);
             flow.live.extend(live);
             flow.metrics.extend(metrics);
         }
         flow
+    }
+
+    /// Returns what follows the acceptance of a message: its way to the carrier, and two delivery reports.
+    pub(super) async fn deliver(&self, message: &MessageId, prices: &Prices) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        for step in ["relay", "send", "sent", "delivered"] {
+            let step = match step {
+                "relay" => self.relay(message, prices).await,
+                "send" => self.send(message).await,
+                status => self.callback(message, status).await,
+            };
+            flows.push(self.flow("", None, vec![step]).await);
+        }
+        flows
     }
 
     async fn reply(&self, user: &UserRef, seen: &MessageId, token: u64) -> (Step, Value) {

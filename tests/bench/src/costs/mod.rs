@@ -4,6 +4,7 @@
 //! lines, metrics, storage and what an idle stack costs. Not counted: traffic to the internet, which has 100
 //! GB free, and the carrier's fees, which exceed everything else.
 
+pub mod bulk;
 pub mod capacity;
 mod fakes;
 pub mod flows;

@@ -104,6 +104,8 @@ pub struct Step {
     pub parts: Vec<Part>,
     /// Write units by partition key, and by index.
     pub writes: Vec<(String, f64)>,
+    /// Read units by partition key.
+    pub reads: Vec<(String, f64)>,
 }
 
 /// A use of the table's units.
@@ -126,7 +128,8 @@ impl Step {
         });
         let parts = charges.iter().flat_map(parts).collect();
         let writes = charges.iter().flat_map(writes).collect();
-        Self { function, count: Count { table, ..known }, parts, writes }
+        let reads = charges.iter().flat_map(reads).collect();
+        Self { function, count: Count { table, ..known }, parts, writes, reads }
     }
 }
 
@@ -158,6 +161,20 @@ fn writes(charge: &Charge) -> Vec<(String, f64)> {
     let share = (charge.bill.write - in_indexes) / charge.items.len().max(1) as f64;
     let items = charge.items.iter().map(|(pk, _)| (pk.clone(), share));
     items.chain(charge.indexes.iter().map(|(index, units)| (index.clone(), *units))).collect()
+}
+
+/// Returns the read units of each partition of the table. Those of a request are split evenly among its
+/// items. Those of indexes are left out.
+fn reads(charge: &Charge) -> Vec<(String, f64)> {
+    if let Some(partition) = &charge.partition {
+        return vec![(partition.clone(), charge.bill.read)];
+    }
+    if charge.bill.read == 0.0 {
+        return Vec::new();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a hundred items at most")]
+    let share = charge.bill.read / charge.items.len().max(1) as f64;
+    charge.items.iter().map(|(pk, _)| (pk.clone(), share)).collect()
 }
 
 /// Returns the kind of an item according to its keys.
