@@ -59,7 +59,7 @@ impl io::Write for Lines {
 }
 
 /// Runs functions, and returns what they log.
-async fn log_of(run: impl Future<Output = ()>) -> String {
+pub(crate) async fn log_of(run: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = telemetry::subscriber(LevelFilter::INFO, STACK.to_owned(), move || writer.clone());

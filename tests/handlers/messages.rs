@@ -2,15 +2,22 @@
 
 mod retries;
 
+use std::time::Duration;
+
 use messages::{App, Limits, router};
 use serde_json::{Value, json};
-use shared_domain::{contact::Contact, ids::ContactId, registration::RegistrationStatus, team::Team};
+use shared_aws::messaging::Inbound;
+use shared_domain::{
+    contact::Contact, ids::ContactId, registration::RegistrationStatus, team::Team, time::Timestamp,
+};
 use shared_http::{caller::Claims, serve::answer};
 use shared_lambda::clock::now;
 use test_kit::{
-    TestApp,
+    TestApp, build,
     gateway::{Event, json},
 };
+
+use crate::alarms::log_of;
 
 const REPLY: &str = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
 const COMPOSE: &str = "POST /v1/messages";
@@ -35,8 +42,11 @@ fn compose(body: &Value) -> Event {
 }
 
 async fn send(app: &App, event: Event) -> (u16, Value) {
-    let response =
-        answer(&router(app.clone()), now(), shared_lambda::clock::entropy(), event.request()).await;
+    send_at(app, now(), event).await
+}
+
+async fn send_at(app: &App, at: Timestamp, event: Event) -> (u16, Value) {
+    let response = answer(&router(app.clone()), at, shared_lambda::clock::entropy(), event.request()).await;
     (response.status().as_u16(), json(&response))
 }
 
@@ -171,4 +181,59 @@ async fn a_machine_needs_the_scope_and_a_registered_client() {
     members.put_machine("client-1", test.organization()).await.unwrap();
     let (status, message) = send(&app, machine("shared-inbox/send")).await;
     assert_eq!((status, &message["sender"]), (202, &Value::Null), "{message}");
+}
+
+async fn receive(test: &TestApp, at: Timestamp) {
+    let text = build::inbound_text(&test.contact, &format!("SM{}", at.millis()), "Is the office open?");
+    Inbound::new(test.table()).receive(&test.inbox, &text, at).await.unwrap();
+}
+
+/// Returns the values of `FirstResponse` in a log.
+fn first_responses(log: &str) -> Vec<u64> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| line["FirstResponse"].as_u64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_response_is_counted_from_the_first_message_to_the_reply_and_once() {
+    let test = TestApp::start().await;
+    let (app, at) = (app(&test), now());
+    for minutes in [60, 20, 1] {
+        receive(&test, at - Duration::from_mins(minutes)).await;
+    }
+    let token = test.acquire_lock().await;
+    let log = log_of(async {
+        for _ in 0..2 {
+            let (status, body) =
+                send_at(&app, at, reply(&test, &json!({ "text": "Yes", "lockToken": token }))).await;
+            assert_eq!(status, 202, "{body}");
+        }
+    });
+    assert_eq!(first_responses(&log.await), [3_600]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_response_can_be_a_composed_message_of_a_user_but_not_of_a_machine() {
+    let test = TestApp::start().await;
+    let (app, at) = (app(&test), now());
+    let members = shared_aws::team::Members::new(test.table());
+    members.put_machine("client-1", test.organization()).await.unwrap();
+    let body =
+        json!({ "from": { "apiCode": "FRONT" }, "to": { "phoneNumber": "+12025550143" }, "text": "Yes" });
+    let claims = json!({
+        "sub": "client-1", "client_id": "client-1", "token_use": "access", "scope": "shared-inbox/send"
+    });
+    let by_machine = Event::new(COMPOSE, &[]).claims(claims).json(&body);
+    let send_after = async |seconds, event| {
+        let (status, body) = send_at(&app, at + Duration::from_secs(seconds), event).await;
+        assert_eq!(status, 202, "{body}");
+    };
+    let log = log_of(async {
+        send_after(0, compose(&body)).await; // starts the conversation
+        receive(&test, at + Duration::from_secs(10)).await;
+        send_after(20, by_machine).await;
+        send_after(100, compose(&body)).await;
+        send_after(110, compose(&body)).await;
+    });
+    assert_eq!(first_responses(&log.await), [90]);
 }

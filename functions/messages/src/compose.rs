@@ -101,6 +101,9 @@ pub(crate) async fn compose(
         idempotency: attempt.idempotency(),
     };
     let stored = outcome::accept(app, now, acceptance).await?;
+    if let (Accepted::Stored, Some(existing)) = (&stored, &existing) {
+        outcome::log_answer(existing, &message);
+    }
     if let (Accepted::Stored, Some(shown)) = (&stored, &shown) {
         // The message is accepted, so an error must not make the client send it again.
         if let Err(error) = app.contacts.sync_if_changed(team, shown).await {

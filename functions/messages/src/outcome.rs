@@ -45,6 +45,15 @@ pub(crate) async fn accept(
     accepted
 }
 
+/// Logs how long the contact waited for a message that was accepted. `conversation` is as it was read before.
+/// Logs nothing if the contact did not wait, or if the message is of a machine.
+pub(crate) fn log_answer(conversation: &Conversation, message: &Message) {
+    if let Some(waited) = conversation.waited(message.created_at).filter(|_| message.is_answer()) {
+        let (inbox, seconds) = (&message.inbox, waited.as_secs());
+        tracing::info!(event = "conversation_answered", %inbox, seconds, "conversation answered");
+    }
+}
+
 /// The response to the attempt to accept a message. `refusal` gives the reason if a guard of the transaction
 /// did not hold.
 pub(crate) async fn answer(

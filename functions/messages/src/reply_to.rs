@@ -93,9 +93,8 @@ pub(crate) async fn reply(
         idempotency: attempt.idempotency(),
     };
     let stored = outcome::accept(app, now, acceptance).await?;
-    if let Some(waited) = conversation.unanswered_for(now).filter(|_| stored == Accepted::Stored) {
-        let (inbox, seconds) = (&member.membership.inbox, waited.as_secs());
-        tracing::info!(event = "conversation_answered", %inbox, seconds, "conversation answered");
+    if stored == Accepted::Stored {
+        outcome::log_answer(&conversation, &message);
     }
     outcome::answer(app, now, &attempt, &message, stored, |current| {
         let reasons = current.map(|current| reasons(&account, &current, &guard, now)).unwrap_or_default();

@@ -69,4 +69,6 @@ mod topic;
 #[cfg(test)]
 mod unread;
 #[cfg(test)]
+mod waits;
+#[cfg(test)]
 mod webhooks;

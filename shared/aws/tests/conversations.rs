@@ -129,8 +129,8 @@ async fn a_list_shows_the_same_fields_as_the_conversation() {
     let conversation = stores.conversation_id(&number(143));
     let whole = stores.stored_conversation(&conversation).await;
     let listed = list(&stores, Folder::Inbox).await;
-    let as_listed = Conversation { last_inbound: None, ..whole };
-    assert_eq!(listed, [as_listed], "lists do not contain the newest inbound message");
+    let as_listed = Conversation { last_inbound: None, waiting_since: None, ..whole };
+    assert_eq!(listed, [as_listed], "lists contain neither the newest inbound message nor the wait");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,12 +160,13 @@ async fn a_list_shows_who_is_responding_and_until_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn archiving_keeps_position_read_state_and_lock() {
+async fn archiving_keeps_position_read_state_and_lock_and_ends_the_wait() {
     let stores = TestStores::start().await;
     let all = started(&stores, 3).await;
     stores.acquire_lock(&all[1], &ada(), START).await;
     let before = stores.stored_conversation(&all[1]).await;
     let changed = change(&stores, &all[1], to(Folder::Archived)).await.unwrap();
+    let before = Conversation { waiting_since: None, ..before };
     assert_eq!(changed, Conversation { folder: Folder::Archived, ..before.clone() });
     let back = change(&stores, &all[1], to(Folder::Inbox)).await.unwrap();
     assert_eq!(back, before);

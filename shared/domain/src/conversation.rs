@@ -1,13 +1,18 @@
 //! Conversations: the messages between one inbox and one number, in one of two folders, read or unread.
 //!
-//! | event | folder | read state |
-//! |---|---|---|
-//! | an inbound message arrives | inbox | unread |
-//! | a user opens the conversation to reply (acquires the lock) | unchanged | read |
-//! | a user replies or composes a message | archived | unchanged |
-//! | a user moves or marks the conversation | as chosen | as chosen |
+//! | event | folder | read state | wait for an answer |
+//! |---|---|---|---|
+//! | an inbound message arrives | inbox | unread | begins, unless the contact waits already |
+//! | a user opens the conversation to reply (acquires the lock) | unchanged | read | unchanged |
+//! | a user replies or composes a message | archived | unchanged | ends |
+//! | a machine or a broadcast texts the contact, or a failed message is sent again | archived | unchanged | unchanged |
+//! | a user moves or marks the conversation | as chosen | as chosen | ends without an answer if archived |
 //!
 //! The read state belongs to the conversation, not to the viewer. Lists are ordered by last activity.
+//!
+//! An inbound message begins the wait only if it is the newest message of the conversation
+//! ([`InboundPosition::Newest`]) and [`Message::needs_answer`]. A message that is delivered again, or that is
+//! stored after a newer one, begins no wait: it may be older than an answer.
 //!
 //! ```
 //! use shared_domain::{conversation::Folder, message::Direction};
@@ -114,6 +119,8 @@ pub struct Conversation {
     pub last_activity_at: Timestamp,
     /// The newest inbound message. A reply is refused if its author has not seen it.
     pub last_inbound: Option<MessageId>,
+    /// When the oldest message came in that still needs an answer of a user. `None` if no message does.
+    pub waiting_since: Option<Timestamp>,
     /// Whether the newest outbound message was not delivered.
     pub delivery_failed: bool,
     pub lock: LockState,
@@ -127,11 +134,10 @@ impl Conversation {
         last_seen.filter(|seen| *seen < newest).map(|_| newest)
     }
 
-    /// How long the newest message has waited for an answer. `None` if it is outbound.
-    pub fn unanswered_for(&self, now: Timestamp) -> Option<Duration> {
-        let is_inbound = self.last_message.direction == Direction::Inbound;
-        let millis = now.millis().saturating_sub(self.last_activity_at.millis());
-        is_inbound.then(|| Duration::from_millis(millis.try_into().unwrap_or_default()))
+    /// How long the contact has waited for an answer. `None` if the contact does not wait, and if the message
+    /// came in before conversations stored this.
+    pub fn waited(&self, now: Timestamp) -> Option<Duration> {
+        self.waiting_since.map(|since| since.duration_until(now))
     }
 }
 
@@ -320,6 +326,7 @@ mod tests {
             last_message: last(10, Direction::Inbound),
             last_activity_at: Timestamp::from_millis(10),
             last_inbound: Some(message(10)),
+            waiting_since: Some(Timestamp::from_millis(10)),
             delivery_failed: false,
             lock: LockState::default(),
         }
@@ -333,6 +340,16 @@ mod tests {
         assert_eq!(conversation.unseen_by(Some(&message(11))), None);
         assert_eq!(conversation.unseen_by(None), None, "nothing is checked");
         assert_eq!(Conversation { last_inbound: None, ..conversation }.unseen_by(Some(&message(9))), None);
+    }
+
+    #[test]
+    fn a_contact_waits_from_the_first_unanswered_message_until_now() {
+        let now = Timestamp::from_millis(10 + 3_600_000);
+        let waiting = conversation(None, false);
+        assert_eq!(waiting.waited(now), Some(Duration::from_hours(1)));
+        assert_eq!(waiting.waited(Timestamp::from_millis(9)), Some(Duration::ZERO), "the clock is behind");
+        let answered = Conversation { waiting_since: None, ..waiting };
+        assert_eq!(answered.waited(now), None, "although the newest message is inbound");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::{
     inbox::{Inbox, InboxKind, TeamInbox},
     keys::TeamKey,
     media::Media,
-    opt_out::{OptOutScope, OptOutSubject},
+    opt_out::{self, Keyword, OptOutScope, OptOutSubject},
     phone::{Channel, PhoneNumber},
     segment::Segments,
     time::Timestamp,
@@ -273,6 +273,26 @@ impl Message {
         self.direction == Direction::Outbound && self.sender.is_none() && !self.automatic
     }
 
+    /// Whether a user must answer it. The product or the carrier answers STOP, START and HELP, and nobody may
+    /// answer a STOP.
+    pub fn needs_answer(&self) -> bool {
+        let is_answered = match opt_out::keyword(&self.text) {
+            Some(Keyword::Stop | Keyword::Start | Keyword::Help) => true,
+            Some(Keyword::Yes) | None => false,
+        };
+        self.direction == Direction::Inbound && !is_answered
+    }
+
+    /// Whether it answers the contact: a user wrote it to this contact. The text of a broadcast is written to
+    /// many, and a message that is sent again is an answer from before.
+    pub fn is_answer(&self) -> bool {
+        self.direction == Direction::Outbound
+            && self.sender.is_some()
+            && !self.automatic
+            && self.broadcast.is_none()
+            && self.retry_of.is_none()
+    }
+
     /// Whether it may be sent again: it failed, and no message sends it again. Automatic messages are not
     /// sent again, because they answer a message that is no longer new.
     pub fn can_be_retried(&self) -> bool {
@@ -491,6 +511,32 @@ mod tests {
         assert!(!Message { direction: Direction::Inbound, ..message() }.is_from_machine());
         assert!(!Message { sender: Some(ada), ..message() }.is_from_machine());
         assert!(!Message { automatic: true, ..message() }.is_from_machine());
+    }
+
+    #[test]
+    fn a_user_must_answer_an_inbound_message_that_is_no_keyword() {
+        let inbound = |text: &str| Message { direction: Direction::Inbound, text: text.into(), ..message() };
+        for text in ["Are you open?", "Yes", "Stop by tomorrow", ""] {
+            assert!(inbound(text).needs_answer(), "{text:?}");
+        }
+        for text in ["STOP", "start", "Help!"] {
+            assert!(!inbound(text).needs_answer(), "{text:?}");
+        }
+        assert!(!Message { direction: Direction::Outbound, ..inbound("Are you open?") }.needs_answer());
+    }
+
+    #[test]
+    fn only_what_a_user_wrote_to_the_contact_is_an_answer() {
+        let ada = UserRef { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let of_user = || Message { sender: Some(ada.clone()), ..message() };
+        assert!(of_user().is_answer());
+        assert!(!message().is_answer(), "of a machine");
+        assert!(!Message { direction: Direction::Inbound, ..of_user() }.is_answer());
+        assert!(!Message { automatic: true, ..of_user() }.is_answer());
+        assert!(!Message { retry_of: Some(message().id), ..of_user() }.is_answer());
+        let broadcast = crate::ids::BroadcastId::parse("bct_1").unwrap();
+        let of = BroadcastRef { broadcast, preparation: 1 };
+        assert!(!Message { broadcast: Some(of), ..of_user() }.is_answer());
     }
 
     fn failed(state: DeliveryState, code: Option<&str>) -> Message {

@@ -204,6 +204,7 @@ mod tests {
             },
             last_activity_at: NOW,
             last_inbound: Some(inbound),
+            waiting_since: Some(NOW),
             delivery_failed: false,
             lock: LockState::default(),
             id,

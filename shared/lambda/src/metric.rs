@@ -115,8 +115,12 @@ pub const METRICS: &[Metric] = &[
         "Numbers whose webhooks were changed at the carrier and set again.",
     ),
     count("MessagesAccepted", "message_accepted", "Outbound messages that users and machine clients wrote."),
-    count("FirstResponse", "conversation_answered", "Time from the newest inbound message to the reply.")
-        .of(Amount::Seconds("seconds")),
+    count(
+        "FirstResponse",
+        "conversation_answered",
+        "Time from the first unanswered inbound message until a user replied or composed a message.",
+    )
+    .of(Amount::Seconds("seconds")),
     count("MessagesSent", "message_sent", "Messages that the carrier accepted."),
     count("SendDelay", "message_sent", "Time from the acceptance of an outbound message until the carrier had it.")
         .of(Amount::Millis("millis")),

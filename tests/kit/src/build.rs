@@ -181,6 +181,7 @@ pub fn conversation(inbox: &Inbox, contact: &Contact, at: Timestamp) -> Conversa
         },
         last_activity_at: at,
         last_inbound: Some(message),
+        waiting_since: Some(at),
         delivery_failed: false,
         lock: LockState::default(),
     }

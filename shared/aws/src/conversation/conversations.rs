@@ -191,20 +191,23 @@ impl Conversations {
         seen: &Conversation,
         change: ConversationUpdate,
     ) -> Result<Attempt, StoreError> {
-        let (mut set, mut remove) = (Vec::new(), "");
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
         let mut condition = EXISTS;
         let mut values = Item::new();
         if let Some(folder) = change.folder {
             let place = |folder| text(keys::place(folder, seen.last_activity_at, &seen.id));
             set.push("place = :place");
             condition = "place = :seen";
+            if folder == Folder::Archived {
+                remove.push("waitingSince"); // it needs no answer
+            }
             values.extend([(":place".into(), place(folder)), (":seen".into(), place(seen.folder))]);
         }
         if let Some(read) = change.read {
             set.push("#read = :read");
             values.insert(":read".into(), AttributeValue::Bool(read));
             if read {
-                remove = " REMOVE unreadIn";
+                remove.push("unreadIn");
             } else {
                 set.push("unreadIn = pk");
             }
@@ -213,10 +216,14 @@ impl Conversations {
             let found = self.get(key).await?;
             return Ok(found.map_or(Attempt::Absent, |found| Attempt::Done(Box::new(found))));
         }
+        let mut expression = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            expression = format!("{expression} REMOVE {}", remove.join(", "));
+        }
         let names = change.read.map(|_| [("#read".to_owned(), "read".to_owned())].into());
         let updated = self.table.update_if(keys::conversation(key), |update| {
             update
-                .update_expression(format!("SET {}{remove}", set.join(", ")))
+                .update_expression(expression)
                 .condition_expression(condition)
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(Some(values))
@@ -269,7 +276,8 @@ impl Changed {
     fn new(before: Conversation, change: ConversationUpdate) -> Self {
         let (read, folder) = (change.read.unwrap_or(before.read), change.folder.unwrap_or(before.folder));
         let unread_delta = i64::from(before.read) - i64::from(read);
-        Self { conversation: Conversation { read, folder, ..before }, unread_delta }
+        let waiting_since = before.waiting_since.filter(|_| change.folder != Some(Folder::Archived));
+        Self { conversation: Conversation { read, folder, waiting_since, ..before }, unread_delta }
     }
 }
 

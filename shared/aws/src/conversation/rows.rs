@@ -62,6 +62,8 @@ pub(crate) struct ConversationRow {
     pub read: bool,
     pub place: String,
     pub last_inbound: Option<MessageId>,
+    /// Absent from conversations whose messages came in before it was stored, until the next one.
+    pub waiting_since: Option<Timestamp>,
     #[serde(default)]
     pub delivery_failed: bool,
     pub lock_holder: Option<UserRef>,
@@ -110,6 +112,7 @@ impl ConversationRow {
             },
             last_activity_at,
             last_inbound: self.last_inbound,
+            waiting_since: self.waiting_since,
             delivery_failed: self.delivery_failed,
             lock,
         })

@@ -41,7 +41,7 @@ use crate::{
     messaging::rows::{ClaimRow, MessageRow},
     table::{
         error::StoreError,
-        item::{Item, attribute, by_key, from_item, string_attribute, text},
+        item::{Item, attribute, by_key, from_item, number, string_attribute, text},
         keys::{self, Key},
         requests::{Conditional, IS_NEW, Table},
     },
@@ -238,9 +238,9 @@ impl Inbound {
     /// Creates the conversation with its first message.
     async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Conditional, StoreError> {
         let shown = self.contacts.of_inbound(inbox, message).await?;
-        let mut values = Self::newest(inbox, message)?;
+        let (mut expression, mut values) = Self::newest(inbox, message)?;
         values.insert(":contact".into(), attribute(&shown.copy())?);
-        let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");
+        expression.push_str(", contact = :contact");
         if let Some(user) = &shown.contact.assigned {
             expression.push_str(", assignedIn = :assigned");
             values.insert(":assigned".into(), text(keys::assigned_in(inbox.key(), &user.id)));
@@ -256,11 +256,9 @@ impl Inbound {
     }
 
     fn put_on_top(inbox: &Inbox, message: &Message) -> Result<Update, StoreError> {
-        Ok(Update {
-            expression: format!("{IN_INBOX_UNREAD}, {NEWEST}"),
-            condition: format!("lastMessage.id < :message AND {NEWEST_INBOUND}"),
-            values: Self::newest(inbox, message)?,
-        })
+        let (expression, values) = Self::newest(inbox, message)?;
+        let condition = format!("lastMessage.id < :message AND {NEWEST_INBOUND}");
+        Ok(Update { expression, condition, values })
     }
 
     /// Returns the update for the newest inbound message, if an outbound message is newer.
@@ -284,12 +282,18 @@ impl Inbound {
         }
     }
 
-    /// Returns the values for the top of the inbox, with `message` as the newest message of the conversation.
-    fn newest(inbox: &Inbox, message: &Message) -> Result<Item, StoreError> {
+    /// Returns the expression and its values for the top of the inbox, with `message` as the newest message
+    /// of the conversation. The contact waits from then on, unless an earlier message has no answer yet.
+    fn newest(inbox: &Inbox, message: &Message) -> Result<(String, Item), StoreError> {
+        let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}");
         let mut values = Self::unread_at(inbox, message, message.created_at);
+        if message.needs_answer() {
+            expression.push_str(", waitingSince = if_not_exists(waitingSince, :since)");
+            values.insert(":since".into(), number(message.created_at.millis()));
+        }
         values.insert(":message".into(), text(&message.id));
         values.insert(":last".into(), attribute(&MessagePreviewRow::of(&MessagePreview::of(message)))?);
-        Ok(values)
+        Ok((expression, values))
     }
 
     /// Returns the values for the inbox folder, with the current time of the conversation.

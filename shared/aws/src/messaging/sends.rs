@@ -231,10 +231,11 @@ impl Sends {
                 of_broadcast = ", asked = :asked";
                 update = update.expression_attribute_values(":asked", asked);
             }
+            let answered = if message.is_answer() { ", waitingSince" } else { "" };
             let update = update.update_expression(format!(
                 "SET lastMessage = :last, lastOutbound = :message, place = :place, \
                  #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact){assigned}\
-                 {of_broadcast} REMOVE deliveryFailed"
+                 {of_broadcast} REMOVE deliveryFailed{answered}"
             ));
             guarded(update, guard, message.created_at)
         })
