@@ -26,7 +26,7 @@ use shared_aws::{
 use shared_domain::{
     broadcast::{RecipientState, SegmentPrice},
     conversation::Folder,
-    ids::{BroadcastId, ConversationId},
+    ids::{BroadcastId, ConversationId, MessageId},
     keys::TeamKey,
     membership::Role,
     message::{DeliveryState, Message, Report},
@@ -215,13 +215,26 @@ impl Broadcasting {
 
     /// Creates a broadcast to the contact of the test with more fields, confirms it, and sends it.
     async fn ask(&self, more: Value) -> String {
+        let (id, text) = self.queue_text(more).await;
+        self.report_text(&text, DeliveryState::Sent).await;
+        id
+    }
+
+    /// [`Self::ask`] with a text that still waits. Returns its message as well.
+    async fn queue_text(&self, more: Value) -> (String, MessageId) {
         let id = self.draft(&[self.test.contact.as_str()], "Will you come?").await;
         let (status, changed) = self.of("ada", CHANGE, &id, Some(more)).await;
         assert_eq!(status, 200, "{changed}");
         self.confirm(&id).await;
         self.work(now()).await;
         assert_eq!(self.read(&id).await["progress"]["queued"], 1);
-        id
+        let text = MessageId::parse(self.recipients(&id).await[0]["messageId"].as_str().unwrap()).unwrap();
+        (id, text)
+    }
+
+    async fn report_text(&self, text: &MessageId, state: DeliveryState) {
+        let (deliveries, report) = (Deliveries::new(self.test.table()), Report::at(now()));
+        deliveries.report(self.test.organization(), text, state, &report, None).await.unwrap();
     }
 
     async fn reply(&self, sid: u32, text: &str) {

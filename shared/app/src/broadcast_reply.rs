@@ -8,18 +8,19 @@
 use shared_aws::{
     broadcast::{BroadcastReplies, Broadcasts, RecipientReply, Recipients, ReplyOutcome, StoredRecipient},
     inbox::{Inboxes, OutOfOffice},
-    messaging::BeforeInbound,
+    messaging::{BeforeInbound, Messages},
     table::{StoreError, Table},
 };
 use shared_domain::{
     automatic::automatic,
-    broadcast::{RecipientState, ReplyFacts, ReplyWindow},
-    ids::{ConversationId, MessageId},
+    broadcast::{Asked, RecipientState, ReplyFacts, ReplyWindow, can_be_answered},
+    ids::{ConversationId, MessageId, OrganizationId},
     inbox::TeamInbox,
     keyword_reply::KeywordAction,
     message::Message,
     opt_out::wants_review,
     question::Answer,
+    time::Timestamp,
 };
 
 use crate::{automatic, keyword_reply::InboundKeyword};
@@ -29,6 +30,7 @@ pub(crate) struct BroadcastReplyWorkflow {
     broadcasts: Broadcasts,
     recipients: Recipients,
     replies: BroadcastReplies,
+    messages: Messages,
     inboxes: Inboxes,
     out_of_office: OutOfOffice,
 }
@@ -39,45 +41,82 @@ impl BroadcastReplyWorkflow {
             broadcasts: Broadcasts::new(table.clone()),
             recipients: Recipients::new(table.clone()),
             replies: BroadcastReplies::new(table.clone()),
+            messages: Messages::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
         }
     }
 
-    /// Stores a message as the reply to the broadcast whose text the conversation got last, if it is one.
-    /// Returns whether its answer has a follow-up, so that no other rule answers the message.
+    /// Stores a message as the reply to a broadcast, if it is one. Returns whether its answer has a
+    /// follow-up, so that no other rule answers the message.
     pub(crate) async fn apply(
         &self,
         inbound: InboundKeyword<'_>,
         before: &BeforeInbound,
     ) -> Result<bool, StoreError> {
-        let InboundKeyword { inbox, from, text, at, .. } = inbound;
-        let asked = &before.asked;
-        let window = ReplyWindow::of_hours(asked.window_hours);
-        if !window.contains(asked.at, at) || automatic(text).is_some() {
+        if automatic(inbound.text).is_some() {
             return Ok(false);
         }
-        let recipient = self.recipients.get(&inbox.organization, &asked.of, from).await?;
-        let Some(recipient) = recipient.filter(|recipient| is_reply(recipient, inbound, before)) else {
-            return Ok(false);
-        };
+        let Some((asked, recipient)) = self.answered(inbound, before).await? else { return Ok(false) };
         // A text that seems to ask for an opt-out is reviewed by a user, and gets no follow-up.
-        let is_answer = asked.question && !wants_review(text);
-        let (answer, follow_up) = if is_answer { self.answer(inbound, before).await? } else { (None, None) };
+        let is_answer = asked.question && !wants_review(inbound.text);
+        let (answer, follow_up) = if is_answer { self.answer(inbound, asked).await? } else { (None, None) };
         if recipient.replied_at.is_none() {
-            self.write(inbound, before, answer, follow_up.as_deref()).await?;
+            self.write(inbound, asked, answer, follow_up.as_deref()).await?;
         }
         Ok(follow_up.is_some())
+    }
+
+    /// Returns the text to which a message is the reply, with its recipient. Only the last text that the
+    /// person can have read may be it.
+    async fn answered<'a>(
+        &self,
+        inbound: InboundKeyword<'_>,
+        before: &'a BeforeInbound,
+    ) -> Result<Option<(&'a Asked, StoredRecipient)>, StoreError> {
+        let InboundKeyword { inbox, from, at, .. } = inbound;
+        if !before.texts().any(|asked| asked.is_open(at)) {
+            return Ok(None);
+        }
+        let mut unread = None;
+        for asked in before.texts().filter(|asked| asked.at <= at) {
+            let recipient = self.recipients.get(&inbox.organization, &asked.of, from).await?;
+            let Some(recipient) = recipient else { return Ok(None) };
+            if self.can_be_answered(&inbox.organization, &recipient).await? {
+                let is_reply = is_reply(asked, &recipient, before, unread.as_ref(), at);
+                return Ok(is_reply.then_some((asked, recipient)));
+            }
+            unread = recipient.message;
+        }
+        Ok(None)
+    }
+
+    /// Whether a recipient can have read the text. 1 read unit while the recipient is queued.
+    async fn can_be_answered(
+        &self,
+        organization: &OrganizationId,
+        recipient: &StoredRecipient,
+    ) -> Result<bool, StoreError> {
+        if recipient.replied_at.is_some() {
+            return Ok(true);
+        }
+        let text = match &recipient.message {
+            Some(id) if recipient.state == RecipientState::Queued => {
+                self.messages.get(organization, id).await?
+            }
+            _ => None,
+        };
+        Ok(can_be_answered(recipient.state, text.map(|text| text.delivery.state())))
     }
 
     /// The answer to the question, and the text that it gets.
     async fn answer(
         &self,
         inbound: InboundKeyword<'_>,
-        before: &BeforeInbound,
+        asked: &Asked,
     ) -> Result<(Option<Answer>, Option<String>), StoreError> {
         let team = inbound.inbox.team_key();
-        let found = self.broadcasts.get(team, &before.asked.of.broadcast).await?;
+        let found = self.broadcasts.get(team, &asked.of.broadcast).await?;
         let Some(question) = found.and_then(|found| found.value.question()) else { return Ok((None, None)) };
         let answer = question.answer_of(inbound.text);
         let follow_up = answer.and_then(|answer| question.follow_up(answer));
@@ -87,7 +126,7 @@ impl BroadcastReplyWorkflow {
     async fn write(
         &self,
         inbound: InboundKeyword<'_>,
-        before: &BeforeInbound,
+        asked: &Asked,
         answer: Option<Answer>,
         follow_up: Option<&str>,
     ) -> Result<(), StoreError> {
@@ -100,7 +139,7 @@ impl BroadcastReplyWorkflow {
         loop {
             let reply = RecipientReply {
                 organization: &inbox.organization,
-                of: &before.asked.of,
+                of: &asked.of,
                 number: from,
                 conversation: &conversation,
                 message,
@@ -111,7 +150,7 @@ impl BroadcastReplyWorkflow {
             match self.replies.write(&reply).await? {
                 ReplyOutcome::MayNotBeTexted if follow_up.is_some() => follow_up = None,
                 ReplyOutcome::Done => {
-                    let broadcast = &before.asked.of.broadcast;
+                    let broadcast = &asked.of.broadcast;
                     tracing::info!(event = "broadcast_reply", %broadcast, message_id = %message, "reply to a broadcast stored");
                     self.broadcasts.look_again(inbox.team_key(), broadcast, at).await?;
                     return Ok(());
@@ -138,17 +177,22 @@ impl BroadcastReplyWorkflow {
     }
 }
 
-/// Whether a message is the reply of a recipient, now or in an earlier delivery.
-fn is_reply(recipient: &StoredRecipient, inbound: InboundKeyword<'_>, before: &BeforeInbound) -> bool {
+/// Whether a message that arrived at this time is the reply of a recipient, now or in an earlier delivery.
+/// `unread` is the message of a later text that the person cannot have read.
+fn is_reply(
+    asked: &Asked,
+    recipient: &StoredRecipient,
+    before: &BeforeInbound,
+    unread: Option<&MessageId>,
+    at: Timestamp,
+) -> bool {
     if let Some(replied_at) = recipient.replied_at {
-        return replied_at == inbound.at;
+        return replied_at == at;
     }
-    if matches!(recipient.state, RecipientState::Failed | RecipientState::Skipped) {
-        return false; // the text was not sent
-    }
-    let released_at = recipient.released_at.unwrap_or(before.asked.at);
-    let newer = before.last_outbound.as_ref().filter(|last| Some(*last) != recipient.message.as_ref());
-    let last_user_message_at = newer.and_then(MessageId::made_at);
+    let released_at = recipient.released_at.unwrap_or(asked.at);
+    let texts = [recipient.message.as_ref(), unread];
+    let of_users = before.outbound().filter(|message| !texts.contains(&Some(*message)));
+    let last_user_message_at = of_users.filter_map(MessageId::made_at).filter(|made_at| *made_at <= at).max();
     let facts = ReplyFacts { released_at, last_user_message_at, has_replied: false };
-    ReplyWindow::of_hours(before.asked.window_hours).is_reply(facts, inbound.at)
+    ReplyWindow::of_hours(asked.window_hours).is_reply(facts, at)
 }

@@ -45,6 +45,6 @@ pub use price::SegmentPrice;
 pub use progress::Progress;
 pub use recipient::{Recipient, RecipientEvent, RecipientState, SkipReason};
 pub use recurrence::{Frequency, Occurrence, Recurrence, WrittenRecurrence};
-pub use reply::{Asked, ReplyFacts, ReplyWindow};
+pub use reply::{Asked, ReplyFacts, ReplyWindow, can_be_answered};
 pub use status::{BroadcastStatus, BroadcastStep, StepNotAllowed, WaitReason};
 pub use texts_ahead::TextsAhead;

@@ -33,6 +33,10 @@ impl Broadcasting {
         deliveries.report(organization, &message.id, state, &report, Some("SM1")).await.unwrap();
     }
 
+    async fn replied(&self, id: &str) -> u64 {
+        self.read(id).await["progress"]["replied"].as_u64().unwrap()
+    }
+
     /// Sends failed messages again.
     async fn retry(&self, since: Timestamp, now: Timestamp) -> Retried {
         let from = TeamInbox { inbox: self.test.inbox.clone(), team: self.test.team.clone() };
@@ -144,8 +148,8 @@ async fn a_segment_has_the_contacts_with_a_result_in_an_earlier_broadcast() {
         preview["count"].as_u64().unwrap()
     };
     let (state, given) = (format!("broadcast.{id}.state"), format!("broadcast.{id}.answer"));
-    assert_eq!(count(state.clone(), "eq", json!("queued")).await, 1);
-    assert_eq!(count(state.clone(), "ne", json!("queued")).await, 1);
+    assert_eq!(count(state.clone(), "eq", json!("sent")).await, 1);
+    assert_eq!(count(state.clone(), "ne", json!("sent")).await, 1);
     assert_eq!(count(state, "exists", json!(true)).await, 1);
     assert_eq!(count(given.clone(), "eq", json!("yes")).await, 1);
     assert_eq!(count(given, "ne", json!("yes")).await, 1);
@@ -181,6 +185,7 @@ async fn the_reply_window_of_a_text_that_is_sent_again_begins_again() {
     it.report(DeliveryState::Failed, now()).await;
     let later = now() + Duration::from_hours(2);
     assert_eq!(it.retry(now() - Duration::from_secs(60), later).await.queued, 1);
+    it.report(DeliveryState::Sent, later).await;
     receive(&it.test, later + Duration::from_mins(5), inbound(1, "I will")).await;
     assert_eq!(it.read(&id).await["progress"]["replied"], 1);
 }
@@ -225,19 +230,82 @@ async fn failed_texts_of_a_canceled_broadcast_are_not_sent_again_and_those_of_a_
     }
 }
 
+fn yes_no(follow_up: &str) -> Value {
+    json!({ "question": { "kind": "yes_no", "followUps": { "yes": follow_up } } })
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_whose_text_failed_does_not_reply_to_it() {
+async fn a_message_answers_the_text_before_while_a_later_one_waits() {
     let it = Broadcasting::start().await;
-    let id = it.ask(json!({})).await;
-    let message = it.test.history().await.remove(0);
-    let deliveries = Deliveries::new(it.test.table());
-    let report = Report::at(now());
-    deliveries
-        .report(it.test.organization(), &message.id, DeliveryState::Failed, &report, None)
-        .await
-        .unwrap();
-    it.reply(1, "Hello?").await;
-    assert_eq!(it.read(&id).await["progress"]["replied"], 0);
+    let first = it.ask(yes_no("See you then!")).await;
+    let (second, text) = it.queue_text(yes_no("The bus leaves at 9.")).await;
+    it.reply(1, "Yes").await;
+    let texts = it.texts().await;
+    assert_eq!(texts, ["Will you come?", "Will you come?", "Yes", "See you then!"]);
+    assert_eq!((it.replied(&first).await, it.replied(&second).await), (1, 0));
+    assert_eq!(it.read(&first).await["answers"][0], json!({ "answer": "yes", "count": 1 }));
+
+    it.report_text(&text, DeliveryState::Sent).await;
+    it.reply(1, "Yes").await; // delivered again
+    assert_eq!((it.texts().await, it.replied(&second).await), (texts, 0));
+    it.reply(2, "Yes").await;
+    assert_eq!((it.replied(&first).await, it.replied(&second).await), (1, 1));
+    assert_eq!(it.texts().await[5..], ["The bus leaves at 9."]);
+}
+
+/// The reply window of the text before may be longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_answers_the_text_before_if_a_later_one_did_not_arrive() {
+    for (state, answers_first) in
+        [(DeliveryState::Failed, true), (DeliveryState::Undelivered, true), (DeliveryState::Delivered, false)]
+    {
+        for hours in [0, 2] {
+            let it = Broadcasting::start().await;
+            let first = it.ask(yes_no("See you then!")).await;
+            let (second, text) = it.queue_text(json!({ "replyWindowHours": 1 })).await;
+            it.report_text(&text, state).await;
+            let at = now() + Duration::from_hours(hours) + Duration::from_mins(1);
+            receive(&it.test, at, inbound(1, "Yes")).await;
+            let replied = (it.replied(&first).await == 1, it.replied(&second).await == 1);
+            assert_eq!(replied, (answers_first, !answers_first && hours == 0), "{state:?} {hours}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_waits_or_did_not_arrive_has_no_reply() {
+    for state in [None, Some(DeliveryState::Undelivered), Some(DeliveryState::Failed)] {
+        let it = Broadcasting::start().await;
+        let (id, text) = it.queue_text(yes_no("See you then!")).await;
+        if let Some(state) = state {
+            it.report_text(&text, state).await;
+        }
+        it.reply(1, "Yes").await;
+        assert_eq!(it.replied(&id).await, 0, "{state:?}");
+        assert_eq!(it.texts().await, ["Will you come?", "Yes"], "{state:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_waits_hides_no_message_of_a_user() {
+    let it = Broadcasting::start().await;
+    let first = it.ask(json!({})).await;
+    it.test.accept_message("Did you get that?", now()).await;
+    let (second, _) = it.queue_text(json!({})).await;
+    it.reply(1, "Which text?").await;
+    assert_eq!((it.replied(&first).await, it.replied(&second).await), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_text_that_is_sent_again_and_waits_leaves_a_message_to_the_text_before() {
+    let it = Broadcasting::start().await;
+    let first = it.ask(json!({})).await;
+    let begun = now();
+    let (second, text) = it.queue_text(json!({})).await;
+    it.report_text(&text, DeliveryState::Failed).await;
+    assert_eq!(it.retry(begun, now() + Duration::from_secs(1)).await.queued, 1);
+    it.reply(1, "Yes").await;
+    assert_eq!((it.replied(&first).await, it.replied(&second).await), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

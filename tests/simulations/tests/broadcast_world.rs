@@ -115,7 +115,7 @@ pub(crate) struct World {
     silent: BTreeSet<PhoneNumber>,
     /// Until when a recipient who waited could not be released.
     locked: BTreeMap<PhoneNumber, Timestamp>,
-    /// Recipients who replied after their text was released.
+    /// Recipients who wrote after the carrier had their text.
     replied: BTreeSet<PhoneNumber>,
     /// How many texts were released when they were stopped, until [`Act::GoOn`].
     stopped_at: Option<u64>,
@@ -322,15 +322,7 @@ impl World {
                 self.receive(number, "Stop").await;
                 self.refuse(number, "opted_out").await;
             }
-            Act::Reply if !self.refusing.contains_key(number) => {
-                let before = self.recipient(number).await;
-                self.receive(number, "Thanks!").await;
-                if before
-                    .is_some_and(|one| !waits(&one) && !matches!(one.state, State::Skipped | State::Failed))
-                {
-                    self.replied.insert(number.clone());
-                }
-            }
+            Act::Reply if !self.refusing.contains_key(number) => self.reply(number).await,
             Act::Lock => self.lock(number).await,
             Act::Pause | Act::Suspend | Act::Cancel | Act::Reply => {}
         }
@@ -386,6 +378,37 @@ impl World {
         let app = inbound_sms::App::new(self.table(), webhook_accounts(), KeywordReplies::Carrier);
         let answer = inbound_sms::handle(&app, self.clock.now(), self.acts, request).await;
         assert_eq!(answer.status(), 200, "{}", self.name());
+    }
+
+    /// A recipient writes. It is a reply if the carrier had the text before, and none if the text still waits
+    /// or failed afterwards.
+    async fn reply(&mut self, number: &PhoneNumber) {
+        let (before, had_text) = self.text_of(number).await;
+        self.receive(number, "Thanks!").await;
+        let (after, has_text) = self.text_of(number).await;
+        if had_text == Some(true) {
+            self.replied.insert(number.clone());
+        } else if (had_text, has_text) == (Some(false), Some(false)) {
+            let replied_at = |one: Option<StoredRecipient>| one.and_then(|one| one.replied_at);
+            let name = self.name();
+            assert_eq!(replied_at(after), replied_at(before), "{name}: a reply to a text that is not there");
+        }
+    }
+
+    /// A recipient, and whether it has the text. `None` if nobody knows yet.
+    async fn text_of(&self, number: &PhoneNumber) -> (Option<StoredRecipient>, Option<bool>) {
+        let recipient = self.recipient(number).await;
+        let text = match recipient.as_ref().and_then(|one| one.message.as_ref()) {
+            Some(id) => Some(self.path.inbox.app.message(id).await.delivery.state()),
+            None => None,
+        };
+        let has_text = match (recipient.as_ref().map(|one| one.state), text) {
+            (Some(State::Sent | State::Delivered), _)
+            | (Some(State::Queued), Some(DeliveryState::Sent | DeliveryState::Delivered)) => Some(true),
+            (Some(State::Queued), Some(DeliveryState::Sending | DeliveryState::Unknown)) => None,
+            _ => Some(false),
+        };
+        (recipient, has_text)
     }
 
     async fn refuse(&mut self, number: &PhoneNumber, reason: &'static str) {

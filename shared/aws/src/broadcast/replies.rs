@@ -46,7 +46,7 @@ pub struct RecipientReply<'a> {
 #[must_use]
 pub enum ReplyOutcome {
     Done,
-    /// The recipient replied before, or was erased.
+    /// The recipient replied before or was erased, or the message is the reply to another broadcast.
     Repeated,
     /// The contact opted out or is blocked, so the follow-up cannot be accepted.
     MayNotBeTexted,
@@ -96,7 +96,7 @@ impl BroadcastReplies {
         transaction.update(keys::message(organization, conversation, message), |update| {
             update
                 .update_expression("SET broadcast = :broadcast")
-                .condition_expression(EXISTS)
+                .condition_expression(format!("{EXISTS} AND attribute_not_exists(broadcast)"))
                 .expression_attribute_values(":broadcast", broadcast)
         })?;
         let places = match follow_up {

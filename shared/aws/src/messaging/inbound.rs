@@ -77,17 +77,34 @@ pub enum Receipt {
     Erased,
 }
 
-/// What a conversation had before an inbound message: the text of a broadcast that the message may answer.
+/// What a conversation had before an inbound message: the texts of broadcasts that the message may answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BeforeInbound {
     pub asked: Asked,
+    /// The text before `asked`. It is that text itself if it was the first one.
+    #[serde(default)]
+    pub asked_before: Option<Asked>,
     /// The newest outbound message.
     #[serde(default)]
     pub last_outbound: Option<MessageId>,
+    /// The newest outbound message before `asked`.
+    #[serde(default)]
+    pub outbound_before: Option<MessageId>,
 }
 
 impl BeforeInbound {
+    /// The texts that the message may answer, newest first.
+    pub fn texts(&self) -> impl Iterator<Item = &Asked> {
+        let before = self.asked_before.as_ref().filter(|before| before.of != self.asked.of);
+        std::iter::once(&self.asked).chain(before)
+    }
+
+    /// The outbound messages that are known, newest first.
+    pub fn outbound(&self) -> impl Iterator<Item = &MessageId> {
+        self.last_outbound.iter().chain(&self.outbound_before)
+    }
+
     fn of(conversation: &Item) -> Option<Self> {
         conversation.contains_key("asked").then(|| from_item(conversation.clone()).ok()).flatten()
     }

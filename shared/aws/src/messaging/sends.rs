@@ -52,6 +52,13 @@ pub(crate) const MAY_BE_TEXTED: &str =
 /// The part of [`MAY_BE_TEXTED`] that holds also for messages that bypass opt-outs.
 pub(crate) const NOT_BLOCKED: &str = "attribute_not_exists(contact.blocked)";
 
+/// Keeps a text of a broadcast on the conversation, with the text and the outbound message before it. The
+/// values are those before the write.
+const NEXT_TEXT: &str = ", asked = :asked, askedBefore = if_not_exists(asked, :asked), \
+     outboundBefore = if_not_exists(lastOutbound, :message)";
+/// [`NEXT_TEXT`] for a text that is sent again: what was before its first attempt stays.
+const SENT_AGAIN: &str = ", asked = :asked";
+
 /// What must hold when a message is accepted, in addition to [`MAY_BE_TEXTED`].
 #[derive(Debug, Clone, Copy)]
 pub enum Guard<'a> {
@@ -228,7 +235,7 @@ impl Sends {
             }
             let mut of_broadcast = "";
             if let Some(asked) = asked {
-                of_broadcast = ", asked = :asked";
+                of_broadcast = if message.retry_of.is_some() { SENT_AGAIN } else { NEXT_TEXT };
                 update = update.expression_attribute_values(":asked", asked);
             }
             let answered = if message.is_answer() { ", waitingSince" } else { "" };

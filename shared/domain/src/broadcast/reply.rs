@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::BroadcastRef;
-use crate::{field::FieldError, time::Timestamp};
+use super::{BroadcastRef, RecipientState};
+use crate::{field::FieldError, message::DeliveryState, time::Timestamp};
 
-/// The text of a broadcast that a conversation got last, as the conversation keeps it to recognize the reply.
+/// The text of a broadcast, as its conversation keeps it to recognize the reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the other names say it all")]
 pub struct Asked {
@@ -20,6 +20,26 @@ pub struct Asked {
     /// Whether the broadcast asks a question.
     #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
     pub question: bool,
+}
+
+impl Asked {
+    /// Whether a message that arrived at this time is within the reply window.
+    pub fn is_open(&self, received_at: Timestamp) -> bool {
+        ReplyWindow::of_hours(self.window_hours).contains(self.at, received_at)
+    }
+}
+
+/// Whether a recipient can have read the text, so that a message may answer it: not while the text waits, nor
+/// if it did not go out or did not arrive. `text` is the state of its message, which counts while the
+/// recipient is queued. Of two texts, a message answers the later one for which this holds.
+pub fn can_be_answered(recipient: RecipientState, text: Option<DeliveryState>) -> bool {
+    use RecipientState::{Delivered, Failed, Held, Pending, Queued, Sent, Skipped, Undelivered};
+    match recipient {
+        Sent | Delivered => true,
+        // The carrier may have a text whose outcome is not known.
+        Queued => text.is_some_and(|text| !text.is_failure() && text > DeliveryState::Queued),
+        Pending | Held | Undelivered | Failed | Skipped => false,
+    }
 }
 
 /// The longest reply window, in hours: thirty days.
@@ -84,6 +104,7 @@ impl ReplyWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::BroadcastId;
 
     const RELEASED: Timestamp = Timestamp::from_millis(1_800_000_000_000);
     const FACTS: ReplyFacts =
@@ -109,6 +130,39 @@ mod tests {
         assert!(!window.is_reply(wrote(RELEASED + MINUTE), received));
         assert!(window.is_reply(wrote(RELEASED - MINUTE), received));
         assert!(window.is_reply(wrote(RELEASED + 3 * MINUTE), received), "the message is read late");
+    }
+
+    #[test]
+    fn a_text_can_be_answered_once_the_carrier_may_have_it_unless_it_did_not_arrive() {
+        use RecipientState::{Delivered, Failed, Held, Pending, Queued, Sent, Skipped, Undelivered};
+        let answerable = RecipientState::ALL.map(|state| can_be_answered(state, None));
+        let expected = RecipientState::ALL.map(|state| match state {
+            Sent | Delivered => true,
+            Pending | Held | Queued | Undelivered | Failed | Skipped => false,
+        });
+        assert_eq!(answerable, expected);
+        for (text, expected) in [
+            (DeliveryState::Queued, false),
+            (DeliveryState::Sending, true),
+            (DeliveryState::Unknown, true),
+            (DeliveryState::Sent, true),
+            (DeliveryState::Failed, false),
+            (DeliveryState::Undelivered, false),
+            (DeliveryState::Delivered, true),
+        ] {
+            assert_eq!(can_be_answered(Queued, Some(text)), expected, "{text:?}");
+            assert!(can_be_answered(Sent, Some(text)), "the recipient follows its message later: {text:?}");
+            assert!(!can_be_answered(Undelivered, Some(text)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_open_from_its_release_to_the_end_of_its_window() {
+        let of = BroadcastRef { broadcast: BroadcastId::parse("bct_1").unwrap(), preparation: 1 };
+        let asked = Asked { of, at: RELEASED, window_hours: 1, question: false };
+        let hour = RELEASED + Duration::from_hours(1);
+        assert!(asked.is_open(RELEASED) && asked.is_open(hour));
+        assert!(!asked.is_open(RELEASED - MINUTE) && !asked.is_open(hour + MINUTE));
     }
 
     #[test]
