@@ -2,7 +2,7 @@
 //!
 //! `CloudFormation` refuses some of it in the middle of an update, and some of it loses data.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use serde_norway::{Mapping, Value};
 use test_kit::template::{parse, read as template};
@@ -97,23 +97,53 @@ fn indexes_of(template: &mut Value) -> &mut Vec<Value> {
     table["GlobalSecondaryIndexes"].as_sequence_mut().unwrap()
 }
 
-/// Before the first release, the template is compared with that of the rehearsal's earlier version, if the
-/// clone has it. After the release, a clone without tags is no excuse.
+/// The version that `tests/upgrade/earlier.py` names for the commit of a folder.
+fn earlier_version(folder: &str) -> String {
+    let script = std::fs::canonicalize(format!("{ROOT}/tests/upgrade/earlier.py")).unwrap();
+    let output = Command::new("python3").arg(script).current_dir(folder).output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A clone without history, and a folder without git, have nothing to compare with.
 #[test]
 fn a_stack_of_the_last_release_can_be_updated() {
-    let read = |name: &str| std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap();
-    let is_released = |line: &str| line.starts_with("## [") && !line.contains("Unreleased");
-    let earlier = if read("CHANGELOG.md").lines().any(is_released) {
-        git(&["describe", "--tags", "--abbrev=0", "--match", "v*"]).expect("the clone has the tags")
-    } else {
-        let baseline = read("tests/upgrade/baseline").trim().to_owned();
-        if git(&["cat-file", "-e", &baseline]).is_none() {
-            return; // a clone without history
-        }
-        baseline
-    };
-    let template_then = git(&["show", &format!("{earlier}:template.yaml")]).unwrap();
+    let is_clone = Path::new(ROOT).join(".git").exists();
+    if !is_clone || git(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("true") {
+        return;
+    }
+    let earlier = earlier_version(ROOT);
+    let template_then = git(&["show", &format!("{earlier}:template.yaml")]);
+    let template_then = template_then.unwrap_or_else(|| panic!("the clone has no version {earlier}"));
     assert_eq!(refusals(&parse(&template_then), &template()), [""; 0], "compared with {earlier}");
+}
+
+#[test]
+fn a_version_is_compared_with_the_last_tag_before_it() {
+    let folder = std::env::temp_dir().join(format!("last-tag-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let folder = folder.to_str().unwrap();
+    let git = |arguments: &[&str]| {
+        let settings = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+        let mut command = Command::new("git");
+        let status = command.args(settings).args(arguments).current_dir(folder).status().unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    let commit = || git(&["commit", "--quiet", "--allow-empty", "--message", "a change"]);
+    let baseline = std::fs::read_to_string(format!("{ROOT}/tests/upgrade/baseline")).unwrap();
+    git(&["init", "--quiet"]);
+    commit();
+    git(&["tag", "v1"]);
+    assert_eq!(earlier_version(folder), baseline.trim(), "the first tag has none before it");
+    commit();
+    git(&["tag", "other"]);
+    assert_eq!(earlier_version(folder), "v1");
+    commit();
+    git(&["tag", "v2"]);
+    assert_eq!(earlier_version(folder), "v1", "a tagged commit is not compared with itself");
+    commit();
+    assert_eq!(earlier_version(folder), "v2");
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 """An upgrade and a rollback of a running stack: an earlier version is deployed to a local cloud, this one takes over
 under load, and the earlier one takes over again.
 
-    check.py            from the last tag, or from the commit in tests/upgrade/baseline if there is none
+    check.py            from the version of earlier.py
     FROM=v1.2 check.py  from another tag or commit
 
 Settings (environment variables):
@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import earlier
 from deploy import EARLIER, ROOT
 
 sys.path.insert(0, str(ROOT / "infra" / "local"))
@@ -24,7 +25,6 @@ import build  # noqa: E402
 import prerequisites  # noqa: E402
 
 TARGET = ROOT / ".local" / "upgrade" / "target"
-BASELINE = Path(__file__).with_name("baseline")
 # The emulator takes the place of AWS, which does not change with the product.
 OF_THE_EMULATOR = ["emulator.py", "emulator_process.py", "requirements.txt"]
 
@@ -38,8 +38,7 @@ def git(*arguments: str, folder: Path = ROOT) -> str:
 
 def earlier_commit() -> str:
     """The commit to upgrade from."""
-    tags = git("tag", "--list", "v*", "--merged", "HEAD", "--sort=-creatordate").splitlines()
-    reference = os.environ.get("FROM") or (tags[0] if tags else BASELINE.read_text().strip())
+    reference = os.environ.get("FROM") or earlier.version(ROOT)
     commit = git("rev-parse", "--verify", f"{reference}^{{commit}}")
     print(f"from {reference} ({commit[:10]}) to {git('describe', '--always', '--dirty')}", flush=True)
     return commit
