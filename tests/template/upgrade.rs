@@ -9,13 +9,21 @@ use test_kit::template::{parse, read as template};
 
 use crate::ROOT;
 
-/// Resources with data that an update must not replace, and the properties whose change replaces them.
-const STATEFUL: [(&str, &[&str]); 5] = [
+/// Resources with data, an address or subscribers that an update must not replace, and the properties whose
+/// change replaces them: `createOnlyProperties` of their schemas, and what DynamoDB and Cognito cannot
+/// change. SAM chooses the protocol of its APIs.
+const STATEFUL: [(&str, &[&str]); 11] = [
     ("AWS::DynamoDB::Table", &["TableName", "KeySchema"]),
     ("AWS::S3::Bucket", &["BucketName"]),
     ("AWS::Cognito::UserPool", &["UsernameAttributes", "AliasAttributes", "UsernameConfiguration"]),
     ("AWS::SecretsManager::Secret", &["Name"]),
     ("AWS::SQS::Queue", &["QueueName", "FifoQueue"]),
+    ("AWS::SNS::Topic", &["TopicName", "FifoTopic"]),
+    ("AWS::Serverless::HttpApi", &[]),
+    ("AWS::Serverless::WebSocketApi", &[]),
+    ("AWS::ApiGatewayV2::Api", &["ProtocolType"]),
+    ("AWS::Cognito::UserPoolClient", &["UserPoolId", "GenerateSecret"]),
+    ("AWS::Cognito::UserPoolDomain", &["UserPoolId", "Domain"]),
 ];
 
 /// Returns why a stack with the template `before` cannot be updated to `after`.
@@ -31,7 +39,7 @@ fn refusals(before: &Value, after: &Value) -> Vec<String> {
     let (known, now) = (stateful(before), stateful(after));
     for (name, (kind, properties)) in &known {
         let Some((_, changed)) = now.get(name).filter(|(now, _)| now == kind) else {
-            refusals.push(format!("{name}: its data would be left behind"));
+            refusals.push(format!("{name}: its data, address or subscribers would be left behind"));
             continue;
         };
         let replacing = STATEFUL.iter().find(|(one, _)| one == kind).map_or(&[][..], |(_, names)| names);
@@ -173,6 +181,27 @@ fn an_update_that_cloud_formation_refuses_or_that_loses_data_is_refused() {
     let rename =
         |template: &mut Value| template["Resources"]["Table"]["Properties"]["TableName"] = "t".into();
     refused(&rename, "TableName replaces it");
+    for name in [
+        "EventsTopic",
+        "AlarmTopic",
+        "HttpApi",
+        "RealtimeApi",
+        "WebClient",
+        "MachineClient",
+        "UserPoolDomain",
+    ] {
+        refused(&remove("Resources", name), &format!("{name}: its data, address or subscribers"));
+    }
+    let set = |resource: &'static str, property: &'static str, value: Value| {
+        move |template: &mut Value| template["Resources"][resource]["Properties"][property] = value.clone()
+    };
+    refused(&set("EventsTopic", "FifoTopic", false.into()), "EventsTopic: another FifoTopic replaces it");
+    refused(&set("AlarmTopic", "TopicName", "alarms".into()), "AlarmTopic: another TopicName replaces it");
+    refused(
+        &set("WebClient", "GenerateSecret", true.into()),
+        "WebClient: another GenerateSecret replaces it",
+    );
+    refused(&set("UserPoolDomain", "Domain", "inbox".into()), "UserPoolDomain: another Domain replaces it");
     let project =
         |template: &mut Value| indexes_of(template)[0]["Projection"]["ProjectionType"] = "ALL".into();
     refused(&project, "changed");
