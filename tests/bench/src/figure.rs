@@ -1,12 +1,16 @@
-//! One line of the table.
+//! The lines of the tables in `BENCHMARKS.md`.
 
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt::{self, Write},
+    fs,
+    path::Path,
+};
 
 use serde::Deserialize;
 
-/// One line of the table.
+/// One line of a table.
 #[derive(Deserialize)]
-pub(crate) struct Figure {
+pub struct Figure {
     what: String,
     value: String,
     goal: String,
@@ -15,7 +19,7 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    pub(crate) fn new(
+    pub fn new(
         what: impl Into<String>,
         value: impl Into<String>,
         goal: impl Into<String>,
@@ -25,15 +29,24 @@ impl Figure {
     }
 
     /// The lines that a measurement of its own left in a file, each as JSON.
-    pub(crate) fn read(path: &Path) -> Vec<Self> {
+    pub fn read(path: &Path) -> Vec<Self> {
         let text = fs::read_to_string(path).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Returns a line without a goal.
-    pub(crate) fn without_goal(what: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn without_goal(what: impl Into<String>, value: impl Into<String>) -> Self {
         Self { what: what.into(), value: value.into(), goal: String::new(), holds: None }
     }
+}
+
+/// Returns a table of these lines.
+pub fn table(figures: &[Figure]) -> String {
+    let mut text = String::from("| figure | measured | goal | |\n|---|---|---|---|\n");
+    for figure in figures {
+        writeln!(text, "{figure}").unwrap();
+    }
+    text
 }
 
 impl fmt::Display for Figure {

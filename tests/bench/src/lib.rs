@@ -8,4 +8,5 @@
 #![allow(missing_docs, reason = "fields and constructors whose names say what they are")]
 
 pub mod costs;
+pub mod figure;
 pub mod fixture;

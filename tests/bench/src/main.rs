@@ -9,12 +9,10 @@
 mod broadcast_ratio;
 mod decision;
 mod distance;
-mod figure;
 mod import_ratio;
 mod inbound_rate;
 mod list_ratio;
 mod lock_ratio;
-mod money;
 mod peers;
 mod recorder;
 mod report;
@@ -26,7 +24,10 @@ mod starts;
 use std::{fs, path::PathBuf};
 
 use clap::{Parser, ValueEnum};
-use product_bench::costs::prices::Prices;
+use product_bench::{
+    costs::{money, prices::Prices},
+    figure,
+};
 
 /// Measures handlers, lists, imports, bootstraps and costs, and compares them with other implementations.
 #[derive(Parser)]
@@ -95,7 +96,7 @@ impl Options {
 #[tokio::main]
 async fn main() {
     let (options, prices) = (Options::parse(), Prices::read());
-    let mut figures = Vec::new();
+    let (mut figures, mut dollars) = (Vec::new(), Vec::new());
     for family in Family::value_variants().iter().copied().filter(|family| options.wants(*family)) {
         eprintln!("measuring: {family:?}");
         let before = figures.len();
@@ -114,14 +115,15 @@ async fn main() {
                 figures.extend(Box::pin(measured).await);
             }
             Family::Sizes => figures.extend(sizes::measure(&options.bootstraps)),
-            Family::Costs => figures.extend(money::measure(&prices).await),
+            Family::Costs => dollars = money::measure(&prices).await,
         }
         figures[before..].iter().for_each(|figure| eprintln!("{figure}"));
     }
     figures.extend(options.live.iter().flat_map(|path| figure::Figure::read(path)));
-    println!("\n{}", report::table(&figures));
+    println!("\n{}", figure::table(&figures));
+    println!("{}", figure::table(&dollars));
     if let Some(path) = options.write {
-        fs::write(&path, report::whole(&figures, &prices)).unwrap();
+        fs::write(&path, report::whole(&figures, &money::block(&dollars, &prices))).unwrap();
         println!("wrote {}", path.display());
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "--nocapture shows the use of each unit")]
 
-use product_bench::costs::{Flow, bulk, capacity, flows, idle, million, prices::Prices};
+use product_bench::costs::{Flow, bulk, capacity, flows, idle, million, money, prices::Prices};
 use test_kit::docs::assert_block;
 
 /// Flow, requests of the HTTP API, invocations, requests of the queue, requests, read units and write units
@@ -104,7 +104,16 @@ async fn an_idle_month_costs_what_is_written_here() {
     let month = idle::month(&Prices::read()).await;
     println!("{month:#?}");
     let dollars = |dollars: f64| format!("{dollars:.2}");
-    assert_eq!((dollars(month.dollars()).as_str(), dollars(month.alarms.dollars).as_str()), MONTH);
+    let (idle, alarms) = (month.dollars(), month.alarms.dollars);
+    assert_eq!((dollars(idle).as_str(), dollars(alarms).as_str()), MONTH);
+    for (page, sentence) in [
+        ("README.md", format!("costs ${:.2} per month", idle + alarms)),
+        ("ARCHITECTURE.md", format!("costs ${idle:.2} per month")),
+        ("ARCHITECTURE.md", format!("plus ${alarms:.2} for its alarms")),
+    ] {
+        let path = format!("{}/../../{page}", env!("CARGO_MANIFEST_DIR"));
+        assert!(std::fs::read_to_string(path).unwrap().contains(&sentence), "{page}: {sentence}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,4 +178,12 @@ async fn the_readme_gives_the_costs() {
         prices.region
     );
     assert_block("README.md", "costs", &table);
+}
+
+/// `make bench` writes the same rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_benchmarks_give_the_costs() {
+    let prices = Prices::read();
+    let figures = money::measure(&prices).await;
+    assert_block("BENCHMARKS.md", "dollars", &money::block(&figures, &prices));
 }

@@ -12,6 +12,7 @@ pub mod idle;
 mod live;
 mod log;
 pub mod million;
+pub mod money;
 pub mod prices;
 mod step;
 
@@ -65,7 +66,10 @@ impl Flow {
                 None => parts.push(part.clone()),
             }
         }
-        parts.sort_by(|one, other| one.is_read.cmp(&other.is_read).then(other.units.total_cmp(&one.units)));
+        let by_size = |one: &Part, other: &Part| other.units.total_cmp(&one.units);
+        let order = |one: &Part, other: &Part| one.is_read.cmp(&other.is_read).then(by_size(one, other));
+        // The requests name items of the same size in another order in each run.
+        parts.sort_by(|one, other| order(one, other).then_with(|| one.what.cmp(&other.what)));
         let mut sentence = String::new();
         for Part { what, is_read, units } in parts {
             let comma = if sentence.is_empty() { "" } else { ", " };

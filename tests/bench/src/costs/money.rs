@@ -1,10 +1,14 @@
-//! The costs of flows and of an idle month, as lines of the table.
+//! The costs of flows, of an idle month and of a million messages, as lines of a table.
 
-use product_bench::costs::{flows, idle, million, prices::Prices};
+use super::{flows, idle, million, prices::Prices};
+use crate::figure::{self, Figure};
 
-use crate::figure::Figure;
+/// The block `dollars` of `BENCHMARKS.md`.
+pub fn block(figures: &[Figure], prices: &Prices) -> String {
+    format!("Prices of {}, of {}:\n\n{}", prices.region, prices.checked, figure::table(figures))
+}
 
-pub(crate) async fn measure(prices: &Prices) -> Vec<Figure> {
+pub async fn measure(prices: &Prices) -> Vec<Figure> {
     let mut figures = Vec::new();
     for flow in flows::all(prices).await {
         let (dollars, total) = (flow.dollars(prices), flow.total());
