@@ -22,8 +22,8 @@ loopback HTTP through the same SDK client.
 - **No I/O** is the median of criterion's samples.
 - **Dollars** are the counted requests and units of the handlers, multiplied by the list prices in
   [`infra/prices.yaml`](infra/prices.yaml), which also lists the assumptions. The month with a million messages adds the
-  counted bytes of the log, its metrics, storage, users and the idle stack. Nothing includes traffic to the internet (100 GB
-  a month are free) and the carrier's fees, which are higher than everything else.
+  counted bytes of the log, its metrics, storage, users, calls of KMS and the idle stack. Nothing includes traffic to the
+  internet (100 GB a month are free) and the carrier's fees, which are higher than everything else.
 
 ## Limits
 

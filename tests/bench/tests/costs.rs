@@ -35,6 +35,7 @@ const MILLION: &[(&str, &str)] = &[
     ("storage", "1.35"),
     ("open connections", "0.05"),
     ("users of Cognito", "0.30"),
+    ("calls of KMS", "0.05"),
     ("an idle month", "3.64"),
     ("alarms", "4.90"),
 ];

@@ -32,13 +32,14 @@ pub struct Million {
     pub storage: f64,
     pub connections: f64,
     pub users: f64,
+    pub keys: f64,
     pub idle: f64,
     pub alarms: f64,
 }
 
 impl Million {
     /// Returns the parts with their names.
-    pub fn parts(&self) -> [(&'static str, f64); 10] {
+    pub fn parts(&self) -> [(&'static str, f64); 11] {
         [
             ("requests of the API, webhooks and workers", self.requests),
             ("events", self.events),
@@ -48,6 +49,7 @@ impl Million {
             ("storage", self.storage),
             ("open connections", self.connections),
             ("users of Cognito", self.users),
+            ("calls of KMS", self.keys),
             ("an idle month", self.idle),
             ("alarms", self.alarms),
         ]
@@ -64,10 +66,14 @@ pub async fn month(prices: &Prices) -> Million {
     let (flows, idle) = (flows::all(prices).await, idle::month(prices).await);
     let assumed = &prices.assumptions;
     let agents = f64::from(assumed.agents);
+    // Only the topic has a key whose calls are charged for, and only `event-writer` publishes to it. It has
+    // events in every five minutes of the month.
+    let keys = 2.0 * assumed.minutes_per_month / assumed.data_key_minutes;
     let mut month = Million {
         idle: idle.dollars(),
         alarms: idle.alarms.dollars,
         users: agents * prices.per_month.user,
+        keys: keys * prices.per_million.key_requests / 1e6,
         connections: agents * assumed.working_minutes * prices.per_million.connection_minutes / 1e6,
         storage: assumed.stored_kilobytes_per_message * prices.table_gigabyte, // a million kilobytes are a gigabyte
         ..Million::default()

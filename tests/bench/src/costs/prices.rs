@@ -40,6 +40,7 @@ pub struct PerMillion {
     pub topic_deliveries: f64,
     pub frames: f64,
     pub connection_minutes: f64,
+    pub key_requests: f64,
 }
 
 /// In dollars for each per month, used or not.
@@ -73,6 +74,7 @@ pub struct Assumptions {
     pub pollers_per_queue: f64,
     pub polls_per_minute: f64,
     pub minutes_per_month: f64,
+    pub data_key_minutes: f64,
 }
 
 impl Prices {
