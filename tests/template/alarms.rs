@@ -126,6 +126,16 @@ fn every_alarm_has_a_severity_and_a_runbook() {
     assert_eq!(used, headings.into_keys().collect(), "each runbook has an alarm");
 }
 
+/// Who is woken by an alarm also has to learn that it ended.
+#[test]
+fn every_alarm_notifies_when_it_begins_and_when_it_ends() {
+    let notified = ["HasAlarmTopic", "AlarmTopicArn", "CreateAlarmTopic", "AlarmTopic", "AWS::NoValue"];
+    for (name, alarm) in alarms() {
+        assert_eq!(texts(&alarm["AlarmActions"]), notified, "{name}");
+        assert_eq!(alarm["OKActions"], alarm["AlarmActions"], "{name}");
+    }
+}
+
 /// A text of a broadcast can wait: its broadcast says so, and it has no reader who waits for an answer.
 #[test]
 fn messages_that_are_not_sent_page() {
