@@ -15,40 +15,55 @@ const PARTITION_READS: f64 = 3_000.0;
 /// A quota of an account, or a limit of the template.
 struct Quota {
     name: &'static str,
+    /// Its service, name and code in Service Quotas, or what to change instead.
+    raised_by: &'static str,
     per_second: f64,
     used: fn(&Exchange<'_>) -> f64,
 }
 
-/// Sources: the quota pages of each service. Those of API Gateway, SNS and Lambda are lower in some regions
-/// and in new accounts.
+/// Sources: the quota pages of each service, for us-east-1. Those of API Gateway, SNS and Lambda are lower in
+/// some regions and in new accounts.
 const QUOTAS: [Quota; 6] = [
-    Quota { name: "20 workers of `SendQueue`", per_second: 20.0, used: |exchange| exchange.sending() },
+    Quota {
+        name: "20 workers of `SendQueue`",
+        raised_by: "not a quota: `MaximumConcurrency` in `template.yaml`",
+        per_second: 20.0,
+        used: |exchange| exchange.sending(),
+    },
     Quota {
         name: "Lambda, 1,000 concurrent executions",
+        raised_by: "AWS Lambda, *Concurrent executions*, `L-B99A9384`",
         per_second: 1_000.0,
         used: |exchange| exchange.running(),
     },
     Quota {
-        name: "SNS FIFO topics, 3,000 messages a second",
-        per_second: 3_000.0,
+        name: "SNS, 30,000 messages a second",
+        raised_by: "Amazon SNS, *Messages Published per Second*, `L-F8E2BA85`",
+        per_second: 30_000.0,
         used: |exchange| exchange.sum(|count| count.published),
     },
     Quota {
         name: "API Gateway, 10,000 requests and frames a second",
+        raised_by: "Amazon API Gateway, *Throttle rate*, `L-8A5B8E43`",
         per_second: 10_000.0,
         used: |exchange| exchange.sum(|count| f64::from(count.gateway) + count.frames),
     },
     Quota {
         name: "a new table, 4,000 write units a second",
+        raised_by: "not a quota: warm throughput",
         per_second: 4_000.0,
         used: |exchange| exchange.sum(|count| count.table.write),
     },
     Quota {
         name: "a table, 40,000 write units a second",
+        raised_by: "Amazon DynamoDB, *Table-level write throughput limit*, `L-AB614373`",
         per_second: 40_000.0,
         used: |exchange| exchange.sum(|count| count.table.write),
     },
 ];
+
+/// The exchanges a second for which the table says what to ask.
+const ASKED: f64 = 1_000.0;
 
 /// A message that comes in, and the reply to it with everything that a user does for it.
 struct Exchange<'a> {
@@ -219,12 +234,16 @@ pub fn teams(flows: &[Flow], bulk: &Bulk) -> String {
 /// The table of the quotas, the first to bite first.
 pub fn quotas(flows: &[Flow], prices: &Prices) -> String {
     let exchange = Exchange { flows: EXCHANGE.iter().map(|name| find(flows, name)).collect(), prices };
-    let mut rows: Vec<_> =
-        QUOTAS.iter().map(|quota| (quota.name, (quota.used)(&exchange), quota.per_second)).collect();
-    rows.sort_by(|one, other| (one.2 / one.1).total_cmp(&(other.2 / other.1)));
-    let mut table = "| Quota | Use of an exchange | Exchanges a second |\n|---|---|---|\n".to_owned();
-    for (name, used, per_second) in rows {
-        writeln!(table, "| {name} | {used:.2} | {:.0} |", (per_second / used).floor()).unwrap();
+    let mut rows: Vec<_> = QUOTAS.iter().map(|quota| (quota, (quota.used)(&exchange))).collect();
+    let rate = |(quota, used): &(&Quota, f64)| quota.per_second / used;
+    rows.sort_by(|one, other| rate(one).total_cmp(&rate(other)));
+    let mut table = format!(
+        "| Quota | Use of an exchange | Exchanges a second | In Service Quotas | To ask for, at {ASKED} exchanges a second |\n|---|---|---|---|---|\n"
+    );
+    for row in rows {
+        let (Quota { name, raised_by, .. }, used) = row;
+        let (rate, asked) = (rate(&row).floor(), ASKED * used);
+        writeln!(table, "| {name} | {used:.2} | {rate:.0} | {raised_by} | {asked:.0} |").unwrap();
     }
     table
 }
