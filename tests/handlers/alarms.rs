@@ -6,8 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -18,23 +16,19 @@ use shared_domain::{message::DeliveryState, opt_out::KeywordReplies, sending_pau
 use shared_lambda::{
     clock::now,
     metric::{METRICS, NAMESPACE},
-    telemetry,
 };
 use test_kit::{
     TestApp,
     alarms::{Alarm, Metrics, alarms},
     carrier::{TOKEN, unreachable_client},
     lambda_event::sqs_record,
+    log::log_of,
     queue::received_sends,
     template,
     twilio::{callbacks, signed, webhook_accounts},
 };
-use tracing::{instrument::WithSubscriber, level_filters::LevelFilter};
 
 use crate::{inbound_sweep, outbound_send};
-
-/// The stack's name in log lines, so that dimensions are as in the template.
-const STACK: &str = "AWS::StackName";
 
 const MINUTE: u64 = 60;
 
@@ -43,30 +37,6 @@ const FAULT: u64 = 120 * MINUTE;
 
 /// When the last evaluation is.
 const END: u64 = FAULT + 360 * MINUTE;
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Runs functions, and returns what they log.
-pub(crate) async fn log_of(run: impl Future<Output = ()>) -> String {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = telemetry::subscriber(LevelFilter::INFO, STACK.to_owned(), move || writer.clone());
-    Box::pin(run).with_subscriber(subscriber).await;
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
-}
 
 /// What goes wrong at a resource, and from when until when.
 #[derive(Debug, Clone, PartialEq, Eq)]

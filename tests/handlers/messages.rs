@@ -15,9 +15,8 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     gateway::{Event, json},
+    log::log_of,
 };
-
-use crate::alarms::log_of;
 
 const REPLY: &str = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
 const COMPOSE: &str = "POST /v1/messages";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use product_tests::{Phone, Stack, TestTeam, eventually};
+use product_tests::{Client, Phone, Stack, TestTeam, eventually};
 use serde_json::{Value, json};
 
 /// Preparation, the pace of the inbox and the reports of the carrier.
@@ -167,4 +167,87 @@ async fn replies_to_a_question_are_counted_sorted_and_answered() {
     let corrected = amelia.post(&format!("{path}/answers"), correction).await.expect(200);
     assert_eq!(corrected["answer"], "no");
     assert_eq!(amelia.get(&path).await.expect(200)["answers"], answers(0, 1));
+}
+
+/// Creates a broadcast at any hour with further fields, and confirms it. Returns its path.
+async fn send_broadcast(sender: &Client, inbox: &str, fields: Value) -> String {
+    let mut broadcast = json!({
+        "name": "Snow day", "from": { "inboxId": inbox }, "text": "We are closed today.",
+        "hours": { "mode": "always" },
+    });
+    let Value::Object(fields) = fields else { panic!("{fields} is no object") };
+    broadcast.as_object_mut().expect("an object").extend(fields);
+    let draft = sender.post("/v1/broadcasts", broadcast).await.expect(201);
+    let path = format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"));
+    let estimate = sender.post(&format!("{path}/estimate"), Value::Null).await.expect(200);
+    let body = json!({ "estimateId": estimate["estimateId"] });
+    sender.post(&format!("{path}/confirm"), body).await.expect(202);
+    path
+}
+
+/// Product 8a: a broadcast is not sent if its segment was removed or its sender lost the right before its
+/// time.
+#[tokio::test]
+async fn a_scheduled_broadcast_without_its_segment_or_the_right_of_its_sender_is_not_sent() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Change of plan", "amelia").await);
+    let inbox = team.create_inbox("Change of plan").await;
+    team.register(&carrier).await;
+    let (amelia, ben, phone) = (&team.admin, stack.user("ben"), Phone::new());
+    team.add_member("ben").await;
+    amelia.put(&inbox.member("ben"), Value::Null).await.expect(200);
+    let role = |may: bool| json!({ "role": "member", "canBroadcast": may });
+    amelia.put(&team.member("ben"), role(true)).await.expect(200);
+    let segment = json!({ "name": "Bus 12", "kind": "static" });
+    let segment = amelia.post(&format!("{}/segments", team.path()), segment).await.expect(201);
+    let soon = || (jiff::Timestamp::now() + Duration::from_secs(15)).to_string();
+
+    let audience = json!({ "segmentIds": [segment["segmentId"]], "phoneNumbers": [phone.number()] });
+    let fields = json!({ "scheduledAt": soon(), "audience": audience });
+    let without_segment = send_broadcast(amelia, &inbox.id, fields).await;
+    let segment = segment["segmentId"].as_str().expect("an id");
+    amelia.delete(&format!("{}/segments/{segment}", team.path())).await.expect(204);
+    let fields = json!({ "scheduledAt": soon(), "audience": { "phoneNumbers": [phone.number()] } });
+    let without_right = send_broadcast(&ben, &inbox.id, fields).await;
+    amelia.put(&team.member("ben"), role(false)).await.expect(200);
+
+    for (path, words) in [(without_segment, "segment"), (without_right, "may no longer send")] {
+        let failed = eventually("the broadcast failed", TIMEOUT, async || {
+            let broadcast = amelia.get(&path).await.expect(200);
+            assert_ne!(broadcast["status"], "completed", "{broadcast}");
+            (broadcast["status"] == "failed").then_some(broadcast)
+        })
+        .await;
+        assert!(failed["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{failed}");
+    }
+    assert!(carrier.messages_to(&phone).await.is_empty());
+}
+
+/// ◆ product 8a: more than 10 % failures in 100 pause with the reason. The recipients opted out at the
+/// carrier only, so their texts fail.
+#[tokio::test]
+async fn a_broadcast_whose_texts_fail_pauses_itself() {
+    // Half of them are released ahead, so the others wait when the eleventh fails.
+    let (recipients, rate) = (60, 2);
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Old list", "amelia").await);
+    let inbox = team.create_inbox("Old list").await;
+    team.register(&carrier).await;
+    let (amelia, _no_fault) = (&team.admin, carrier.no_fault().await);
+    amelia.patch(&inbox.path(), json!({ "segmentsPerSecond": rate })).await.expect(200);
+    let phones: Vec<Phone> = (0..recipients).map(|_| Phone::new()).collect();
+    for phone in &phones {
+        carrier.opt_out(phone, &inbox.number).await;
+    }
+    let numbers: Vec<_> = phones.iter().map(Phone::number).collect();
+    let path = send_broadcast(amelia, &inbox.id, json!({ "audience": { "phoneNumbers": numbers } })).await;
+    let paused = eventually("the broadcast pauses itself", TIMEOUT, async || {
+        let broadcast = amelia.get(&path).await.expect(200);
+        assert_ne!(broadcast["status"], "completed", "{broadcast}");
+        (broadcast["status"] == "paused").then_some(broadcast)
+    })
+    .await;
+    let reason = paused["reason"].as_str().expect("a reason");
+    assert!(reason.contains("more than 10 percent"), "{reason}");
+    amelia.post(&format!("{path}/cancel"), Value::Null).await.expect(200);
 }

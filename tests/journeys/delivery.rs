@@ -164,6 +164,22 @@ async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi again"]);
 }
 
+/// The country of its recipient is not enabled for the account.
+#[tokio::test]
+async fn a_message_that_the_account_may_not_send_fails_and_the_next_is_sent() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let conversation = stack.new_conversation("Hello").await;
+    let fault = carrier.start_fault("refuse:21408").await;
+    let accepted = ben.lock_and_reply_during_fault(&conversation, "Hi").await;
+    ben.wait_until_sent(&accepted).await;
+    fault.end().await;
+    let failed = ben.message(&id(&accepted)).await;
+    assert_eq!((&failed["state"], &failed["states"][2]["code"]), (&json!("failed"), &json!("21408")));
+    ben.lock_and_reply(&conversation, "Hi again").await.expect(202);
+    assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi again"]);
+}
+
 #[tokio::test]
 async fn replies_to_one_conversation_arrive_in_order() {
     let stack = Stack::open();

@@ -180,7 +180,10 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let (still_approved, step) = wait_for_step(early, "approved").await;
     assert!(still_approved && step["detail"].is_string(), "{step}");
     let unknown = event("MGffffffffffffffffffffffffffffffff", "EZunknown", early, "approved");
-    carrier.post_events(&json!([unknown])).await.expect(200);
+    // The operator's log has the deletion of a campaign.
+    let deleted = event(&service, &format!("EZ{service}4"), future, "deleted");
+    carrier.post_events(&json!([unknown, deleted])).await.expect(200);
+    team.wait_for_registration("approved").await;
 }
 
 /// Product 3: callbacks are verified. They need both valid credentials and a valid signature.

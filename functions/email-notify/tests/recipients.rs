@@ -15,7 +15,7 @@ use shared_domain::{
     user::User,
 };
 use shared_lambda::queue::SqsBatchResponse;
-use test_kit::{TestApp, build, lambda_event};
+use test_kit::{TestApp, build, lambda_event, log::log_of};
 
 use crate::fake_ses::{FROM, FakeSes, Fault, now};
 
@@ -162,15 +162,19 @@ async fn an_e_mail_that_was_not_sent_is_sent_by_the_next_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_e_mail_that_is_refused_or_unknown_is_not_sent_again() {
-    for fault in [Fault::Rejected, Fault::Down] {
+async fn an_e_mail_that_is_refused_or_unknown_is_counted_and_not_sent_again() {
+    for (fault, metric) in [(Fault::Rejected, "MailRefused"), (Fault::Down, "MailUnknown")] {
         let (app, (ses, mailer)) = (TestApp::start().await, FakeSes::start(None).await);
         let function = App::new(app.table(), mailer);
         let body = approval(&app, add_users(&app, &["ada", "ben"]).await);
         ses.fail_next("ada@clinic.example", fault);
-        for _ in 0..2 {
-            assert!(deliver(&function, vec![record("a", &body)]).await.is_empty(), "{fault:?}");
-        }
+        let log = log_of(async {
+            for _ in 0..2 {
+                assert!(deliver(&function, vec![record("a", &body)]).await.is_empty(), "{fault:?}");
+            }
+        });
+        let log = log.await;
+        assert_eq!(log.matches(&format!("\"{metric}\":1")).count(), 1, "{log}");
         assert_eq!(ses.recipients(), ["ben@clinic.example"], "{fault:?}");
         assert_eq!(ses.calls(), 2, "{fault:?}");
     }

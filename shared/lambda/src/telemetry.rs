@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_logged_with_its_place_and_without_its_message() {
+    fn a_panic_is_counted_and_logged_with_its_place_and_without_its_message() {
         let lines = Lines::default();
         let writer = lines.clone();
         let before = panic::take_hook();
@@ -140,5 +140,6 @@ mod tests {
         assert!(ended.is_err());
         let text = lines.text();
         assert!(text.contains("telemetry.rs") && !text.contains("2025550143"), "{text}");
+        assert!(text.contains(r#""Panics":1"#), "{text}");
     }
 }

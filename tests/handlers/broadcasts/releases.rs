@@ -20,7 +20,7 @@ use shared_domain::{
     team::Team,
 };
 use shared_lambda::clock::now;
-use test_kit::{build, engine::TABLE, lambda_event::sqs_record};
+use test_kit::{build, engine::TABLE, lambda_event::sqs_record, log::log_of};
 
 use super::{Broadcasting, CANCEL, PAUSE, RESUME, phone};
 use crate::outbound_send::{app, deliver, job, state};
@@ -212,7 +212,11 @@ async fn a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released()
     let id = it.draft(&names, "Closed today.").await;
     it.confirm(&id).await;
     let start = now();
-    it.work(start).await;
+    let log = log_of(async {
+        it.work(start).await;
+    });
+    let log = log.await;
+    assert_eq!(log.matches(r#""BroadcastTextsNotReleased":1"#).count(), 11, "{log}");
     let broadcast = it.read(&id).await;
     assert_eq!(broadcast["progress"]["held"], 11, "{broadcast}");
     assert_eq!(broadcast["waitingFor"]["reason"], "error");

@@ -30,6 +30,7 @@ pub mod gate;
 pub mod gateway;
 pub mod issuer;
 pub mod lambda_event;
+pub mod log;
 pub mod meter;
 pub mod partitions;
 pub mod queue;
