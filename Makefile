@@ -117,7 +117,7 @@ load: ## A broadcast to 100,000 recipients through the real functions: three hou
 .PHONY: soak
 soak: export LAMBDA_ACCOUNT_CONCURRENCY ?= 60
 soak: export STATE_DIR ?= .local/soak
-soak: ## Messages in both directions for an hour: memory and delays must not grow (MINUTES=60, RATE=6)
+soak: ## Messages in both directions for an hour: no growth of memory and delays, no alarm (MINUTES=60, RATE=6)
 	$(call headline,An hour of messages)
 	$(CLOUD) exec -- cargo test --workspace --bench load -- --nocapture soak
 

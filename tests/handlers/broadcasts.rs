@@ -59,14 +59,14 @@ const RECIPIENTS: &str = "GET /v1/broadcasts/{broadcastId}/recipients";
 
 /// `ada` is an admin of the team and a member of the inbox, `bob` is both without being an admin, and `cyn`
 /// is a member of the team alone.
-struct Broadcasting {
+pub(crate) struct Broadcasting {
     app: App,
     worker: broadcast_worker::App,
-    test: TestApp,
+    pub(crate) test: TestApp,
 }
 
 impl Broadcasting {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(TestApp::start().await).await
     }
 
@@ -125,7 +125,13 @@ impl Broadcasting {
     }
 
     /// Creates a broadcast to numbers, changes these fields, and confirms it, all at this time.
-    async fn confirm_at(&self, at: Timestamp, numbers: &[&str], text: &str, fields: &Value) -> String {
+    pub(crate) async fn confirm_at(
+        &self,
+        at: Timestamp,
+        numbers: &[&str],
+        text: &str,
+        fields: &Value,
+    ) -> String {
         let id = self.draft_at(at, numbers, text).await;
         let event = |route| Event::new(route, &[("broadcastId", id.as_str())]).user("org_1", "ada");
         let (status, changed) = self.call_at(at, &event(CHANGE).json(fields)).await;
@@ -157,7 +163,7 @@ impl Broadcasting {
     }
 
     /// Delivers all messages of the queue at this time, and returns how many there were.
-    async fn work(&self, at: Timestamp) -> usize {
+    pub(crate) async fn work(&self, at: Timestamp) -> usize {
         let bodies = self.test.queue.drain();
         for body in &bodies {
             let record = sqs_record("m1", None, body, 1);

@@ -35,7 +35,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// Two organizations with teams, and the functions of webhooks. Names resolve to a public address, except
 /// `inside.example`. The receiver is allowed.
-struct Webhooks {
+pub(crate) struct Webhooks {
     test: TestApp,
     api: webhook_endpoints::App,
     worker: webhook_deliver::App,
@@ -51,7 +51,7 @@ fn resolver() -> Resolver {
 }
 
 impl Webhooks {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let test = TestApp::with_two_teams().await;
         let allowed = AllowedAddresses::parse("127.0.0.1").unwrap();
         let queue = || webhook_queue(&test.queue.url);
@@ -73,7 +73,7 @@ impl Webhooks {
     }
 
     /// Creates an endpoint of the owner that gets all events.
-    async fn create(&self, url: &str) -> (WebhookEndpointId, String) {
+    pub(crate) async fn create(&self, url: &str) -> (WebhookEndpointId, String) {
         let (status, created) = self.call(&create("olga", &json!({ "url": url, "types": ["*"] }))).await;
         assert_eq!(status, 201, "{created}");
         let id = WebhookEndpointId::parse(created["endpointId"].as_str().unwrap()).unwrap();
@@ -97,7 +97,11 @@ impl Webhooks {
     }
 
     /// Stores a delivery and returns it with the message of its first attempt.
-    async fn add_delivery(&self, endpoint: &WebhookEndpointId, index: u64) -> (Delivery, WebhookJob) {
+    pub(crate) async fn add_delivery(
+        &self,
+        endpoint: &WebhookEndpointId,
+        index: u64,
+    ) -> (Delivery, WebhookJob) {
         let event = EventId::of_record(&index.to_string(), 0);
         let body = json!({ "type": "message.created", "index": index }).to_string();
         let organization = build::organization_id(ORGANIZATION);
@@ -108,7 +112,7 @@ impl Webhooks {
     }
 
     /// Runs the worker with these messages in one batch. Returns the ids of those that failed.
-    async fn work_at(&self, bodies: &[String], now: Timestamp) -> Vec<String> {
+    pub(crate) async fn work_at(&self, bodies: &[String], now: Timestamp) -> Vec<String> {
         let record = |(index, body): (usize, &String)| sqs_record(&index.to_string(), None, body, 1);
         let batch = event(bodies.iter().enumerate().map(record).collect());
         let response = webhook_deliver::handle(&self.worker, now, || 200, batch).await;

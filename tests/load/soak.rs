@@ -1,13 +1,15 @@
 //! Messages in both directions for an hour, at a constant rate. Memory and delays stay what they were in the
-//! beginning.
+//! beginning, and the metrics in the log set off no alarm.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use product_tests::{Phone, Stack, TestTeam};
 use serde_json::{Value, json};
+use shared_lambda::metric::NAMESPACE;
+use test_kit::alarms::Recording;
 
 use crate::memory;
 
@@ -34,10 +36,10 @@ struct Quarter {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_in_both_directions_take_no_more_memory_and_time_in_the_end() {
+async fn messages_in_both_directions_take_no_more_memory_and_time_and_set_off_no_alarm() {
     let (minutes, rate) = (number("MINUTES", 60.0), number("RATE", 6.0));
     let stack = Stack::open();
-    let carrier = stack.carrier();
+    let (carrier, logged) = (stack.carrier(), stack.log().len());
     let team = TestTeam::create(&stack, "Soak", "amelia").await;
     let inbox = team.create_inbox("Soak").await;
     team.register(&carrier).await;
@@ -88,6 +90,14 @@ async fn messages_in_both_directions_take_no_more_memory_and_time_in_the_end() {
         let limit = before * MORE_TIME.0 / 100 + MORE_TIME.1;
         assert!(after <= limit, "{what} {before} ms in the first quarter, and {after} ms in the last");
     }
+    let recorded = Recording::of(&stack.log()[logged..]);
+    let seen = recorded.metrics.names(NAMESPACE);
+    for metric in ["MessagesReceived", "MessagesAccepted", "MessagesSent", "Deliveries"] {
+        assert!(seen.contains(metric), "{metric} is not in the log: {seen:?}");
+    }
+    assert!(recorded.seconds + 60 > length.as_secs(), "the log has metrics of {} s", recorded.seconds);
+    eprintln!("metrics of {} s: {seen:?}", recorded.seconds);
+    assert_eq!(recorded.firing(NAMESPACE), BTreeSet::new());
 }
 
 /// The delays of the messages that the log says were sent since it was read last.

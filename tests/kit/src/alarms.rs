@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 use serde_norway::Value;
 
-use crate::template;
+use crate::{log::STACK, template};
 
 /// How many periods `CloudWatch` reads beside those that it evaluates, as its examples show.
 const MORE_PERIODS: usize = 2;
@@ -76,22 +76,23 @@ impl Metrics {
     ///
     /// If a line with metrics lacks a value or a dimension. `CloudWatch` would skip the metric silently.
     pub fn add_log(&mut self, log: &str, at: u64) {
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-        for line in lines.filter(|line| !line["_aws"].is_null()) {
-            for directive in list(&line["_aws"]["CloudWatchMetrics"]) {
-                for (metric, set) in list(&directive["Metrics"])
-                    .iter()
-                    .flat_map(|metric| list(&directive["Dimensions"]).iter().map(move |set| (metric, set)))
-                {
-                    let name = metric["Name"].as_str().expect("a metric has a name");
-                    let names = list(set).iter().map(|name| name.as_str().expect("dimensions are strings"));
-                    let dimensions: Vec<_> = names
-                        .map(|name| (name, line[name].as_str().unwrap_or_else(|| panic!("{line}: {name}"))))
-                        .collect();
-                    let value = line[name].as_f64().unwrap_or_else(|| panic!("{line}: {name}"));
-                    let namespace = directive["Namespace"].as_str().expect("a namespace");
-                    self.add(namespace, name, &dimensions, at, value);
-                }
+        for line in lines_with_metrics(log) {
+            self.add_line(&line, at);
+        }
+    }
+
+    fn add_line(&mut self, line: &Json, at: u64) {
+        for directive in list(&line["_aws"]["CloudWatchMetrics"]) {
+            for (metric, set) in list(&directive["Metrics"])
+                .iter()
+                .flat_map(|metric| list(&directive["Dimensions"]).iter().map(move |set| (metric, set)))
+            {
+                let name = metric["Name"].as_str().expect("a metric has a name");
+                let names = list(set).iter().map(|name| name.as_str().expect("dimensions are strings"));
+                let dimensions: Vec<_> = names.map(|name| (name, dimension(line, name))).collect();
+                let value = line[name].as_f64().unwrap_or_else(|| panic!("{line}: {name}"));
+                let namespace = directive["Namespace"].as_str().expect("a namespace");
+                self.add(namespace, name, &dimensions, at, value);
             }
         }
     }
@@ -109,6 +110,58 @@ impl Metrics {
             self.samples.entry(key.clone()).or_default().extend(samples);
         }
         self
+    }
+}
+
+/// The log lines with metrics. A line may have a prefix.
+fn lines_with_metrics(log: &str) -> impl Iterator<Item = Json> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(&line[line.find('{')?..]).ok());
+    lines.filter(|line| !line["_aws"].is_null())
+}
+
+/// The value of a dimension. A running stack has a name of its own, where the template has a reference.
+fn dimension<'a>(line: &'a Json, name: &str) -> &'a str {
+    let value = line[name].as_str().unwrap_or_else(|| panic!("{line}: {name}"));
+    if name == "Stack" { STACK } else { value }
+}
+
+/// The metrics that a running stack wrote into its log, at the times of their lines.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    pub metrics: Metrics,
+    /// The seconds between its first line and its last.
+    pub seconds: u64,
+}
+
+impl Recording {
+    /// Seconds without metrics before the first line, more than any alarm looks back.
+    const BEFORE: u64 = 86_400;
+    /// Seconds after the last line, so that its periods end.
+    const AFTER: u64 = 3_600;
+
+    /// Reads the metrics of a log.
+    ///
+    /// # Panics
+    ///
+    /// If a line with metrics lacks its time, a value or a dimension.
+    pub fn of(log: &str) -> Self {
+        let lines: Vec<Json> = lines_with_metrics(log).collect();
+        let second = |line: &Json| line["_aws"]["Timestamp"].as_u64().expect("a time") / 1_000;
+        let first = lines.iter().map(second).min().unwrap_or_default();
+        let last = lines.iter().map(second).max().unwrap_or_default();
+        let mut metrics = Metrics::default();
+        for line in &lines {
+            metrics.add_line(line, Self::BEFORE + second(line) - first);
+        }
+        Self { metrics, seconds: last - first }
+    }
+
+    /// The names of the alarms on metrics of this namespace that fired at any time.
+    pub fn firing(&self, namespace: &str) -> BTreeSet<String> {
+        let until = Self::BEFORE + self.seconds + Self::AFTER;
+        let alarms = alarms().into_iter().filter(|alarm| alarm.namespace == namespace);
+        let firing = alarms.filter(|alarm| alarm.fires(&self.metrics, Self::BEFORE, until));
+        firing.map(|alarm| alarm.name).collect()
     }
 }
 
@@ -318,6 +371,30 @@ mod tests {
         let alarm = |statistic| Alarm { statistic, evaluation_periods: 1, ..three_periods(1, false) };
         assert!(alarm(Statistic::Sum).is_breaching(&metrics, 60));
         assert!(!alarm(Statistic::Maximum).is_breaching(&metrics, 60));
+    }
+
+    /// A line with the metric `SendsUnknown` of another stack, this many seconds after the first one.
+    fn unknown_send(second: u64) -> String {
+        let metrics = serde_json::json!([{
+            "Namespace": "SharedInbox", "Dimensions": [["Stack"]],
+            "Metrics": [{ "Name": "SendsUnknown", "Unit": "Count" }],
+        }]);
+        let millis = 1_795_341_600_000 + second * 1_000;
+        let line = serde_json::json!({
+            "SendsUnknown": 1, "Stack": "shared-inbox-dev",
+            "_aws": { "Timestamp": millis, "CloudWatchMetrics": metrics },
+        });
+        format!("a prefix {line}\nno metric\n{{}}\n")
+    }
+
+    #[test]
+    fn the_log_of_a_stack_sets_off_the_alarms_of_its_times() {
+        let every = |seconds: u64| (0..20).map(|nth| unknown_send(nth * seconds)).collect::<String>();
+        let recorded = Recording::of(&every(40));
+        assert_eq!((recorded.seconds, recorded.metrics.names("SharedInbox").len()), (760, 1));
+        assert_eq!(recorded.firing("SharedInbox"), BTreeSet::from(["SendsUnknown".to_owned()]));
+        assert_eq!(Recording::of(&every(60)).firing("SharedInbox"), BTreeSet::new(), "no 20 in 15 minutes");
+        assert_eq!(Recording::of("").seconds, 0);
     }
 
     #[test]
