@@ -12,6 +12,7 @@ mod conversations;
 mod delivery_status;
 mod event_writer;
 mod events;
+mod examples;
 mod inbound_sms;
 mod inbound_sweep;
 mod inbound_voice;

@@ -36,6 +36,14 @@ export const recipient: components["schemas"]["Recipient"] = { contactId: "con_0
 // @ts-expect-error one of the fields is required
 export const nobody: components["schemas"]["Recipient"] = {};
 
+// A text or a template, and a filter exactly for segments that have one.
+export const change: components["schemas"]["BroadcastChange"] = { name: "Ice day" };
+// @ts-expect-error not both
+export const both: components["schemas"]["BroadcastChange"] = { text: "Closed", templateId: "tpl_01KB5Q8Z7M4T9XRA" };
+export const byHand: components["schemas"]["NewSegment"] = { name: "Bus 12", kind: "static" };
+// @ts-expect-error the filter is required
+export const unfiltered: components["schemas"]["NewSegment"] = { name: "Parents", kind: "filter" };
+
 // The functions are named after the operations.
 export async function calls(): Promise<string[]> {
   const list = await listConversations({ path: { inboxId: "inb_1" }, query: { folder: "inbox", read: "unread" } });

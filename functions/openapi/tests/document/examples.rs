@@ -61,6 +61,7 @@ fn example(name: &str, schema: &Value, schemas: &Value) -> Value {
     match name {
         "question" => return json!({ "kind": "yes_no", "followUps": { "yes": "See you then!" } }),
         "recurrence" => return json!({ "frequency": "weekly", "days": ["mon"], "count": 10 }),
+        "filter" => return json!({ "field": "tag", "op": "eq", "value": "parent" }),
         _ => {}
     }
     for choice in ["oneOf", "anyOf"] {
@@ -78,9 +79,10 @@ fn example(name: &str, schema: &Value, schemas: &Value) -> Value {
     }
     match kind(schema) {
         "object" => {
-            // The examples are about shared inboxes, which have no owner.
+            // The examples are about shared inboxes, which have no owner. The other choice of an "either, or"
+            // is left out.
             let fields = schema["properties"].as_object().into_iter().flatten();
-            let fields = fields.filter(|(name, _)| *name != "ownerId");
+            let fields = fields.filter(|(name, field)| *name != "ownerId" && field["type"] != "null");
             let mut object: Map<String, Value> =
                 fields.map(|(name, field)| (name.clone(), example(name, field, schemas))).collect();
             if schema["additionalProperties"].is_object() {
@@ -123,6 +125,7 @@ fn kind(schema: &Value) -> &str {
 fn chosen(name: &str, schema: &Value) -> Option<Value> {
     let value = match name {
         "direction" => "outbound",
+        "kind" => "filter",
         "type" => "membership.changed",
         "state" => "delivered",
         "registrationStatus" | "status" => "approved",
@@ -134,7 +137,6 @@ fn chosen(name: &str, schema: &Value) -> Option<Value> {
 fn additional(name: &str) -> Map<String, Value> {
     let value = match name {
         "custom" => json!({ "Grade": "7" }),
-        "filter" => json!({ "field": "tag", "op": "eq", "value": "parent" }),
         "data" => json!({ "userId": "amelia", "name": "Amelia Hart", "removed": false }),
         "hours" => json!({ "mon": [["09:00", "12:00"], ["13:00", "17:00"]], "tue": [["09:00", "17:00"]] }),
         "headers" => json!({ "content-type": "image/png" }),

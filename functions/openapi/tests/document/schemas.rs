@@ -5,6 +5,59 @@ use serde_json::{Map, Value, json};
 /// Schemas of which exactly one field must be set.
 const EITHER_OR: [&str; 2] = ["Recipient", "SenderInbox"];
 
+/// The schemas with the text of a broadcast, and whether it must be set.
+const WITH_TEXT_OR_TEMPLATE: [(&str, bool); 2] = [("NewBroadcast", true), ("BroadcastChange", false)];
+
+/// A kind of a new object, which becomes a schema of its own.
+struct Kind {
+    name: &'static str,
+    value: &'static str,
+    /// The description of the field `kind`.
+    field: &'static str,
+    description: &'static str,
+    required: &'static [&'static str],
+    /// The field that only the other kind has.
+    refused: Option<&'static str>,
+}
+
+const INBOX_KINDS: [Kind; 2] = [
+    Kind {
+        name: "NewSharedInbox",
+        value: "shared",
+        field: "Kind of the inbox.",
+        description: "A shared inbox to create.",
+        required: &["name", "color", "phoneNumber"],
+        refused: Some("ownerId"),
+    },
+    Kind {
+        name: "NewPersonalInbox",
+        value: "personal",
+        field: "Kind of the inbox.",
+        description: "A personal inbox to create.",
+        required: &["kind", "ownerId", "phoneNumber"],
+        refused: Some("memberIds"),
+    },
+];
+
+const SEGMENT_KINDS: [Kind; 2] = [
+    Kind {
+        name: "NewFilterSegment",
+        value: "filter",
+        field: "Kind of the segment.",
+        description: "A segment with a filter to create.",
+        required: &["name", "kind", "filter"],
+        refused: None,
+    },
+    Kind {
+        name: "NewStaticSegment",
+        value: "static",
+        field: "Kind of the segment.",
+        description: "A static segment to create.",
+        required: &["name", "kind"],
+        refused: Some("filter"),
+    },
+];
+
 /// Gives the schemas their public names, and forms that all generators understand.
 pub(crate) fn adjust(document: Value) -> Value {
     let mut document = renamed(document);
@@ -14,7 +67,12 @@ pub(crate) fn adjust(document: Value) -> Value {
     for name in EITHER_OR {
         split(&mut schemas[name]);
     }
-    split_by_kind(schemas);
+    for (name, is_required) in WITH_TEXT_OR_TEMPLATE {
+        split_by_text(&mut schemas[name], is_required);
+    }
+    split_by_kind(schemas, "NewInbox", "An inbox to create: a shared or a personal one.", INBOX_KINDS);
+    let description = "A segment to create: one with a filter or a static one.";
+    split_by_kind(schemas, "NewSegment", description, SEGMENT_KINDS);
     refer_to_items(schemas);
     document
 }
@@ -73,27 +131,54 @@ fn split(schema: &mut Value) {
     *schema = json!({ "description": schema["description"], "oneOf": objects.collect::<Vec<_>>() });
 }
 
-/// A new inbox is shared or personal, and either kind has fields that the other one does not have.
-fn split_by_kind(schemas: &mut Map<String, Value>) {
-    let new = schemas["NewInbox"].clone();
-    for (name, kind, required, refused) in [
-        ("NewSharedInbox", "shared", ["name", "color", "phoneNumber"], "ownerId"),
-        ("NewPersonalInbox", "personal", ["kind", "ownerId", "phoneNumber"], "memberIds"),
-    ] {
-        let mut schema = new.clone();
-        schema["description"] = format!("A {kind} inbox to create.").into();
-        schema["required"] = json!(required);
-        let properties = schema["properties"].as_object_mut().unwrap();
-        properties.remove(refused);
-        properties["kind"] = json!({ "type": "string", "const": kind, "description": "Kind of the inbox." });
-        for field in required {
-            properties[field]["type"] = "string".into();
+/// A text is written or copied from a template. The field of the other choice can only be `null`, so that an
+/// object with both, or a change with neither, matches one choice at most.
+fn split_by_text(schema: &mut Value, is_required: bool) {
+    let whole = schema.clone();
+    let choice = |title: &str, own: &str, other: &str, is_required: bool| {
+        let mut choice = whole.clone();
+        choice["title"] = title.into();
+        choice.as_object_mut().unwrap().remove("description");
+        if is_required {
+            choice["properties"][own]["type"] = without_null(&whole["properties"][own]["type"]);
+            let mut required = whole["required"].as_array().cloned().unwrap_or_default();
+            required.push(own.into());
+            choice["required"] = required.into();
         }
-        schemas.insert(name.into(), schema);
-    }
-    let refers = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    schemas["NewInbox"] = json!({ "description": "An inbox to create: a shared or a personal one.",
-        "oneOf": [refers("NewSharedInbox"), refers("NewPersonalInbox")] });
+        choice["properties"][other] =
+            json!({ "type": "null", "description": format!("Not together with `{own}`.") });
+        choice
+    };
+    *schema = json!({ "description": whole["description"], "oneOf": [
+        choice("With a text", "text", "templateId", is_required),
+        choice("With a template", "templateId", "text", true),
+    ] });
+}
+
+/// Either kind of a new object has fields that the other one does not have.
+fn split_by_kind(schemas: &mut Map<String, Value>, name: &str, description: &str, kinds: [Kind; 2]) {
+    let new = schemas[name].clone();
+    let choices = kinds.map(|kind| {
+        let mut schema = new.clone();
+        schema["description"] = kind.description.into();
+        schema["required"] = json!(kind.required);
+        let properties = schema["properties"].as_object_mut().unwrap();
+        properties.retain(|field, _| Some(field.as_str()) != kind.refused);
+        properties["kind"] = json!({ "type": "string", "const": kind.value, "description": kind.field });
+        for field in kind.required {
+            let set = without_null(&properties[*field]["type"]);
+            properties[*field]["type"] = set;
+        }
+        schemas.insert(kind.name.into(), schema);
+        json!({ "$ref": format!("#/components/schemas/{}", kind.name) })
+    });
+    schemas[name] = json!({ "description": description, "oneOf": choices });
+}
+
+/// The type of a field that must be set.
+fn without_null(kind: &Value) -> Value {
+    let mut kinds = kind.as_array().into_iter().flatten();
+    kinds.find(|kind| **kind != "null").unwrap_or(kind).clone()
 }
 
 /// The items of a page refer to the schema of the item instead of repeating it.
