@@ -5,18 +5,18 @@ use std::time::Duration;
 use product_tests::{Carrier, Client, Phone, SharedInbox, Stack, TestTeam, eventually};
 use serde_json::{Value, json};
 
-const TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A registered team with an inbox.
-struct Sender {
-    stack: Stack,
-    carrier: Carrier,
-    team: TestTeam,
-    inbox: SharedInbox,
+pub(crate) struct Sender {
+    pub(crate) stack: Stack,
+    pub(crate) carrier: Carrier,
+    pub(crate) team: TestTeam,
+    pub(crate) inbox: SharedInbox,
 }
 
 impl Sender {
-    async fn start(name: &str) -> Self {
+    pub(crate) async fn start(name: &str) -> Self {
         let stack = Stack::open();
         let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, name, "amelia").await);
         let inbox = team.create_inbox(name).await;
@@ -24,7 +24,7 @@ impl Sender {
         Self { stack, carrier, team, inbox }
     }
 
-    fn amelia(&self) -> &Client {
+    pub(crate) fn amelia(&self) -> &Client {
         &self.team.admin
     }
 
@@ -39,7 +39,7 @@ impl Sender {
     }
 
     /// Stores a draft with these fields, and returns its path.
-    async fn draft(&self, more: Value) -> String {
+    pub(crate) async fn draft(&self, more: Value) -> String {
         let mut body = json!({
             "name": "Snow day", "from": { "inboxId": self.inbox.id }, "hours": { "mode": "always" },
         });
@@ -48,21 +48,21 @@ impl Sender {
         format!("/v1/broadcasts/{}", draft["broadcastId"].as_str().expect("an id"))
     }
 
-    async fn estimate(&self, path: &str) -> Value {
+    pub(crate) async fn estimate(&self, path: &str) -> Value {
         self.amelia().post(&format!("{path}/estimate"), Value::Null).await.expect(200)
     }
 
-    async fn confirm(&self, path: &str) {
+    pub(crate) async fn confirm(&self, path: &str) {
         let confirm = json!({ "estimateId": self.estimate(path).await["estimateId"] });
         self.amelia().post(&format!("{path}/confirm"), confirm).await.expect(202);
     }
 
-    async fn step(&self, path: &str, step: &str) -> Value {
+    pub(crate) async fn step(&self, path: &str, step: &str) -> Value {
         self.amelia().post(&format!("{path}/{step}"), Value::Null).await.expect(200)
     }
 
     /// Waits until the broadcast is as it should be, and returns it.
-    async fn wait_for(&self, path: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn wait_for(&self, path: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         eventually(what, TIMEOUT, async || {
             Some(self.amelia().get(path).await.expect(200)).filter(|broadcast| is(broadcast))
         })

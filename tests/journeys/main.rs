@@ -10,6 +10,7 @@
 
 mod access;
 mod access_fixture;
+mod broadcast_waits;
 mod broadcasts;
 mod caching;
 mod canaries;
