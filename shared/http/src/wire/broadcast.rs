@@ -50,7 +50,7 @@ impl AudienceView {
 }
 
 /// Whose hours decide when a recipient may get the text: `recipient` those of the recipient and the team,
-/// `team` those of the team, `always` nobody's.
+/// `team` those of the team, or of the recipient if the team has none, `always` nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HoursModeName {

@@ -272,7 +272,8 @@ pub enum DeliveryError {
     EndpointDisabled,
 }
 
-/// Why a number gets no text from a broadcast.
+/// Why a number gets no text from a broadcast. No number has `not_registered` or `replied` yet: a broadcast
+/// of a team that is not registered waits.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum SkipReason {
