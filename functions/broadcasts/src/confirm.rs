@@ -43,7 +43,10 @@ pub(crate) async fn estimate(
 ) -> Result<Json<EstimateView>, Problem> {
     let before = &found.broadcast;
     before.value.status.after(BroadcastStep::Edit).map_err(not_allowed)?;
-    let estimated = app.workflow.estimate(&before.value, found.caller.may_broadcast(), now, entropy).await;
+    // As for the confirmation: an admin of the team needs the membership as well.
+    let member = app.members.membership(before.value.inbox_key(), &found.caller.user.id).await?;
+    let may_broadcast = found.caller.may_broadcast() && member.is_some();
+    let estimated = app.workflow.estimate(&before.value, may_broadcast, now, entropy).await;
     let estimate = estimated.map_err(|error| not_evaluated(error, &before.value))?;
     if app.workflow.store_estimate(before, &estimate).await? {
         Ok(Json(EstimateView::of(&estimate)))

@@ -39,6 +39,21 @@ async fn only_members_with_the_right_confirm_and_only_members_of_the_inbox_edit(
     assert_eq!(it.of("cyn", PAUSE, &id, None).await.0, 403);
 }
 
+/// The checklist says what the confirmation will answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_who_is_no_member_of_the_inbox_has_a_stop_in_the_checklist() {
+    let it = Broadcasting::start().await;
+    let id = it.draft(&["+12025550143"], "Closed today.").await;
+    it.test.add_user(it.test.organization(), &build::user("cyn"), &[("team_1", Role::Admin)]).await;
+    for (user, level, answer) in [("cyn", "stop", 403), ("ada", "ok", 202)] {
+        let (_, estimate) = it.of(user, ESTIMATE, &id, None).await;
+        let permission = estimate["checks"].as_array().unwrap().iter().find(|c| c["code"] == "permission");
+        assert_eq!(permission.unwrap()["level"], level, "{user}");
+        let confirm = json!({ "estimateId": estimate["estimateId"] });
+        assert_eq!(it.of(user, CONFIRM, &id, Some(confirm)).await.0, answer, "{user}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scheduled_broadcast_whose_sender_may_no_longer_send_it_is_not_sent() {
     for left_the_inbox in [false, true] {
