@@ -50,7 +50,11 @@ impl Segments {
 
     /// Adds a contact with this number, external id and tags to the team.
     async fn add_contact(&self, last_digits: u32, tags: &str) -> Contact {
-        let number = PhoneNumber::from_carrier(&format!("+1202555{last_digits:04}")).unwrap();
+        self.add_contact_with(&format!("+1202555{last_digits:04}"), last_digits, tags).await
+    }
+
+    async fn add_contact_with(&self, number: &str, last_digits: u32, tags: &str) -> Contact {
+        let number = PhoneNumber::from_carrier(number).unwrap();
         let contact = Contact {
             id: ContactId::parse(&format!("con_{last_digits}")).unwrap(),
             external_id: Some(format!("S-{last_digits}")),
@@ -143,6 +147,17 @@ async fn a_filter_is_counted_when_it_is_written_and_previewed_with_what_is_exclu
     assert_eq!(preview["count"], 4);
     let texted = json!({ "field": "lastInboundAt", "op": "exists", "value": true });
     assert_eq!(segments.of_team(PREVIEW, &json!({ "filter": texted })).await.1["count"], 0);
+}
+
+/// As the estimate of a broadcast counts them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_code_is_excluded_from_a_preview() {
+    let segments = Segments::start().await;
+    segments.add_contact(1, "sender").await;
+    segments.add_contact_with("72345", 2, "sender").await;
+    let (_, preview) = segments.of_team(PREVIEW, &json!({ "filter": has_tag("sender") })).await;
+    assert_eq!(preview["count"], 2, "{preview}");
+    assert_eq!(preview["excluded"], json!([{ "reason": "invalid_number", "count": 1 }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Evaluates the segments of a team: reads its contacts page by page and keeps those that a filter matches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use shared_aws::{
     broadcast::{Broadcasts, Recipients, reference},
@@ -34,7 +34,7 @@ pub struct Preview {
     /// The first contacts that match.
     pub sample: Vec<ContactEntry>,
     /// How many of them get no text, by reason.
-    pub excluded: Vec<(SkipReason, u64)>,
+    pub excluded: BTreeMap<SkipReason, u64>,
     /// Whether all contacts of the team were read.
     pub complete: bool,
 }
@@ -172,17 +172,14 @@ impl AudienceWorkflow {
         now: Timestamp,
     ) -> Result<Preview, StoreError> {
         let mut preview = Preview::default();
-        let (mut read, mut opted_out, mut blocked) = (0, 0, 0);
-        let mut after = None;
+        let (mut read, mut after) = (0, None);
         while read < MAX_PREVIEW_CONTACTS {
             let page = self.page_of_filter(team, filter, after.as_deref(), now).await?;
             read += page.read;
             for entry in page.contacts {
                 preview.count += 1;
-                match excluded(&entry) {
-                    Some(SkipReason::Blocked) => blocked += 1,
-                    Some(_) => opted_out += 1,
-                    None => {}
+                if let Some(reason) = excluded(&entry) {
+                    *preview.excluded.entry(reason).or_default() += 1;
                 }
                 if preview.sample.len() < SAMPLE {
                     preview.sample.push(entry);
@@ -194,15 +191,15 @@ impl AudienceWorkflow {
                 break;
             }
         }
-        let counts = [(SkipReason::OptedOut, opted_out), (SkipReason::Blocked, blocked)];
-        preview.excluded = counts.into_iter().filter(|(_, count)| *count > 0).collect();
         Ok(preview)
     }
 }
 
 /// Why a contact of an audience gets no text, whatever the text is.
 pub fn excluded(entry: &ContactEntry) -> Option<SkipReason> {
-    if entry.contact.blocked {
+    if !entry.contact.number.can_receive() {
+        Some(SkipReason::InvalidNumber)
+    } else if entry.contact.blocked {
         Some(SkipReason::Blocked)
     } else if entry.contact.opted_out {
         Some(SkipReason::OptedOut)
