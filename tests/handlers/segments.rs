@@ -3,15 +3,25 @@
 use segments::{App, router};
 use serde_json::{Value, json};
 use shared_aws::{
+    broadcast::Broadcasts,
     contact::{ContactEntry, ContactWrite, Contacts},
     opt_out::OptOuts,
+    team::AuditEvent,
 };
-use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber, tag::Tags};
+use shared_domain::{
+    broadcast::Broadcast,
+    contact::Contact,
+    ids::{BroadcastId, ContactId},
+    inbox::Inbox,
+    keys::TeamKey,
+    phone::PhoneNumber,
+    tag::Tags,
+};
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
-    build::{number, organization_id, team_id},
+    build::{self, number, organization_id, team_id, user_ref},
     gateway::{Event, json as body_of},
 };
 
@@ -179,6 +189,39 @@ async fn an_invalid_segment_is_refused_with_the_pointer_of_each_error() {
             "{body}: {problem}"
         );
     }
+}
+
+/// A negated condition on a broadcast that does not exist would match everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_asks_for_a_broadcast_of_another_team_or_none_is_refused_where_it_does() {
+    let segments = Segments::start().await;
+    segments.add_contact(1, "").await;
+    for (id, team) in [("bct_1", "team_1"), ("bct_2", "team_2")] {
+        let inbox = Inbox { team: team_id(team), ..segments.test.inbox.clone() };
+        let by = user_ref("dan", "Dan");
+        let broadcast = Broadcast { id: BroadcastId::parse(id).unwrap(), ..build::broadcast(&inbox, &by) };
+        let event =
+            AuditEvent { actor: &by.id, action: "broadcast.create", target: id, at: now(), entropy: 1 };
+        Broadcasts::new(segments.test.table()).create(&broadcast, &event, None).await.unwrap();
+    }
+    let has = |id: &str| json!({ "field": format!("broadcast.{id}.state"), "op": "exists", "value": true });
+    let body = |filter: &Value| json!({ "name": "Silent", "kind": "filter", "filter": filter });
+    let (status, created) = segments.of_team(CREATE, &body(&json!({ "not": has("bct_1") }))).await;
+    assert_eq!((status, &created["count"]), (201, &json!(1)), "{created}");
+    let id = created["segmentId"].as_str().unwrap();
+    for unknown in ["bct_2", "bct_3"] {
+        let filter = json!({ "all": [has("bct_1"), { "not": has(unknown) }] });
+        for (status, problem) in [
+            segments.of_team(CREATE, &body(&filter)).await,
+            segments.of_team(PREVIEW, &json!({ "filter": filter })).await,
+            segments.of_segment(CHANGE, id, &json!({ "filter": filter })).await,
+        ] {
+            let expected =
+                json!([{ "pointer": "/filter/all/1/not/field", "detail": "a broadcast of the team" }]);
+            assert_eq!((status, &problem["errors"]), (422, &expected), "{unknown}: {problem}");
+        }
+    }
+    assert_eq!(segments.call(&segment_event(READ, "bob", id)).await.1["filter"], created["filter"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@
 
 mod members;
 
+use std::collections::BTreeSet;
+
 use axum::{
     Router,
     extract::{FromRef, FromRequestParts, State},
@@ -12,8 +14,9 @@ use axum::{
     response::NoContent,
 };
 use lambda_http::http::request::Parts;
-use shared_app::audience::AudienceWorkflow;
+use shared_app::audience::{AudienceWorkflow, Preview};
 use shared_aws::{
+    broadcast::Broadcasts,
     clients::{Aws, Secrets, SigningSecret},
     contact::Contacts,
     segment::{SegmentWrite, Segments},
@@ -55,6 +58,7 @@ pub struct App {
     members: Members,
     segments: Segments,
     contacts: Contacts,
+    broadcasts: Broadcasts,
     audience: AudienceWorkflow,
     keys: UsedKeys,
 }
@@ -79,6 +83,7 @@ impl App {
             members: Members::new(table.clone()),
             segments: Segments::new(table.clone()),
             contacts: Contacts::new(table.clone()),
+            broadcasts: Broadcasts::new(table.clone()),
             audience: AudienceWorkflow::new(table),
             keys: UsedKeys::new(table.clone()),
         }
@@ -182,8 +187,31 @@ fn parse(id: SegmentId, body: &NewSegment, now: Timestamp) -> Result<AudienceSeg
 async fn count(app: &App, access: &TeamAccess, kind: &SegmentKind, now: Timestamp) -> Result<u64, Problem> {
     match kind {
         SegmentKind::Static => Ok(0),
-        SegmentKind::Filter(filter) => Ok(app.audience.preview(access.team_key(), filter, now).await?.count),
+        SegmentKind::Filter(filter) => Ok(evaluated(app, access, filter, now).await?.count),
     }
+}
+
+/// Evaluates a filter that a user wrote. Errors if it asks for a broadcast that the team does not have: a
+/// condition that is negated would match everybody. 1 read unit for each broadcast.
+async fn evaluated(
+    app: &App,
+    access: &TeamAccess,
+    filter: &Filter,
+    now: Timestamp,
+) -> Result<Preview, Problem> {
+    let (mut unknown, mut errors) = (BTreeSet::new(), FieldErrors::default());
+    for id in filter.broadcasts() {
+        if app.broadcasts.get(access.team_key(), id).await?.is_none() {
+            unknown.insert(id);
+        }
+    }
+    for (pointer, id) in filter.broadcasts_at("/filter") {
+        if unknown.contains(id) {
+            errors.add(pointer, "a broadcast of the team");
+        }
+    }
+    errors.finish()?;
+    Ok(app.audience.preview(access.team_key(), filter, now).await?)
 }
 
 async fn created_before(
@@ -212,7 +240,7 @@ async fn preview(
     Json(body): Json<FilterToPreview>,
 ) -> Result<Json<PreviewView>, Problem> {
     let filter = Filter::parse("/filter", &body.filter)?;
-    let preview = app.audience.preview(access.team_key(), &filter, now).await?;
+    let preview = evaluated(&app, &access, &filter, now).await?;
     let excluded = preview.excluded.iter();
     Ok(Json(PreviewView {
         count: preview.count,

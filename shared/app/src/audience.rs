@@ -140,7 +140,8 @@ impl AudienceWorkflow {
     }
 
     /// Returns what happened to these numbers in these broadcasts of the team, those that have started: 1
-    /// read unit for each number and broadcast.
+    /// read unit for each number and broadcast. Nobody has a result of a broadcast that was removed since the
+    /// filter was written.
     async fn results(
         &self,
         team: TeamKey<'_>,

@@ -267,6 +267,26 @@ impl Filter {
         broadcasts
     }
 
+    /// Where the filter asks for a broadcast: JSON pointers, which begin with `pointer`, of the fields in the
+    /// JSON from which it was parsed.
+    pub fn broadcasts_at(&self, pointer: &str) -> Vec<(String, &BroadcastId)> {
+        match self {
+            Self::All(filters) | Self::Any(filters) => {
+                let list = if matches!(self, Self::All(_)) { "all" } else { "any" };
+                let filters = filters.iter().enumerate();
+                filters
+                    .flat_map(|(index, filter)| filter.broadcasts_at(&format!("{pointer}/{list}/{index}")))
+                    .collect()
+            }
+            Self::Not(filter) => filter.broadcasts_at(&format!("{pointer}/not")),
+            Self::Is(Condition::Text {
+                field: TextField::BroadcastState(id) | TextField::BroadcastAnswer(id),
+                ..
+            }) => vec![(format!("{pointer}/field"), id)],
+            Self::Is(_) => Vec::new(),
+        }
+    }
+
     /// Whether the filter asks for the times of messages.
     pub fn needs_last_messages(&self) -> bool {
         let mut needs = false;

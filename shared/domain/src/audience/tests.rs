@@ -165,7 +165,16 @@ fn the_broadcasts_of_a_filter_are_listed_once() {
         condition("tag", "eq", "vip"),
     ] });
     let broadcasts = [BroadcastId::parse("bct_1").unwrap(), BroadcastId::parse("bct_2").unwrap()];
-    assert_eq!(parse(filter).unwrap().broadcasts(), broadcasts.iter().collect::<Vec<_>>());
+    let filter = parse(filter).unwrap();
+    assert_eq!(filter.broadcasts(), broadcasts.iter().collect::<Vec<_>>());
+    let places = filter.broadcasts_at("/filter");
+    let places: Vec<_> = places.iter().map(|(pointer, id)| (pointer.as_str(), id.as_str())).collect();
+    let expected = [
+        ("/filter/any/0/field", "bct_2"),
+        ("/filter/any/1/not/field", "bct_1"),
+        ("/filter/any/2/field", "bct_2"),
+    ];
+    assert_eq!(places, expected);
 }
 
 #[test]
