@@ -28,12 +28,12 @@ use crate::{App, BroadcastInPath, SenderAccess, changed, not_allowed};
 /// Estimate a broadcast
 ///
 /// For the team's members. Evaluates the audience now and counts recipients, segments and characters. To
-/// confirm the broadcast, send the ID of its last estimate.
+/// confirm the broadcast, send the ID of its last estimate. At most 300,000 contacts are evaluated.
 #[utoipa::path(post, path = "/v1/broadcasts/{broadcastId}/estimate",
     tag = "broadcasts", operation_id = "estimateBroadcast",
     params(("broadcastId" = String, Path)),
     responses((status = 200, body = EstimateView)),
-    extensions(("x-errors" = json!(["broadcast_status", "segment_removed"]))))]
+    extensions(("x-errors" = json!(["broadcast_status", "segment_removed", "audience_too_large"]))))]
 pub(crate) async fn estimate(
     State(app): State<App>,
     found: BroadcastInPath,
@@ -43,6 +43,9 @@ pub(crate) async fn estimate(
 ) -> Result<Json<EstimateView>, Problem> {
     let before = &found.broadcast;
     before.value.status.after(BroadcastStep::Edit).map_err(not_allowed)?;
+    if app.workflow.is_too_large(&before.value).await? {
+        return Err(too_large());
+    }
     // As for the confirmation: an admin of the team needs the membership as well.
     let member = app.members.membership(before.value.inbox_key(), &found.caller.user.id).await?;
     let may_broadcast = found.caller.may_broadcast() && member.is_some();
@@ -53,6 +56,13 @@ pub(crate) async fn estimate(
     } else {
         Err(changed())
     }
+}
+
+fn too_large() -> Problem {
+    let detail = "The audience is too large to be evaluated in a request, which reads at most 300,000 contacts. \
+                  A segment with a filter reads all contacts of the team. Use static segments, in several \
+                  broadcasts.";
+    Problem::unprocessable("audience_too_large", "/audience", detail)
 }
 
 fn not_evaluated(error: AudienceError, broadcast: &Broadcast) -> Problem {
@@ -77,7 +87,7 @@ fn not_evaluated(error: AudienceError, broadcast: &Broadcast) -> Problem {
     request_body = Confirm,
     responses((status = 202, body = BroadcastView)),
     extensions(("x-errors" = json!(["inbox_membership_required", "broadcast_permission_required",
-        "broadcast_status", "estimate_stale", "estimate_stop", "segment_removed"]))))]
+        "broadcast_status", "estimate_stale", "estimate_stop", "segment_removed", "audience_too_large"]))))]
 pub(crate) async fn confirm(
     State(app): State<App>,
     ConfirmAccess(SenderAccess { found, by }): ConfirmAccess,
@@ -102,6 +112,7 @@ pub(crate) async fn confirm(
             let EstimateView { checks, .. } = EstimateView::of(&estimate);
             Err(Problem::new(409, "estimate_stop", detail).with_data(EstimateStop { checks }))
         }
+        Confirmation::TooLarge => Err(too_large()),
         Confirmation::NotAllowed(refused) => Err(not_allowed(refused)),
         Confirmation::Changed => Err(changed()),
     }

@@ -23,6 +23,8 @@ use shared_domain::{
 const PAGE: u16 = 1_000;
 /// How many contacts a request reads at most.
 pub const MAX_PREVIEW_CONTACTS: usize = 10_000;
+/// How many items are read for each contact: itself, and the two with the status of its number.
+pub const ITEMS_OF_CONTACT: u64 = 3;
 /// How many contacts a preview shows.
 pub const SAMPLE: usize = 10;
 
@@ -68,6 +70,14 @@ impl AudienceWorkflow {
             broadcasts: Broadcasts::new(table.clone()),
             recipients: Recipients::new(table.clone()),
         }
+    }
+
+    /// How many items are read for each contact for which a filter is evaluated: [`ITEMS_OF_CONTACT`], its
+    /// conversations with all inboxes if the filter asks for messages, and its result in each broadcast.
+    pub async fn items_for_contact(&self, team: TeamKey<'_>, filter: &Filter) -> Result<u64, StoreError> {
+        let inboxes = if filter.needs_last_messages() { self.inboxes.of_team(team).await?.len() } else { 0 };
+        let more = u64::try_from(inboxes + filter.broadcasts().len()).unwrap_or(u64::MAX);
+        Ok(ITEMS_OF_CONTACT.saturating_add(more))
     }
 
     /// Returns a page of the contacts of a segment.

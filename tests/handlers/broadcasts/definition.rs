@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use shared_app::audience::AudienceWorkflow;
 use shared_aws::{
+    contact::Contacts,
     segment::{SegmentWrite, Segments},
     template::{TemplateWrite, Templates},
 };
 use shared_domain::{
-    audience::{AudienceSegment, SegmentKind},
+    audience::{AudienceSegment, Filter, SegmentKind},
     ids::{SegmentId, TemplateId},
     template::Template,
 };
@@ -39,11 +41,16 @@ impl Broadcasting {
 
     /// Stores a segment with the contact of the test.
     async fn add_segment(&self, id: &str) {
+        self.add_segment_counted(id, 1).await;
+    }
+
+    /// As [`Self::add_segment`], with another count.
+    async fn add_segment_counted(&self, id: &str, count: u64) {
         let segment = AudienceSegment {
             id: SegmentId::parse(id).unwrap(),
             name: id.to_owned(),
             kind: SegmentKind::Static,
-            count: 1,
+            count,
             counted_at: now(),
         };
         let (segments, team) = (Segments::new(self.test.table()), self.test.inbox.team_key());
@@ -137,6 +144,43 @@ async fn a_broadcast_with_a_removed_segment_is_neither_estimated_nor_confirmed_b
     let audience = json!({ "audience": { "segmentIds": ["seg_1"] } });
     assert_eq!(it.of("ada", CHANGE, &id, Some(audience)).await.0, 200);
     assert_eq!(it.confirm(&id).await["status"], "preparing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audience_that_a_request_cannot_evaluate_is_refused_at_once_by_the_estimate_and_confirmation() {
+    let it = Broadcasting::start().await;
+    let id = it.draft_to_segments().await;
+    let estimate = it.estimate(&id).await;
+    assert_eq!(estimate["recipients"], 1, "{estimate}");
+    it.remove_segment("seg_2").await;
+    it.add_segment_counted("seg_2", 300_000).await;
+    let confirm = json!({ "estimateId": estimate["estimateId"] });
+    for (route, body) in [(ESTIMATE, None), (CONFIRM, Some(confirm))] {
+        let (status, problem) = it.of("ada", route, &id, body).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("audience_too_large")), "{route}: {problem}");
+        assert_eq!(problem["errors"][0]["pointer"], "/audience", "{route}");
+    }
+    it.remove_segment("seg_2").await;
+    it.add_segment_counted("seg_2", 299_999).await;
+    assert_eq!(it.confirm(&id).await["status"], "preparing");
+}
+
+/// A filter on messages reads the conversations with each inbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_counts_with_all_contacts_of_the_team_and_what_it_reads_for_each() {
+    let it = Broadcasting::start().await;
+    it.test.add_contact(&build::contact()).await;
+    let (contacts, team) = (Contacts::new(it.test.table()), it.test.inbox.team_key());
+    assert_eq!((contacts.count(team, 9).await.unwrap(), contacts.count(team, 0).await.unwrap()), (1, 0));
+    let items = async |filter: Value| {
+        let filter = Filter::parse("/filter", &filter).unwrap();
+        AudienceWorkflow::new(&it.test.table()).items_for_contact(team, &filter).await.unwrap()
+    };
+    let of = |field: &str| json!({ "field": field, "op": "exists", "value": true });
+    assert_eq!(items(of("firstName")).await, 3);
+    assert_eq!(items(of("lastInboundAt")).await, 4);
+    let broadcasts = [of("broadcast.bct_1.state"), of("broadcast.bct_1.answer"), of("broadcast.bct_2.state")];
+    assert_eq!(items(json!({ "all": broadcasts })).await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

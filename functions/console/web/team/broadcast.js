@@ -210,7 +210,7 @@ function Recipients({ path, broadcast }) {
         <button type="button" onClick=${() => attempt(() => download(`${path}/recipients`, "recipients.csv", { state: state || undefined }))}>${texts.team.download}</button>
       </div>
       ${!value && html`<${Pending} error=${error} onRetry=${reload} />`}
-      ${value && recipients.length === 0 && html`<p class="hint">${t.noRecipients}</p>`}
+      ${value && recipients.length === 0 && !cursor && html`<p class="hint">${t.noRecipients}</p>`}
       ${recipients.length > 0 && html`
         <table>
           <thead><tr><th>${texts.team.number}</th><th>${t.state}</th><th>${t.reason}</th><th>${t.replied}</th></tr></thead>
@@ -218,7 +218,7 @@ function Recipients({ path, broadcast }) {
             <tr key=${recipient.phoneNumber}><td>${formatNumber(recipient.phoneNumber)}</td><td>${t.states[recipient.state]}</td>
               <td>${recipient.reason ? t.reasons[recipient.reason] ?? t.waits[recipient.reason] ?? recipient.reason : ""}</td>
               <td>${recipient.answer ? t.answers[recipient.answer] ?? recipient.answer : ""} ${recipient.repliedAt ? dateAndTime(recipient.repliedAt) : ""}</td></tr>`)}</tbody>
-        </table>
-        ${cursor && html`<p class="more"><button type="button" onClick=${loadMore}>${texts.loadMore}</button></p>`}`}
+        </table>`}
+      ${cursor && html`<p class="more"><button type="button" onClick=${loadMore}>${texts.loadMore}</button></p>`}
     </section>`;
 }

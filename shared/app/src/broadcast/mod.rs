@@ -18,6 +18,7 @@ mod people;
 mod prepare;
 mod release;
 mod settle;
+mod size;
 mod slice;
 mod steps;
 mod sweep;

@@ -28,6 +28,8 @@ pub enum Confirmation {
     Stale,
     /// The checklist of an estimate of now forbids it.
     Stop(Box<Estimate>),
+    /// As [`BroadcastWorkflow::is_too_large`].
+    TooLarge,
     NotAllowed(StepNotAllowed),
     /// The broadcast changed at the same time.
     Changed,
@@ -103,6 +105,9 @@ impl BroadcastWorkflow {
         };
         let estimate = broadcast.estimate.as_ref().filter(|estimate| estimate.id == named);
         let Some(estimate) = estimate else { return Ok(Confirmation::Stale) };
+        if self.is_too_large(broadcast).await? {
+            return Ok(Confirmation::TooLarge);
+        }
         let current = self.estimate(broadcast, true, now, entropy).await?;
         if !can_confirm(&current.checks) {
             return Ok(Confirmation::Stop(Box::new(current)));

@@ -40,6 +40,8 @@ use crate::{
 const RETENTION: Duration = Duration::from_hours(24 * 400);
 /// How many recipients are read at a time to find those in one state.
 const SEARCHED: u16 = 1_000;
+/// How many recipients are read for a page of those in one state, about.
+const MAX_SEARCHED: usize = 20_000;
 /// How often a recipient is read again because it changed at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -398,7 +400,8 @@ impl Recipients {
         Ok(serde_dynamo::from_items(items)?)
     }
 
-    /// Returns a page of the recipients, of all or of one state. `after` is the `next` of the page before.
+    /// Returns a page of the recipients, of all or of one state. `after` is the `next` of the page before. A
+    /// page is short, or empty, if few recipients are in the state: the next one goes on.
     pub async fn page(
         &self,
         organization: &OrganizationId,
@@ -413,6 +416,7 @@ impl Recipients {
             None => (0, None),
         };
         let mut items: Vec<StoredRecipient> = Vec::new();
+        let mut read = 0;
         for shard in first..keys::RECIPIENT_SHARDS {
             let partition = keys::recipients_partition(organization, of, shard);
             loop {
@@ -421,6 +425,7 @@ impl Recipients {
                 let after_key = after.take().filter(|key| !key.is_empty());
                 let page = self.table.consistent_items(range, wanted, after_key.as_deref()).await?;
                 let last = page.next.clone();
+                read += page.items.len();
                 for item in page.items {
                     let recipient: StoredRecipient = from_item(item)?;
                     if state.is_some_and(|state| state != recipient.state) {
@@ -433,7 +438,8 @@ impl Recipients {
                     items.push(recipient);
                 }
                 match last {
-                    Some(next) => after = Some(next),
+                    Some(next) if read < MAX_SEARCHED => after = Some(next),
+                    Some(next) => return Ok(Page { items, next: Some(format!("{shard}#{next}")) }),
                     None => break,
                 }
             }
