@@ -21,8 +21,11 @@ use shared_domain::{
 
 /// How many contacts are read at a time.
 const PAGE: u16 = 1_000;
-/// How many contacts a request reads at most.
-pub const MAX_PREVIEW_CONTACTS: usize = 10_000;
+/// How many contacts a preview reads at most.
+pub const MAX_PREVIEW_CONTACTS: u16 = 10_000;
+/// How many items a preview reads at most: fewer contacts, if a filter reads more than two items more for
+/// each.
+const MAX_PREVIEW_ITEMS: u64 = 50_000;
 /// How many items are read for each contact: itself, and the two with the status of its number.
 pub const ITEMS_OF_CONTACT: u64 = 3;
 /// How many contacts a preview shows.
@@ -90,19 +93,20 @@ impl AudienceWorkflow {
     ) -> Result<Matches, StoreError> {
         match &segment.kind {
             SegmentKind::Static => self.page_of_static(team, &segment.id, after).await,
-            SegmentKind::Filter(filter) => self.page_of_filter(team, filter, after, now).await,
+            SegmentKind::Filter(filter) => self.page_of_filter(team, filter, PAGE, after, now).await,
         }
     }
 
-    /// Returns a page of the contacts that a filter matches.
-    pub async fn page_of_filter(
+    /// Returns the contacts that a filter matches among the next `limit` of the team.
+    async fn page_of_filter(
         &self,
         team: TeamKey<'_>,
         filter: &Filter,
+        limit: u16,
         after: Option<&str>,
         now: Timestamp,
     ) -> Result<Matches, StoreError> {
-        let page = self.contacts.scan(team, PAGE, after).await?;
+        let page = self.contacts.scan(team, limit, after).await?;
         let read = page.items.len();
         let contacts = self.matching(team, filter, page.items, now).await?;
         Ok(Matches { contacts, read, next: page.next })
@@ -175,7 +179,8 @@ impl AudienceWorkflow {
         Ok(results)
     }
 
-    /// Evaluates a filter over at most [`MAX_PREVIEW_CONTACTS`] contacts of the team.
+    /// Evaluates a filter over at most [`MAX_PREVIEW_CONTACTS`] contacts of the team, or fewer if that reads
+    /// too many items.
     pub async fn preview(
         &self,
         team: TeamKey<'_>,
@@ -183,10 +188,11 @@ impl AudienceWorkflow {
         now: Timestamp,
     ) -> Result<Preview, StoreError> {
         let mut preview = Preview::default();
-        let (mut read, mut after) = (0, None);
-        while read < MAX_PREVIEW_CONTACTS {
-            let page = self.page_of_filter(team, filter, after.as_deref(), now).await?;
-            read += page.read;
+        let mut left = preview_contacts(self.items_for_contact(team, filter).await?);
+        let mut after = None;
+        while left > 0 {
+            let page = self.page_of_filter(team, filter, PAGE.min(left), after.as_deref(), now).await?;
+            left = left.saturating_sub(u16::try_from(page.read).unwrap_or(u16::MAX));
             for entry in page.contacts {
                 preview.count += 1;
                 if let Some(reason) = excluded(&entry) {
@@ -206,6 +212,12 @@ impl AudienceWorkflow {
     }
 }
 
+/// How many contacts a preview reads if it reads this number of items for each.
+fn preview_contacts(items_for_contact: u64) -> u16 {
+    let contacts = (MAX_PREVIEW_ITEMS / items_for_contact.max(1)).max(1);
+    u16::try_from(contacts).unwrap_or(u16::MAX).min(MAX_PREVIEW_CONTACTS)
+}
+
 /// Why a contact of an audience gets no text, whatever the text is.
 pub fn excluded(entry: &ContactEntry) -> Option<SkipReason> {
     if !entry.contact.number.can_receive() {
@@ -216,5 +228,18 @@ pub fn excluded(entry: &ContactEntry) -> Option<SkipReason> {
         Some(SkipReason::OptedOut)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_reads_fewer_contacts_with_a_filter_that_reads_more_for_each() {
+        let plain = preview_contacts(ITEMS_OF_CONTACT);
+        assert_eq!((plain, preview_contacts(5), preview_contacts(8)), (MAX_PREVIEW_CONTACTS, 10_000, 6_250));
+        assert_eq!(preview_contacts(ITEMS_OF_CONTACT + 20), 2_173, "twenty inboxes");
+        assert_eq!((preview_contacts(u64::MAX), preview_contacts(0)), (1, MAX_PREVIEW_CONTACTS));
     }
 }

@@ -96,8 +96,9 @@ fn the_billed_memory_is_that_of_the_template() {
     let other = template["Resources"].as_mapping().unwrap().iter();
     let other = other.filter(|(_, resource)| !resource["Properties"]["MemorySize"].is_null());
     let other: Vec<_> = other.map(|(name, _)| name.as_str().unwrap()).collect();
-    let expected = ["BroadcastsFunction", "ContactImportFunction", "BroadcastWorkerFunction"];
-    assert_eq!(other, expected, "only imports and broadcasts are not part of a flow");
+    let expected =
+        ["SegmentsFunction", "BroadcastsFunction", "ContactImportFunction", "BroadcastWorkerFunction"];
+    assert_eq!(other, expected, "only imports, segments and broadcasts are not part of a flow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

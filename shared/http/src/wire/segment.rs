@@ -91,7 +91,8 @@ pub struct PreviewView {
     pub sample: Vec<ContactView>,
     /// How many of them would get no text from a broadcast, by reason.
     pub excluded: Vec<ExcludedView>,
-    /// Whether all contacts of the team were read. A preview reads at most 10,000.
+    /// Whether all contacts of the team were read. A preview reads at most 10,000, and fewer if the filter
+    /// asks for the messages of many inboxes or for several broadcasts.
     pub complete: bool,
 }
 
