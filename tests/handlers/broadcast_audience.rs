@@ -30,6 +30,7 @@ async fn a_segment_that_is_removed_during_the_preparation_fails_the_broadcast_or
             name: "Bus 12".into(),
             kind: SegmentKind::Static,
             count: 1,
+            complete: true,
             counted_at: now(),
         };
         let segments = Segments::new(test.table());

@@ -6,12 +6,13 @@ use shared_aws::{
     broadcast::Broadcasts,
     contact::{ContactEntry, ContactWrite, Contacts},
     opt_out::OptOuts,
+    segment::Segments as StoredSegments,
     team::AuditEvent,
 };
 use shared_domain::{
     broadcast::Broadcast,
     contact::Contact,
-    ids::{BroadcastId, ContactId},
+    ids::{BroadcastId, ContactId, SegmentId},
     inbox::Inbox,
     keys::TeamKey,
     phone::PhoneNumber,
@@ -22,6 +23,7 @@ use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
     build::{self, number, organization_id, team_id, user_ref},
+    contention::overtaken_table,
     gateway::{Event, json as body_of},
 };
 
@@ -103,7 +105,7 @@ async fn members_write_segments_and_others_get_404() {
         (201, &json!("Parents"), &json!(0)),
         "{created}"
     );
-    assert_eq!(created["filter"], Value::Null);
+    assert_eq!((&created["filter"], &created["complete"]), (&Value::Null, &json!(true)));
     let id = created["segmentId"].as_str().unwrap();
 
     let (_, changed) = segments.of_segment(CHANGE, id, &json!({ "name": "Guardians" })).await;
@@ -148,7 +150,7 @@ async fn a_filter_is_counted_when_it_is_written_and_previewed_with_what_is_exclu
     let body = json!({ "name": "VIPs", "kind": "filter", "filter": { "not": has_tag("parent") } });
     let (status, created) = segments.of_team(CREATE, &body).await;
     assert_eq!((status, &created["count"]), (201, &json!(2)), "{created}");
-    assert_eq!(created["filter"], body["filter"]);
+    assert_eq!((&created["filter"], &created["complete"]), (&body["filter"], &json!(true)));
     let id = created["segmentId"].as_str().unwrap();
     let (_, changed) = segments.of_segment(CHANGE, id, &json!({ "filter": has_tag("parent") })).await;
     assert_eq!((&changed["count"], &changed["filter"]), (&json!(2), &has_tag("parent")));
@@ -258,6 +260,41 @@ async fn contacts_are_put_into_a_static_segment_by_id_external_id_and_number_eac
         .of_segment(ADD, filtered["segmentId"].as_str().unwrap(), &json!({ "contactIds": ["con_1"] }))
         .await;
     assert_eq!((status, &problem["code"]), (409, &json!("segment_not_static")));
+}
+
+/// Of two requests at once, the one that stores its count last counted the contacts of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_that_two_requests_put_in_at_once_are_all_counted() {
+    let segments = Segments::start().await;
+    let contacts = [segments.add_contact(1, "").await.id, segments.add_contact(2, "").await.id];
+    let mut overtaken = 0;
+    for nth in 0..14 {
+        let (_, created) = segments.of_team(CREATE, &json!({ "name": "Bus", "kind": "static" })).await;
+        let id = SegmentId::parse(created["segmentId"].as_str().unwrap()).unwrap();
+        let (stored, segment, second) =
+            (StoredSegments::new(segments.test.table()), id.clone(), contacts[1].clone());
+        let other = async move {
+            let (organization, team) = (organization_id("org_1"), team_id("team_1"));
+            let team = TeamKey { organization: &organization, team: &team };
+            stored.add_contacts(&organization, &segment, &[second]).await.unwrap();
+            let before = stored.get(team, &segment).await.unwrap().unwrap();
+            let count = stored.count_contacts(&organization, &segment).await.unwrap();
+            assert!(stored.set_count(team, &before, count, now()).await.unwrap());
+        };
+        let table = overtaken_table(&segments.test.engine.aws, nth, other);
+        let app = App::new(&table, Claims::standard(), Cursors::fixed("secret"));
+        let body = json!({ "contactIds": [contacts[0].as_str()] });
+        let request = segment_event(ADD, "bob", id.as_str()).json(&body).request();
+        let response = answer(&router(app), now(), clock::entropy(), request).await;
+        assert_eq!(response.status(), 200, "overtaken before request {nth}");
+
+        let members = StoredSegments::new(segments.test.table());
+        let members = members.count_contacts(&organization_id("org_1"), &id).await.unwrap();
+        let (_, read) = segments.call(&segment_event(READ, "bob", id.as_str())).await;
+        assert_eq!(read["count"], members, "overtaken before request {nth}");
+        overtaken += usize::from(members == 2);
+    }
+    assert!(overtaken > 4, "{overtaken}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

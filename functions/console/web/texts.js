@@ -472,8 +472,10 @@ export const texts = {
     kindHints: { filter: "Who matches is decided each time the segment is used.", static: "After saving, put contacts in by their number or contact ID." },
     count: "Contacts",
     countedAt: "Counted",
-    /** @param {number} count */
-    people: (count) => (count === 1 ? "1 contact" : `${count.toLocaleString()} contacts`),
+    /** @param {number} count @param {boolean} isComplete */
+    number: (count, isComplete) => `${count.toLocaleString()}${isComplete ? "" : "+"}`,
+    /** @param {number} count @param {boolean} isComplete */
+    people: (count, isComplete) => `${isComplete ? "" : "at least "}${count === 1 ? "1 contact" : `${count.toLocaleString()} contacts`}`,
     contacts: "Contacts…",
     /** @param {string} name */
     contactsOf: (name) => `Contacts of ${name}`,

@@ -98,7 +98,7 @@ export interface SegmentFilter {
   all?: SegmentFilter[]; any?: SegmentFilter[]; not?: SegmentFilter; field?: string; op?: string; value?: unknown;
 }
 export interface Segment {
-  segmentId: string; name: string; kind: "static" | "filter"; filter?: SegmentFilter | null; count: number; countedAt: string;
+  segmentId: string; name: string; kind: "static" | "filter"; filter?: SegmentFilter | null; count: number; complete: boolean; countedAt: string;
 }
 export interface Excluded { reason: string; count: number }
 export interface SegmentPreview { count: number; complete: boolean; excluded: Excluded[]; sample: Contact[] }

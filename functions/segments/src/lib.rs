@@ -147,7 +147,7 @@ async fn create(
         return created_before(&app, &access, &id).await;
     }
     let mut segment = parse(Id::new(now, entropy), &body, now)?;
-    segment.count = count(&app, &access, &segment.kind, now).await?;
+    (segment.count, segment.complete) = count(&app, &access, &segment.kind, now).await?;
     let key = attempt.idempotency().map(|key| (key, now));
     match app.segments.write(access.team_key(), None, &segment, key).await? {
         SegmentWrite::Done => Ok((StatusCode::CREATED, Json(SegmentView::of(&segment)))),
@@ -181,13 +181,22 @@ fn parse(id: SegmentId, body: &NewSegment, now: Timestamp) -> Result<AudienceSeg
     };
     let parts = name.zip(kind);
     let (name, kind) = errors.finish_with(parts)?;
-    Ok(AudienceSegment { id, name, kind, count: 0, counted_at: now })
+    Ok(AudienceSegment { id, name, kind, count: 0, complete: true, counted_at: now })
 }
 
-async fn count(app: &App, access: &TeamAccess, kind: &SegmentKind, now: Timestamp) -> Result<u64, Problem> {
+/// Counts the contacts of a new or changed segment. `false` if it may have more.
+async fn count(
+    app: &App,
+    access: &TeamAccess,
+    kind: &SegmentKind,
+    now: Timestamp,
+) -> Result<(u64, bool), Problem> {
     match kind {
-        SegmentKind::Static => Ok(0),
-        SegmentKind::Filter(filter) => Ok(evaluated(app, access, filter, now).await?.count),
+        SegmentKind::Static => Ok((0, true)),
+        SegmentKind::Filter(filter) => {
+            let Preview { count, complete, .. } = evaluated(app, access, filter, now).await?;
+            Ok((count, complete))
+        }
     }
 }
 
@@ -306,7 +315,7 @@ async fn update(
         if_match.check(&SegmentView::of(&before.value))?;
         let mut after = changed_by(&before.value, &change)?;
         if change.filter.is_some() {
-            after.count = count(&app, &access, &after.kind, now).await?;
+            (after.count, after.complete) = count(&app, &access, &after.kind, now).await?;
             after.counted_at = now;
         }
         match app.segments.write(access.team_key(), Some(&before), &after, None).await? {

@@ -14,10 +14,12 @@ use shared_http::{
     wire::segment::{AddedContacts, RemovedContacts, SegmentContacts},
 };
 
-use crate::{App, SegmentInPath};
+use crate::{App, SegmentInPath, changed, find};
 
 /// The maximum number of contacts in a request.
 const MAX_CONTACTS: usize = 1_000;
+/// How often a segment is counted again because it changed at the same time.
+const ATTEMPTS: usize = 5;
 
 /// Put contacts into a segment
 ///
@@ -63,10 +65,18 @@ pub(crate) async fn take_out(
     Ok(Json(RemovedContacts { missing }))
 }
 
+/// Counts the contacts of the segment. The count of a request that was overtaken by another one is not
+/// stored, and it counts again: the count that is stored last has the contacts of both.
 async fn recount(app: &App, target: &SegmentInPath, now: Timestamp) -> Result<(), Problem> {
     let SegmentInPath { access, segment } = target;
-    let count = app.segments.count_contacts(&access.organization, &segment.value.id).await?;
-    Ok(app.segments.set_count(access.team_key(), &segment.value.id, count, now).await?)
+    for _ in 0..ATTEMPTS {
+        let before = find(app, access, &segment.value.id).await?;
+        let count = app.segments.count_contacts(&access.organization, &before.value.id).await?;
+        if app.segments.set_count(access.team_key(), &before, count, now).await? {
+            return Ok(());
+        }
+    }
+    Err(changed())
 }
 
 /// Returns the contacts that a request names, each once, and what names no contact.

@@ -122,6 +122,7 @@ impl TestStack {
             name: "Regulars".into(),
             kind: SegmentKind::Static,
             count: 3,
+            complete: true,
             counted_at: now(),
         };
         let segments = Segments::new(self.table());

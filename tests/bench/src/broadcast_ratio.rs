@@ -110,6 +110,7 @@ impl BroadcastFixture {
             name: "All".into(),
             kind: SegmentKind::Filter(filter),
             count: 0,
+            complete: true,
             counted_at: clock::now(),
         };
         let segments = Segments::new(fixture.engine.table());

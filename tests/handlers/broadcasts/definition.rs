@@ -51,6 +51,7 @@ impl Broadcasting {
             name: id.to_owned(),
             kind: SegmentKind::Static,
             count,
+            complete: true,
             counted_at: now(),
         };
         let (segments, team) = (Segments::new(self.test.table()), self.test.inbox.team_key());

@@ -160,6 +160,7 @@ impl World {
             name: group.clone(),
             kind: SegmentKind::Filter(Filter::parse("", &filter).unwrap()),
             count: 0,
+            complete: true,
             counted_at: START,
         };
         let written = Segments::new(app.table()).write(inbox.team_key(), None, &segment, None).await;

@@ -127,7 +127,7 @@ export function BroadcastForm({ teamId, broadcast, onSaved }) {
           ${segments.value?.length === 0 && html`<p class="hint">${t.noSegments} <a class="strong" href=${teamPath(teamId, "segments")}>${texts.sections.segments}</a></p>`}
           ${segments.value?.map((segment) => html`
             <label class="check" key=${segment.segmentId}><input type="checkbox" checked=${segmentIds.includes(segment.segmentId)} onChange=${() => toggle(segment.segmentId)} />
-              <span dir="auto">${segment.name}</span><small>${texts.segments.people(segment.count)}</small></label>`)}
+              <span dir="auto">${segment.name}</span><small>${texts.segments.people(segment.count, segment.complete)}</small></label>`)}
         </div>
         <${ContactPicker} teamId=${teamId} contacts=${contacts} onInput=${setContacts} />
         <${TextField} label=${t.numbers} rows=${2} value=${numbers} onInput=${setNumbers} hint=${t.numbersHint} error=${errorBelow("/audience")} />

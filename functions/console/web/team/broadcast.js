@@ -101,7 +101,7 @@ function Facts({ teamId, broadcast }) {
   const { segmentIds, contactIds, phoneNumbers } = broadcast.audience;
   const segments = useLoaded(() => Promise.all(segmentIds.map((id) => /** @type {Promise<Segment>} */ (request("GET", `${teamApi(teamId)}/segments/${encodeURIComponent(id)}`)).catch(() => null))), segmentIds.join());
   const audience = [
-    ...(segments.value ?? []).map((segment) => (segment ? `${segment.name} (${texts.segments.people(segment.count)})` : t.segmentGone)),
+    ...(segments.value ?? []).map((segment) => (segment ? `${segment.name} (${texts.segments.people(segment.count, segment.complete)})` : t.segmentGone)),
     contactIds.length ? t.contactCount(contactIds.length) : "", phoneNumbers.length ? t.numberCount(phoneNumbers.length) : "",
   ].filter(Boolean);
   const rows = [

@@ -43,7 +43,7 @@ export function SegmentsPage({ teamId }) {
         <tbody>${value.map((segment) => html`
           <tr key=${segment.segmentId}>
             <td><button type="button" class="link strong" dir="auto" onClick=${() => edit(segment)}>${segment.name}</button></td>
-            <td>${t.kinds[segment.kind]}</td><td class="number">${segment.count.toLocaleString()}</td><td><${Time} at=${segment.countedAt} /></td>
+            <td>${t.kinds[segment.kind]}</td><td class="number">${t.number(segment.count, segment.complete)}</td><td><${Time} at=${segment.countedAt} /></td>
             <td class="end"><span class="actions">
               ${segment.kind === "static" && html`<button type="button" aria-label=${t.contactsOf(segment.name)} onClick=${() => setFilled(segment)}>${t.contacts}</button>`}
               <button type="button" class="danger" aria-label=${t.remove(segment.name)} onClick=${() => setRemoved(segment)}>${texts.remove}</button></span></td>

@@ -42,6 +42,9 @@ struct SegmentRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
     count: u64,
+    /// Absent if a version before counted it.
+    #[serde(default)]
+    complete: Option<bool>,
     counted_at: Timestamp,
     version: u64,
 }
@@ -120,24 +123,26 @@ impl Segments {
         })
     }
 
-    /// Stores how many contacts a segment has. Does nothing if the segment was removed.
+    /// Stores how many contacts a static segment has, which were counted after the segment was read. `false`
+    /// if it was changed, counted or removed since then.
     pub async fn set_count(
         &self,
         team: TeamKey<'_>,
-        segment: &SegmentId,
+        segment: &Versioned<AudienceSegment>,
         count: u64,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let written = self.table.update_if(keys::segment(team, segment), |update| {
+    ) -> Result<bool, StoreError> {
+        let written = self.table.update_if(keys::segment(team, &segment.value.id), |update| {
             update
                 .update_expression("SET #count = :count, countedAt = :now ADD version :one")
-                .condition_expression(EXISTS)
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(segment.version))
                 .expression_attribute_names("#count", "count")
                 .expression_attribute_values(":count", number(count))
                 .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":one", number(1))
         });
-        written.await.map(drop)
+        Ok(written.await?.is_done())
     }
 
     /// Removes a segment, then its contacts. `false` if it does not exist. A call that stops in between
@@ -232,6 +237,7 @@ impl SegmentRow {
             name: segment.name.clone(),
             filter,
             count: segment.count,
+            complete: Some(segment.complete),
             counted_at: segment.counted_at,
             version,
         }
@@ -242,8 +248,9 @@ impl SegmentRow {
             None => SegmentKind::Static,
             Some(text) => SegmentKind::Filter(stored_filter(text)?),
         };
-        let Self { sk: id, name, count, counted_at, version, .. } = self;
-        Ok(Versioned { value: AudienceSegment { id, name, kind, count, counted_at }, version })
+        let Self { sk: id, name, count, complete, counted_at, version, .. } = self;
+        let complete = complete.unwrap_or(kind == SegmentKind::Static);
+        Ok(Versioned { value: AudienceSegment { id, name, kind, count, complete, counted_at }, version })
     }
 }
 

@@ -31,6 +31,8 @@ pub struct AudienceSegment {
     pub kind: SegmentKind,
     /// How many contacts belonged to it when they were last counted.
     pub count: u64,
+    /// Whether all contacts of the team were read to count it. If not, it may have more.
+    pub complete: bool,
     pub counted_at: Timestamp,
 }
 

@@ -27,9 +27,12 @@ pub struct SegmentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub filter: Option<serde_json::Value>,
-    /// Number of contacts when they were last counted, including those who opted out. A filter counts at most
-    /// 10,000 contacts of the team.
+    /// Number of contacts when they were last counted, including those who opted out. A filter is counted
+    /// when it is written.
     pub count: u64,
+    /// Whether all contacts of the team were read for the count, at most 10,000 for a filter. If not, the
+    /// segment may have more.
+    pub complete: bool,
     /// Time of the count.
     #[schema(format = DateTime)]
     pub counted_at: String,
@@ -47,6 +50,7 @@ impl SegmentView {
             kind,
             filter,
             count: segment.count,
+            complete: segment.complete,
             counted_at: segment.counted_at.to_string(),
         }
     }
