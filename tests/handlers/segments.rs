@@ -297,6 +297,41 @@ async fn contacts_that_two_requests_put_in_at_once_are_all_counted() {
     assert!(overtaken > 4, "{overtaken}");
 }
 
+/// As the removal of a large segment that takes longer than a request may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_ended_in_between_is_completed_by_another_request() {
+    let segments = Segments::start().await;
+    let (organization, team) = (organization_id("org_1"), team_id("team_1"));
+    let team = TeamKey { organization: &organization, team: &team };
+    let stored = StoredSegments::new(segments.test.table());
+    let contact = segments.add_contact(1, "").await.id;
+    let (mut hidden, mut done) = (0, 0);
+    for requests in 0..12 {
+        let (_, created) = segments.of_team(CREATE, &json!({ "name": "Bus", "kind": "static" })).await;
+        let id = SegmentId::parse(created["segmentId"].as_str().unwrap()).unwrap();
+        stored.add_contacts(&organization, &id, std::slice::from_ref(&contact)).await.unwrap();
+        let table = segments.test.engine.crashing_table(requests);
+        let app = App::new(&table, Claims::standard(), Cursors::fixed("secret"));
+        let remove = segment_event(REMOVE, "bob", id.as_str());
+        let first = answer(&router(app), now(), clock::entropy(), remove.request()).await;
+        let (read, _) = segments.call(&segment_event(READ, "bob", id.as_str())).await;
+        let (_, page) = segments.call(&team_event(LIST, "bob")).await;
+        assert_eq!(page["items"].as_array().unwrap().is_empty(), read == 404, "{requests}: {page}");
+        let (again, _) = segments.call(&remove).await;
+        if first.status() == 204 {
+            done += 1;
+            assert_eq!((read, again), (404, 404), "{requests}");
+        } else {
+            hidden += usize::from(read == 404);
+            assert_eq!(again, 204, "{requests}");
+        }
+        assert!(stored.get(team, &id).await.unwrap().is_none(), "{requests}");
+        assert_eq!(stored.count_contacts(&organization, &id).await.unwrap(), 0, "{requests}");
+        assert_eq!(segments.call(&remove).await.0, 404, "{requests}");
+    }
+    assert!(hidden > 1 && done > 1, "{hidden} {done}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_creates_one_segment() {
     let segments = Segments::start().await;

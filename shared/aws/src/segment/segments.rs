@@ -1,7 +1,7 @@
 //! The segments of a team. The contacts of a static segment are items of their own, so that a segment can
 //! have any number of them.
 
-use aws_sdk_dynamodb::types::Select;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_domain::{
@@ -47,6 +47,9 @@ struct SegmentRow {
     complete: Option<bool>,
     counted_at: Timestamp,
     version: u64,
+    /// Whether it is being removed: it does not exist any more, and its contacts are taken out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    removed: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,10 +75,11 @@ impl Segments {
         segment: &SegmentId,
     ) -> Result<Option<Versioned<AudienceSegment>>, StoreError> {
         let row: Option<SegmentRow> = self.table.get(keys::segment(team, segment), true).await?;
-        row.map(SegmentRow::segment).transpose()
+        row.filter(|row| !row.removed).map(SegmentRow::segment).transpose()
     }
 
-    /// Returns a page of the segments of a team in the order of their creation.
+    /// Returns a page of the segments of a team in the order of their creation. It is shorter than the limit
+    /// if some are being removed.
     pub async fn page(
         &self,
         team: TeamKey<'_>,
@@ -83,7 +87,9 @@ impl Segments {
         after: Option<&str>,
     ) -> Result<Page<Versioned<AudienceSegment>>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::SEGMENTS);
-        self.table.page(range, Order::Ascending, limit, after).await?.try_map(SegmentRow::segment)
+        let mut page: Page<SegmentRow> = self.table.page(range, Order::Ascending, limit, after).await?;
+        page.items.retain(|row| !row.removed);
+        page.try_map(SegmentRow::segment)
     }
 
     /// Writes a segment. `before` is the segment as the caller read it, `None` for a new one. Costs 2 write
@@ -145,12 +151,18 @@ impl Segments {
         Ok(written.await?.is_done())
     }
 
-    /// Removes a segment, then its contacts. `false` if it does not exist. A call that stops in between
-    /// leaves only items that nothing reads.
+    /// Removes a segment. `false` if it does not exist. From the first write on, nobody finds the segment, so
+    /// that no audience has only a part of its contacts. A call that stops in between is completed by another
+    /// one.
     pub async fn remove(&self, team: TeamKey<'_>, segment: &SegmentId) -> Result<bool, StoreError> {
-        let deleted =
-            self.table.delete_if(keys::segment(team, segment), |delete| delete.condition_expression(EXISTS));
-        if !deleted.await?.is_done() {
+        let marked = self.table.update_if(keys::segment(team, segment), |update| {
+            update
+                .update_expression("SET removed = :removed ADD version :one")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":removed", AttributeValue::Bool(true))
+                .expression_attribute_values(":one", number(1))
+        });
+        if !marked.await?.is_done() {
             return Ok(false);
         }
         let mut after = None;
@@ -159,6 +171,7 @@ impl Segments {
             self.remove_contacts(team.organization, segment, &page.items).await?;
             after = page.next;
             if after.is_none() {
+                self.table.delete(keys::segment(team, segment)).await?;
                 return Ok(true);
             }
         }
@@ -240,6 +253,7 @@ impl SegmentRow {
             complete: Some(segment.complete),
             counted_at: segment.counted_at,
             version,
+            removed: false,
         }
     }
 
