@@ -35,10 +35,10 @@ mod reply;
 mod status;
 mod texts_ahead;
 
-pub use ahead::{AHEAD, MAX_SLICE, slice_delay};
+pub use ahead::{AHEAD, LAST_SEND, MAX_SLICE, slice_delay};
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
 pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Series, Waiting};
-pub use drain::{Capacity, Drain, RecipientGroup, drain};
+pub use drain::{Capacity, Drain, RecipientGroup, drain, first_look};
 pub use estimate::{CostlyCharacter, Estimate, Tally};
 pub use failures::FailureWatch;
 pub use price::SegmentPrice;

@@ -7,13 +7,14 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::ConversationId,
+    inbox::Inbox,
     out_of_office::{Draft, Mode},
     time::Timestamp,
 };
 use shared_lambda::clock::now;
 use test_kit::build;
 
-use super::{Broadcasting, CHANGE, phone};
+use super::{Broadcasting, CHANGE, phone, text_of_five_segments, time};
 
 impl Broadcasting {
     /// Sets the office hours of the inbox on a day of the week, in New York.
@@ -82,4 +83,24 @@ async fn no_text_is_released_in_the_last_minute_of_the_hours() {
     let waiting = it.read(&id).await;
     assert_eq!((&waiting["status"], &waiting["progress"]["held"]), (&json!("running"), &json!(1)));
     assert_eq!(waiting["waitingFor"]["until"], "2027-01-16T14:00:00.000Z");
+}
+
+/// At one segment a second, three of these texts fit. The numbers of California are the lower ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_whose_hours_end_first_get_their_texts_first() {
+    let it = Broadcasting::start().await;
+    let evening = time("2027-01-15T19:00:00-05:00");
+    let california = ["+14085550143", "+14085550144", "+14085550145"];
+    let new_york = ["+17185550143", "+17185550144", "+17185550145"];
+    let numbers = [california, new_york].concat();
+    it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
+    let hours = json!({ "hours": { "mode": "recipient" } });
+    let id = it.confirm_at(evening, &numbers, &text_of_five_segments(), &hours).await;
+    let progress = it.wake(evening, &id).await["progress"].clone();
+    assert_eq!((&progress["pending"], &progress["held"]), (&json!(3), &json!(0)), "{progress}");
+    let recipients = it.recipients(&id).await;
+    let queued = recipients.iter().filter(|recipient| recipient["state"] == "queued");
+    let mut queued: Vec<_> = queued.map(|recipient| recipient["phoneNumber"].as_str().unwrap()).collect();
+    queued.sort_unstable();
+    assert_eq!(queued, new_york);
 }

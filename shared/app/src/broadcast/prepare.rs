@@ -7,7 +7,7 @@ use shared_aws::{
     table::{StoreError, Versioned},
 };
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SkipReason},
+    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SkipReason, first_look},
     ids::Id,
     sending_hours::{RecipientPlace, SendingHours},
     time::Timestamp,
@@ -155,7 +155,7 @@ impl BroadcastWorkflow {
                             let place = person.place();
                             let first = *releases.entry(place.clone()).or_insert_with(|| {
                                 let hours = SendingHours::of(&place, broadcast.hours, team_hours.as_ref());
-                                hours.next_release(start).map(|release| release.at)
+                                hours.next_release(start).map(|release| first_look(&release, start))
                             });
                             first.ok_or(SkipReason::Expired)
                         });

@@ -52,7 +52,7 @@ pub struct NewRecipient {
     pub contact: Option<ContactId>,
     /// The text with the values of the contact. `None` if it is the text of the broadcast.
     pub text: Option<String>,
-    /// When it may get the text, or why it gets none.
+    /// When it is looked at first, or why it gets no text. It waits for its hours if the time is to come.
     pub outcome: Result<Timestamp, SkipReason>,
 }
 

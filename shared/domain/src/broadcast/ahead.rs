@@ -8,6 +8,9 @@ use std::time::Duration;
 /// How far ahead of the pace of their number texts are released.
 pub const AHEAD: Duration = Duration::from_secs(15);
 
+/// How long before the end of a recipient's hours the last text is sent. The carrier needs some time as well.
+pub const LAST_SEND: Duration = Duration::from_secs(60);
+
 /// How many recipients one slice looks at, at most. It reads the state of the broadcast again after that.
 pub const MAX_SLICE: usize = 250;
 

@@ -1,8 +1,10 @@
 //! The drain of a broadcast: when its first and its last text go out.
 //!
 //! The simulation sends every text as the product does: at the [pace](crate::pace) of the number, within the
-//! sending hours of its recipient, and within the carriers' limit of the day. Of the recipients that may get
-//! a text, those whose hours end first come first, then those of the first group, then the longest texts.
+//! sending hours of its recipient, and within the carriers' limit of the day. The recipients come in the
+//! order in which the product looks at them: of those who may get a text at the start, those whose hours end
+//! first, see [`first_look`]; then those who wait, by when their hours begin. Among equals the product goes
+//! by the number, and the simulation by the group and the length of the text.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -24,6 +26,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::{AHEAD, LAST_SEND};
 use crate::{
     pace::{Pace, Turn, next_carrier_day},
     sending_hours::{Release, SendingHours},
@@ -33,6 +36,10 @@ use crate::{
 /// The longest drain that is simulated. A broadcast of 100,000 texts takes a day at one segment per second,
 /// and three at the usual hours.
 const MAX_DRAIN: Duration = Duration::from_hours(24 * 365);
+/// How long before the end of a recipient's hours its text is released at the latest.
+const LAST_RELEASE: Duration = AHEAD.saturating_add(LAST_SEND);
+/// Longer than any hours last.
+const LONG_AGO: Duration = Duration::from_hours(24 * 400);
 
 /// Recipients with the same sending hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +72,34 @@ pub struct Drain {
     pub capped_days: u32,
 }
 
+/// When a recipient is looked at first, if these are its next hours at the start of a broadcast. For one that
+/// does not wait for its hours that is a time before the start, the earlier, the sooner its hours end. Those
+/// whose hours never end come last, at the start itself.
+pub fn first_look(release: &Release, start: Timestamp) -> Timestamp {
+    if release.at > start {
+        return release.at;
+    }
+    release.until.map_or(start, |until| start.min(until - LONG_AGO))
+}
+
+/// The next hours in which a text can be released, up to the last release. `None` if they do not come within
+/// the longest drain.
+fn next_release(hours: &SendingHours, now: Timestamp) -> Option<Release> {
+    let mut release = hours.next_release(now)?;
+    while let Some(until) = release.until.filter(|until| *until < release.at + LAST_RELEASE) {
+        if until > now + MAX_DRAIN {
+            return None;
+        }
+        release = hours.next_release(until)?;
+    }
+    Some(Release { at: release.at, until: release.until.map(|until| until - LAST_RELEASE) })
+}
+
 /// The drain of a broadcast that starts at `now`. `None` if there is nothing to send, if some hours never
 /// come, or if it takes longer than a year.
 pub fn drain(groups: &[RecipientGroup], capacity: Capacity, now: Timestamp) -> Option<Drain> {
     let lanes = groups.iter().map(|group| Lane::new(group, now)).collect::<Option<Vec<_>>>()?;
-    let held = lanes.iter().filter(|lane| lane.release.at > now).map(Lane::remaining).sum();
+    let held = lanes.iter().filter(|lane| lane.check_at > now).map(Lane::remaining).sum();
     let lanes = lanes.into_iter().filter(|lane| lane.remaining() > 0).collect();
     let run = Run {
         lanes,
@@ -86,22 +116,38 @@ pub fn drain(groups: &[RecipientGroup], capacity: Capacity, now: Timestamp) -> O
 struct Lane<'a> {
     hours: &'a SendingHours,
     texts: Vec<(u32, u64)>,
-    release: Release,
+    /// When its recipients are looked at next. The earliest lane is first.
+    check_at: Timestamp,
+    /// When a text can be released at the latest.
+    until: Option<Timestamp>,
 }
 
 impl<'a> Lane<'a> {
     fn new(group: &'a RecipientGroup, now: Timestamp) -> Option<Self> {
         let texts =
             group.texts.iter().map(|(segments, count)| (*segments, *count)).filter(|(_, count)| *count > 0);
-        Some(Self { hours: &group.hours, texts: texts.collect(), release: group.hours.next_release(now)? })
+        let release = next_release(&group.hours, now)?;
+        let check_at = first_look(&release, now);
+        Some(Self { hours: &group.hours, texts: texts.collect(), check_at, until: release.until })
     }
 
     fn remaining(&self) -> u64 {
         self.texts.iter().map(|(_, count)| count).sum()
     }
 
-    fn is_open(&self, now: Timestamp) -> bool {
-        self.release.at <= now && self.release.until.is_none_or(|until| now < until)
+    /// Whether it has ended. A lane is looked at only after it has begun.
+    fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until < now)
+    }
+
+    /// Goes on with its next hours. `None` if they never come.
+    fn renew(&mut self, now: Timestamp) -> Option<()> {
+        let release = next_release(self.hours, now)?;
+        if release.at > now {
+            self.check_at = release.at;
+        }
+        self.until = release.until;
+        Some(())
     }
 
     /// Removes one text of the size that is sent next.
@@ -146,11 +192,15 @@ impl Run<'_> {
 
     /// Sends one text, or returns until when none can be sent. `None` if some hours never come.
     fn step(&mut self, now: Timestamp) -> Option<Step> {
-        self.renew_hours(now)?;
-        let Some(place) = self.next_lane(now) else {
-            return Some(Step::Wait(self.lanes.iter().map(|lane| lane.release.at).min()?));
-        };
-        let Some((segments, _)) = self.lanes[place].texts.last().copied() else {
+        let (place, lane) = self.lanes.iter_mut().enumerate().min_by_key(|(_, lane)| lane.check_at)?;
+        if lane.check_at > now {
+            return Some(Step::Wait(lane.check_at));
+        }
+        if lane.has_ended(now) {
+            lane.renew(now)?;
+            return Some(Step::Wait(now));
+        }
+        let Some((segments, _)) = lane.texts.last().copied() else {
             self.lanes.remove(place); // keeps the order of the others
             return Some(Step::Wait(now));
         };
@@ -164,7 +214,7 @@ impl Run<'_> {
         }
         match self.pace.decide(self.capacity.segments_per_second, segments, now) {
             Turn::Wait { until } => Some(Step::Wait(until)),
-            Turn::Release { at, .. } if !self.lanes[place].is_open(at) => Some(Step::Wait(at)),
+            Turn::Release { at, .. } if self.lanes[place].has_ended(at) => Some(Step::Wait(at)),
             Turn::Release { at, next } => {
                 self.pace = next;
                 self.sent_today = after;
@@ -172,23 +222,6 @@ impl Run<'_> {
                 Some(Step::Sent(at))
             }
         }
-    }
-
-    /// Gives lanes whose hours have ended their next hours.
-    fn renew_hours(&mut self, now: Timestamp) -> Option<()> {
-        for lane in &mut self.lanes {
-            if lane.release.until.is_some_and(|until| until <= now) {
-                lane.release = lane.hours.next_release(now)?;
-            }
-        }
-        Some(())
-    }
-
-    /// The open lane whose hours end first, and the first of these.
-    fn next_lane(&self, now: Timestamp) -> Option<usize> {
-        let open = self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_open(now));
-        let first = open.min_by_key(|(_, lane)| lane.release.until.map_or(i64::MAX, Timestamp::millis));
-        first.map(|(place, _)| place)
     }
 }
 
@@ -260,31 +293,36 @@ mod tests {
 
     #[test]
     fn texts_that_do_not_fit_in_the_hours_go_out_the_next_day() {
-        let evening = at("2026-11-23T19:59:00-05:00");
+        let evening = at("2026-11-23T19:58:00-05:00");
         let drain = drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, evening).unwrap();
         assert_eq!(drain.starts_at, evening);
         assert!(drain.ends_at > at("2026-11-24T09:00:00-05:00"));
         assert!(drain.ends_at < at("2026-11-24T09:01:00-05:00"));
-        let autumn = at("2026-10-31T19:59:00-04:00");
+        let autumn = at("2026-10-31T19:58:00-04:00");
         let over_the_change = super::drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, autumn).unwrap();
         assert!(over_the_change.ends_at > at("2026-11-01T09:00:00-05:00"));
         assert!(over_the_change.ends_at < at("2026-11-01T09:01:00-05:00"));
     }
 
     #[test]
-    fn a_text_whose_turn_comes_after_its_hours_waits_for_the_next_day() {
-        let now = at("2026-11-23T19:59:59.500-05:00");
+    fn a_text_that_is_not_released_75_seconds_before_the_end_of_its_hours_waits_for_the_next_day() {
+        let now = at("2026-11-23T19:58:44.500-05:00");
         let drain = drain(&[group(NUMBERS[0], &[(1, 2)])], SLOW, now).unwrap();
         assert_eq!((drain.starts_at, drain.ends_at), (now, at("2026-11-24T09:00:00-05:00")));
+        let last = at("2026-11-23T19:58:45-05:00");
+        for (now, held) in [(last, 0), (last + Duration::from_millis(1), 1)] {
+            let drain = super::drain(&[group(NUMBERS[0], &[(1, 1)])], SLOW, now).unwrap();
+            assert_eq!(drain.held, held, "{now}");
+        }
     }
 
     #[test]
     fn recipients_whose_hours_end_first_come_first() {
-        let now = at("2026-11-23T19:59:00-05:00");
+        let now = at("2026-11-23T19:57:00-05:00");
         let groups = [group(NUMBERS[1], &[(1, 100)]), group(NUMBERS[0], &[(1, 50)])];
         let drain = drain(&groups, SLOW, now).unwrap();
         assert_eq!(drain.held, 0);
-        assert!(drain.ends_at < at("2026-11-23T20:02:00-05:00"), "{}", drain.ends_at);
+        assert!(drain.ends_at < at("2026-11-23T20:00:00-05:00"), "{}", drain.ends_at);
     }
 
     #[test]
@@ -301,6 +339,19 @@ mod tests {
     }
 
     #[test]
+    fn those_who_wait_are_looked_at_when_their_hours_begin_and_the_others_before() {
+        let start = at("2026-11-23T10:00:00-05:00");
+        let look = |group: RecipientGroup| first_look(&group.hours.next_release(start).unwrap(), start);
+        let (east, mountain, west) = (group(NUMBERS[0], &[]), group(NUMBERS[2], &[]), group(NUMBERS[1], &[]));
+        assert_eq!((look(always(&[])), look(west)), (start, at("2026-11-23T12:00:00-05:00")));
+        let (east, mountain) = (look(east), look(mountain));
+        assert!(east < start && start < mountain, "{east} {mountain}");
+        let noon = at("2026-11-23T15:00:00-05:00");
+        let look = |number| first_look(&group(number, &[]).hours.next_release(noon).unwrap(), noon);
+        assert!(look(NUMBERS[0]) < look(NUMBERS[1]) && look(NUMBERS[1]) < noon);
+    }
+
+    #[test]
     fn nothing_to_send_and_hours_that_never_come_have_no_drain() {
         let now = at("2026-11-23T12:00:00-05:00");
         assert_eq!(drain(&[], FAST, now), None);
@@ -311,8 +362,9 @@ mod tests {
         assert_eq!(drain(&[RecipientGroup { hours, texts: BTreeMap::from([(1, 1)]) }], FAST, now), None);
     }
 
-    /// The drain of texts that are sent one by one. The time moves from text to text, and in quarters of an
-    /// hour while nothing can be sent, and the hours of all recipients are looked up at each step.
+    /// The drain of texts that are released one by one. Each recipient has a time at which it is looked at
+    /// next, and the one with the earliest is looked at, as a worker does. The time moves from text to text,
+    /// and in quarters of an hour while the carriers' limit holds all texts.
     fn simulated(groups: &[RecipientGroup], capacity: Capacity, start: Timestamp) -> Drain {
         const QUARTER: i64 = 15 * 60_000;
         let quarter_after = |now: Timestamp| Timestamp::from_millis((now.millis() / QUARTER + 1) * QUARTER);
@@ -323,27 +375,37 @@ mod tests {
                 .unwrap()
                 .date()
         };
-        let ends = |group: usize, now| {
-            let release = groups[group].hours.next_release(now).unwrap();
-            (release.at == now).then(|| release.until.map_or(i64::MAX, Timestamp::millis))
+        let held_until = |group: usize, now: Timestamp| {
+            let hours = &groups[group].hours;
+            let release = hours.next_release(now).unwrap();
+            if release.at > now {
+                return Some(release.at);
+            }
+            let end = release.until.filter(|until| *until < now + AHEAD + LAST_SEND)?;
+            Some(hours.next_release(end).unwrap().at)
         };
         let texts = |(group, of): (usize, &RecipientGroup)| {
+            let first = first_look(&of.hours.next_release(start).unwrap(), start);
             let texts = of.texts.iter().rev();
-            texts.flat_map(move |(size, count)| (0..*count).map(move |_| (group, *size))).collect::<Vec<_>>()
+            let texts = texts.flat_map(move |(size, count)| (0..*count).map(move |_| (first, group, *size)));
+            texts.collect::<Vec<_>>()
         };
-        let mut waiting: Vec<(usize, u32)> = groups.iter().enumerate().flat_map(texts).collect();
-        let held = waiting.iter().filter(|(group, _)| ends(*group, start).is_none()).count();
+        let mut waiting: Vec<(Timestamp, usize, u32)> = groups.iter().enumerate().flat_map(texts).collect();
+        let held = waiting.iter().filter(|(_, group, _)| held_until(*group, start).is_some()).count();
         let (mut now, mut pace, mut sent_at) = (start, Pace::default(), Vec::new());
         let mut sent: BTreeMap<jiff::civil::Date, u64> = BTreeMap::new();
         let mut capped = BTreeSet::new();
-        while !waiting.is_empty() {
-            let open = waiting.iter().enumerate();
-            let open = open.filter_map(|(place, (group, _))| Some((ends(*group, now)?, place)));
-            let Some((_, place)) = open.min() else {
-                now = quarter_after(now);
+        while let Some(place) = (0..waiting.len()).min_by_key(|place| waiting[*place].0) {
+            let (check_at, group, size) = waiting[place];
+            if check_at > now {
+                now = check_at;
                 continue;
-            };
-            let ((group, size), today) = (waiting[place], day(now));
+            }
+            if let Some(until) = held_until(group, now) {
+                waiting[place].0 = until;
+                continue;
+            }
+            let today = day(now);
             let of_today = sent.entry(today).or_default();
             if *of_today > 0 && capacity.segments_per_day.is_some_and(|cap| *of_today + u64::from(size) > cap)
             {
@@ -355,7 +417,7 @@ mod tests {
             }
             match pace.decide(capacity.segments_per_second, size, now) {
                 Turn::Wait { until } => now = until,
-                Turn::Release { at, .. } if ends(group, at).is_none() => now = at,
+                Turn::Release { at, .. } if held_until(group, at).is_some() => now = at,
                 Turn::Release { at, next } => {
                     pace = next;
                     *of_today += u64::from(size);
@@ -377,7 +439,7 @@ mod tests {
 
         /// Often just before the hours of some recipients or the day of the carriers end.
         #[test]
-        fn a_drain_is_that_of_texts_that_are_sent_one_by_one(
+        fn a_drain_is_that_of_texts_that_are_released_one_by_one(
             texts in prop::collection::vec((0..GROUPS, 1_u32..=3, 1_u64..12), 1..5),
             rate in 1_u32..=3,
             segments_per_day in prop::option::of(1_u64..60),
@@ -421,10 +483,10 @@ mod tests {
 
             let total: u64 = sizes.iter().flatten().map(|(segments, count)| u64::from(*segments) * count).sum();
             let first = groups.iter().filter(|group| !group.texts.is_empty());
-            let first = first.filter_map(|group| group.hours.next_release(now)).map(|release| release.at).min();
+            let first = first.filter_map(|group| next_release(&group.hours, now)).map(|release| release.at).min();
             prop_assert_eq!(Some(drain.starts_at), first);
             let last = groups.iter().filter(|group| !group.texts.is_empty());
-            let last = last.filter_map(|group| group.hours.next_release(now)).map(|release| release.at).max();
+            let last = last.filter_map(|group| next_release(&group.hours, now)).map(|release| release.at).max();
             prop_assert!(Some(drain.ends_at) >= last, "a group has not begun");
             let ends = groups.iter().filter_map(|group| group.hours.next_release(drain.ends_at));
             prop_assert!(ends.into_iter().any(|release| release.at == drain.ends_at), "outside of all hours");
