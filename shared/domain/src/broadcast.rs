@@ -22,6 +22,7 @@
 //! ```
 
 mod ahead;
+mod audience_sketch;
 mod checklist;
 mod definition;
 mod drain;
@@ -36,6 +37,7 @@ mod status;
 mod texts_ahead;
 
 pub use ahead::{AHEAD, LAST_SEND, MAX_SLICE, slice_delay};
+pub use audience_sketch::AudienceSketch;
 pub use checklist::{Check, CheckLevel, SenderFacts, can_confirm, checks, is_stale};
 pub use definition::{Audience, Broadcast, BroadcastRef, EstimateRef, Series, Waiting};
 pub use drain::{Capacity, Drain, RecipientGroup, drain, first_look};

@@ -11,13 +11,14 @@ use shared_aws::{
 };
 use shared_domain::{
     audience::{AudienceSegment, Filter, SegmentKind},
-    ids::{SegmentId, TemplateId},
+    contact::Contact,
+    ids::{ContactId, SegmentId, TemplateId},
     template::Template,
 };
 use shared_lambda::clock::now;
 use test_kit::build;
 
-use super::{Broadcasting, CANCEL, CHANGE, CONFIRM, ESTIMATE, PAUSE};
+use super::{Broadcasting, CANCEL, CHANGE, CONFIRM, ESTIMATE, PAUSE, phone};
 
 impl Broadcasting {
     /// Stores the template `tpl_1` with this text.
@@ -144,6 +145,27 @@ async fn a_broadcast_with_a_removed_segment_is_neither_estimated_nor_confirmed_b
     assert_eq!(it.read(&id).await["status"], "draft");
     let audience = json!({ "audience": { "segmentIds": ["seg_1"] } });
     assert_eq!(it.of("ada", CHANGE, &id, Some(audience)).await.0, 200);
+    assert_eq!(it.confirm(&id).await["status"], "preparing");
+}
+
+/// A colleague puts someone else into the segments. The number of recipients stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_whose_estimate_had_other_people_is_not_confirmed() {
+    let it = Broadcasting::start().await;
+    let id = it.draft_to_segments().await;
+    let estimate = it.estimate(&id).await;
+    let other =
+        Contact { id: ContactId::new(now(), 2), external_id: None, number: phone(199), ..build::contact() };
+    it.test.add_contact(&other).await;
+    let (segments, organization) = (Segments::new(it.test.table()), it.test.organization());
+    for segment in ["seg_1", "seg_2"].map(|id| SegmentId::parse(id).unwrap()) {
+        segments.remove_contacts(organization, &segment, &[build::contact().id]).await.unwrap();
+        segments.add_contacts(organization, &segment, std::slice::from_ref(&other.id)).await.unwrap();
+    }
+    let confirm = json!({ "estimateId": estimate["estimateId"] });
+    let (status, problem) = it.of("ada", CONFIRM, &id, Some(confirm)).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("estimate_stale")), "{problem}");
+    assert_eq!((&estimate["recipients"], &it.estimate(&id).await["recipients"]), (&json!(1), &json!(1)));
     assert_eq!(it.confirm(&id).await["status"], "preparing");
 }
 

@@ -38,7 +38,10 @@ impl BroadcastWorkflow {
                 });
                 match text.render(&person) {
                     Ok(_) if !is_reached => tally.exclude(SkipReason::Expired),
-                    Ok(rendered) => tally.add(&place, &rendered, text.characters(&person)),
+                    Ok(rendered) => {
+                        tally.add(&place, &rendered, text.characters(&person));
+                        tally.add_to_audience(&broadcast.id, &person.number);
+                    }
                     Err(reason) => tally.exclude(reason),
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! | step | what happens |
 //! |---|---|
-//! | estimate | the audience is evaluated and counted; nothing is stored but the number of recipients |
+//! | estimate | the audience is evaluated and counted; nothing is stored but the number of recipients and a sketch of them |
 //! | confirm | the audience is counted again; the broadcast is due now or at its time |
 //! | prepare | the audience is evaluated once more and stored, one item for each number |
 //! | release | texts are accepted as messages, at most 15 seconds ahead of the pace of the number |

@@ -7,7 +7,7 @@ use shared_aws::{
     table::{StoreError, Versioned},
 };
 use shared_domain::{
-    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, SkipReason, first_look},
+    broadcast::{Broadcast, BroadcastStatus, BroadcastStep, EstimateRef, SkipReason, first_look},
     ids::Id,
     sending_hours::{RecipientPlace, SendingHours},
     time::Timestamp,
@@ -68,7 +68,11 @@ impl BroadcastWorkflow {
         let preparation = before.value.preparation + 1;
         let status = BroadcastStatus::Preparing;
         let started_at = before.value.started_at.or(Some(now));
-        let after = Broadcast { preparation, status, started_at, waiting: None, ..before.value.clone() };
+        // Nobody confirms it again, and its item is written with each slice.
+        let estimate = before.value.estimate.clone();
+        let estimate = estimate.map(|estimate| EstimateRef { audience: None, ..estimate });
+        let after =
+            Broadcast { preparation, status, estimate, started_at, waiting: None, ..before.value.clone() };
         let is_first = before.value.preparation == 0;
         let next = is_first.then(|| after.next_occurrence(Id::new(now, worker), now)).flatten();
         let due = Some(now + CHECK_AFTER);

@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     broadcast::{
-        AHEAD, Asked, Broadcast, BroadcastRef, BroadcastStep, MAX_SLICE, Progress, RecipientState,
+        AHEAD, Asked, Broadcast, BroadcastRef, BroadcastStep, LAST_SEND, MAX_SLICE, Progress, RecipientState,
         SkipReason, WaitReason, Waiting, slice_delay,
     },
     contact::custom_value,
@@ -31,8 +31,6 @@ use super::{BroadcastWorkflow, slice::Slice};
 
 /// When the sweep looks at a broadcast whose worker does not say anything.
 pub(super) const CHECK_AFTER: Duration = Duration::from_mins(2);
-/// How long before the end of a recipient's hours the last text is sent. The carrier needs some time as well.
-const LAST_SEND: Duration = Duration::from_secs(60);
 /// A text of 1,600 characters, the carrier's limit, has this many segments at most: each may take two units
 /// of UCS-2.
 const MAX_SEGMENTS: u64 = 49;

@@ -51,9 +51,7 @@ impl BroadcastWorkflow {
         before: &Versioned<Broadcast>,
         estimate: &Estimate,
     ) -> Result<bool, StoreError> {
-        let recipients = estimate.tally.recipients();
-        let estimate = Some(EstimateRef { id: estimate.id.clone(), recipients });
-        let after = Broadcast { estimate, ..before.value.clone() };
+        let after = Broadcast { estimate: Some(EstimateRef::of(estimate)), ..before.value.clone() };
         let due = before.value.scheduled_at.filter(|_| before.value.confirmed_by.is_some());
         Ok(self.broadcasts.write(before, &after, due, None).await? == BroadcastWrite::Done)
     }
@@ -112,7 +110,7 @@ impl BroadcastWorkflow {
         if !can_confirm(&current.checks) {
             return Ok(Confirmation::Stop(Box::new(current)));
         }
-        if is_stale(estimate.recipients, current.tally.recipients()) {
+        if is_stale(estimate, &current.tally) {
             return Ok(Confirmation::Stale);
         }
         if is_own && status == broadcast.status {

@@ -1,9 +1,9 @@
 //! The checklist of an estimate: what a user should look at before confirming a broadcast.
 
-use super::{CostlyCharacter, Drain, SkipReason, Tally};
+use super::{CostlyCharacter, Drain, EstimateRef, SkipReason, Tally};
 use crate::time::Timestamp;
 
-/// An estimate is stale if the number of recipients changed by more than this part of it.
+/// An estimate is stale if more than this part of the recipients changed.
 const STALE_PART: u64 = 20;
 /// A drain that takes longer than this is reviewed.
 const LONG_DRAIN_HOURS: u64 = 24;
@@ -90,9 +90,17 @@ pub fn can_confirm(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.level != CheckLevel::Stop)
 }
 
-/// Whether an estimate is stale: the number of recipients changed by more than 5 %.
-pub fn is_stale(estimated: u64, current: u64) -> bool {
-    estimated.abs_diff(current).saturating_mul(STALE_PART) > estimated
+/// Whether an estimate is stale: by more than 5 %, the number of recipients changed, or others get the text.
+/// An estimate from before sketches knows the number alone.
+pub fn is_stale(estimate: &EstimateRef, current: &Tally) -> bool {
+    let EstimateRef { recipients, audience, .. } = estimate;
+    is_over_limit(recipients.abs_diff(current.recipients()), *recipients)
+        || audience.as_ref().is_some_and(|audience| audience.differs(current.audience()))
+}
+
+/// Whether a change of an audience of this many people is one of more than 5 %.
+pub(super) fn is_over_limit(change: u64, people: u64) -> bool {
+    change.saturating_mul(STALE_PART) > people
 }
 
 fn check(level: CheckLevel, code: &'static str, detail: impl Into<String>) -> Check {
@@ -224,9 +232,12 @@ fn daily_cap(drain: Option<&Drain>) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::{
         broadcast::Capacity,
+        ids::BroadcastId,
         phone::PhoneNumber,
         sending_hours::{HoursMode, RecipientPlace},
     };
@@ -327,7 +338,34 @@ mod tests {
             (100, 94, true),
             (1, 2, true),
         ] {
-            assert_eq!(is_stale(estimated, current), stale, "{estimated} {current}");
+            let mut tally = Tally::default();
+            for _ in 0..current {
+                tally.add(&place("+12025550143"), "Hi", []);
+            }
+            let estimate = EstimateRef { id: "est_1".into(), recipients: estimated, audience: None };
+            assert_eq!(is_stale(&estimate, &tally), stale, "{estimated} {current}");
         }
+    }
+
+    #[test]
+    fn an_estimate_is_stale_if_as_many_others_get_the_text() {
+        let broadcast = BroadcastId::parse("bct_1").unwrap();
+        let tally = |people: Range<u64>| {
+            let mut tally = Tally::default();
+            for person in people {
+                let number = PhoneNumber::from_carrier(&format!("+1202555{person:04}")).unwrap();
+                tally.add(&place(number.as_str()), "Hi", []);
+                tally.add_to_audience(&broadcast, &number);
+            }
+            tally
+        };
+        let eighth_grade = tally(0..100);
+        let audience = Some(eighth_grade.audience().clone());
+        let estimate = EstimateRef { id: "est_1".into(), recipients: 100, audience };
+        assert!(!is_stale(&estimate, &eighth_grade));
+        assert!(!is_stale(&estimate, &tally(5..105)), "five others");
+        assert!(is_stale(&estimate, &tally(6..106)), "six others");
+        assert!(is_stale(&estimate, &tally(100..200)), "another grade");
+        assert!(!is_stale(&EstimateRef { audience: None, ..estimate }, &tally(100..200)), "an old estimate");
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BroadcastStatus, FailureWatch, Occurrence, Progress, Recurrence, WaitReason, WrittenRecurrence,
-    recurrence::MAX_LATENESS,
+    AudienceSketch, BroadcastStatus, Estimate, FailureWatch, Occurrence, Progress, Recurrence, WaitReason,
+    WrittenRecurrence, recurrence::MAX_LATENESS,
 };
 use crate::{
     ids::{BroadcastId, ContactId, InboxId, OrganizationId, SegmentId, TeamId, TemplateId},
@@ -45,6 +45,16 @@ pub struct Waiting {
 pub struct EstimateRef {
     pub id: String,
     pub recipients: u64,
+    /// Who they are. `None` once it is confirmed and starts, and in an estimate from before sketches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<AudienceSketch>,
+}
+
+impl EstimateRef {
+    /// What is kept of an estimate.
+    pub fn of(Estimate { id, tally, .. }: &Estimate) -> Self {
+        Self { id: id.clone(), recipients: tally.recipients(), audience: Some(tally.audience().clone()) }
+    }
 }
 
 /// A series of broadcasts. Each occurrence is a broadcast of its own, which is scheduled when the one before

@@ -20,8 +20,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Capacity, Check, Drain, RecipientGroup, SkipReason, drain};
+use super::{AudienceSketch, Capacity, Check, Drain, RecipientGroup, SkipReason, drain};
 use crate::{
+    ids::BroadcastId,
+    phone::PhoneNumber,
     segment::{Encoding, Segments},
     sending_hours::{HoursMode, RecipientPlace, SendingHours},
     time::Timestamp,
@@ -57,6 +59,7 @@ pub struct Tally {
     /// The number of texts that are in UCS-2 because of this character of this field.
     characters: BTreeMap<(char, String), u64>,
     unicode_texts: u64,
+    audience: AudienceSketch,
 }
 
 /// A character that makes texts longer.
@@ -96,6 +99,16 @@ impl Tally {
                 }
             }
         }
+    }
+
+    /// Adds the number of a recipient to the sketch of the audience.
+    pub fn add_to_audience(&mut self, broadcast: &BroadcastId, number: &PhoneNumber) {
+        self.audience.add(broadcast, number);
+    }
+
+    /// Who the recipients are, to notice later that others get the text.
+    pub fn audience(&self) -> &AudienceSketch {
+        &self.audience
     }
 
     /// Counts a number that gets no text.
@@ -173,7 +186,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::phone::PhoneNumber;
 
     fn place(number: &str) -> RecipientPlace {
         RecipientPlace::of(&PhoneNumber::from_carrier(number).unwrap(), None)
