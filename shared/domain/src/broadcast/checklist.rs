@@ -1,7 +1,7 @@
 //! The checklist of an estimate: what a user should look at before confirming a broadcast.
 
 use super::{CostlyCharacter, Drain, EstimateRef, SkipReason, Tally};
-use crate::time::Timestamp;
+use crate::{template::MAX_TEXT_LENGTH, time::Timestamp};
 
 /// An estimate is stale if more than this part of the recipients changed.
 const STALE_PART: u64 = 20;
@@ -158,6 +158,14 @@ fn characters(tally: &Tally) -> Check {
 }
 
 fn length(tally: &Tally) -> Check {
+    let too_long = tally.too_long_texts();
+    if too_long > 0 {
+        let detail = format!(
+            "Texts with more than {MAX_TEXT_LENGTH} characters, which carriers do not accept: {too_long}. Shorten \
+             the text, or the values of its merge fields."
+        );
+        return check(CheckLevel::Stop, "length", detail);
+    }
     match tally.histogram().keys().last() {
         None | Some(1) => check(CheckLevel::Ok, "length", "Each text is one segment."),
         Some(longest) => {
@@ -297,6 +305,19 @@ mod tests {
         assert_eq!(level(&checks(&nobody, SENDER), "recipients"), CheckLevel::Stop);
         let never = super::checks(&tally, SENDER, None, noon());
         assert_eq!(level(&never, "hours"), CheckLevel::Stop);
+    }
+
+    #[test]
+    fn a_text_that_carriers_do_not_accept_stops_the_broadcast() {
+        for (length, too_long) in [(1_600, 0), (1_601, 1)] {
+            let mut tally = tally();
+            tally.add(&place("+12025550143"), &"✓".repeat(length), []);
+            let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, noon());
+            let checks = checks(&tally, SENDER, drain.as_ref(), noon());
+            assert_eq!((tally.too_long_texts(), can_confirm(&checks)), (too_long, too_long == 0));
+            let expected = if too_long > 0 { CheckLevel::Stop } else { CheckLevel::Review };
+            assert_eq!(level(&checks, "length"), expected, "{length}");
+        }
     }
 
     #[test]

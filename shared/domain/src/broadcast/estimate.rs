@@ -26,6 +26,7 @@ use crate::{
     phone::PhoneNumber,
     segment::{Encoding, Segments},
     sending_hours::{HoursMode, RecipientPlace, SendingHours},
+    template::MAX_TEXT_LENGTH,
     time::Timestamp,
     weekly_hours::WeeklyHours,
 };
@@ -59,6 +60,7 @@ pub struct Tally {
     /// The number of texts that are in UCS-2 because of this character of this field.
     characters: BTreeMap<(char, String), u64>,
     unicode_texts: u64,
+    too_long_texts: u64,
     audience: AudienceSketch,
 }
 
@@ -88,6 +90,9 @@ impl Tally {
             None => self.places.entry(place.clone()).or_default(),
         };
         *sizes.entry(count).or_default() += 1;
+        if text.chars().count() > MAX_TEXT_LENGTH {
+            self.too_long_texts += 1;
+        }
         if segments.encoding == Encoding::Ucs2 {
             self.unicode_texts += 1;
             for key in characters {
@@ -159,6 +164,11 @@ impl Tally {
     /// How many texts are in UCS-2.
     pub fn unicode_texts(&self) -> u64 {
         self.unicode_texts
+    }
+
+    /// How many texts are longer than what carriers accept.
+    pub fn too_long_texts(&self) -> u64 {
+        self.too_long_texts
     }
 
     /// When the texts go out, if the broadcast starts at `now`.
