@@ -2,6 +2,7 @@
 
 mod clock_changes;
 mod definition;
+mod estimates;
 mod hours;
 mod releases;
 mod replies;

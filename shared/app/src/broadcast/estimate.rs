@@ -47,11 +47,20 @@ impl BroadcastWorkflow {
             }
         }
         let capacity = Capacity { segments_per_second: from.segments_per_second(), segments_per_day: None };
-        let drain = tally.drain(broadcast.hours, team_hours.as_ref(), capacity, starts_at);
+        let (state, stored) = self.paces.get_with_sending_state(broadcast.inbox_key()).await?;
+        let drain = tally.drain(broadcast.hours, team_hours.as_ref(), capacity, stored.pace(), starts_at);
+        let is_later = starts_at > now; // nobody knows which broadcasts run then
+        let other_broadcasts = if is_later {
+            0
+        } else {
+            self.texts_ahead.get(broadcast.inbox_key()).await?.value.others(&broadcast.id, now)
+        };
         let sender = SenderFacts {
             is_active: from.inbox.stage == Stage::Active,
             is_registered: from.inbox.kind.is_covered_by(from.team.registration),
             may_broadcast,
+            is_paused: state.pause.is_some(),
+            other_broadcasts,
             is_past: broadcast.series.is_some() && broadcast.scheduled_at.is_none_or(|at| at <= now),
             names_opt_out: broadcast.text.to_lowercase().contains("stop"),
         };

@@ -46,6 +46,11 @@ pub struct StoredPace {
 }
 
 impl StoredPace {
+    /// Returns the pace.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// See [`Pace::segments_in`].
     pub fn segments_in(&self, time: Duration, rate: u32, now: Timestamp) -> u64 {
         self.pace.segments_in(time, rate, now)

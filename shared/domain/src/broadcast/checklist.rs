@@ -55,6 +55,10 @@ pub struct SenderFacts {
     pub names_opt_out: bool,
     /// It is a series whose first time has passed.
     pub is_past: bool,
+    /// The organization's sending is paused.
+    pub is_paused: bool,
+    /// How many other broadcasts of the inbox are running. 0 if this one starts later.
+    pub other_broadcasts: usize,
 }
 
 /// The checklist of an estimate, in a fixed order. `starts_at` is when the broadcast is to start.
@@ -76,6 +80,8 @@ pub fn checks(tally: &Tally, sender: SenderFacts, drain: Option<&Drain>, starts_
         hours(tally, drain),
         duration(drain, starts_at),
         daily_cap(drain),
+        sending_paused(sender),
+        other_broadcasts(sender),
         stops(
             "schedule",
             !sender.is_past,
@@ -238,6 +244,29 @@ fn daily_cap(drain: Option<&Drain>) -> Check {
     }
 }
 
+fn sending_paused(sender: SenderFacts) -> Check {
+    if sender.is_paused {
+        let detail = "Sending is paused. If it is not resumed before the start, the texts wait for that, and go out \
+                      later than this estimate says.";
+        check(CheckLevel::Review, "sending_paused", detail)
+    } else {
+        check(CheckLevel::Ok, "sending_paused", "Sending is not paused.")
+    }
+}
+
+fn other_broadcasts(sender: SenderFacts) -> Check {
+    match sender.other_broadcasts {
+        0 => check(CheckLevel::Ok, "other_broadcasts", "No other broadcast of the inbox is running."),
+        count => {
+            let detail = format!(
+                "Other broadcasts that the inbox is sending: {count}. They share its pace, so the last text goes out \
+                 later than this estimate says."
+            );
+            check(CheckLevel::Review, "other_broadcasts", detail)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
@@ -246,6 +275,7 @@ mod tests {
     use crate::{
         broadcast::Capacity,
         ids::BroadcastId,
+        pace::Pace,
         phone::PhoneNumber,
         sending_hours::{HoursMode, RecipientPlace},
     };
@@ -256,6 +286,8 @@ mod tests {
         may_broadcast: true,
         names_opt_out: true,
         is_past: false,
+        is_paused: false,
+        other_broadcasts: 0,
     };
     const CAPACITY: Capacity = Capacity { segments_per_second: 10, segments_per_day: None };
 
@@ -288,7 +320,7 @@ mod tests {
     #[test]
     fn a_checklist_stops_what_cannot_be_sent() {
         let tally = tally();
-        let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, noon());
+        let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, Pace::default(), noon());
         let checks = |tally: &Tally, sender| super::checks(tally, sender, drain.as_ref(), noon());
         assert!(can_confirm(&checks(&tally, SENDER)));
         for (sender, code) in [
@@ -312,7 +344,7 @@ mod tests {
         for (length, too_long) in [(1_600, 0), (1_601, 1)] {
             let mut tally = tally();
             tally.add(&place("+12025550143"), &"✓".repeat(length), []);
-            let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, noon());
+            let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, Pace::default(), noon());
             let checks = checks(&tally, SENDER, drain.as_ref(), noon());
             assert_eq!((tally.too_long_texts(), can_confirm(&checks)), (too_long, too_long == 0));
             let expected = if too_long > 0 { CheckLevel::Stop } else { CheckLevel::Review };
@@ -324,11 +356,13 @@ mod tests {
     fn a_checklist_asks_to_review_what_costs_more_or_takes_longer() {
         let tally = tally();
         let night = Timestamp::parse("2026-11-23T03:00:00-05:00").unwrap();
-        let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, night).unwrap();
-        let sender = SenderFacts { names_opt_out: false, ..SENDER };
+        let drain = tally.drain(HoursMode::Recipient, None, CAPACITY, Pace::default(), night).unwrap();
+        let sender = SenderFacts { names_opt_out: false, is_paused: true, other_broadcasts: 2, ..SENDER };
         let long = Drain { capped_days: 2, ends_at: night + std::time::Duration::from_hours(25), ..drain };
         let checks = checks(&tally, sender, Some(&long), night);
-        for code in ["excluded", "characters", "length", "opt_out", "hours", "duration", "daily_cap"] {
+        let of_texts = ["excluded", "characters", "length", "opt_out"];
+        let of_times = ["hours", "duration", "daily_cap", "sending_paused", "other_broadcasts"];
+        for code in of_texts.into_iter().chain(of_times) {
             assert_eq!(level(&checks, code), CheckLevel::Review, "{code}");
         }
         let detail = |code: &str| checks.iter().find(|check| check.code == code).unwrap().detail.as_str();
@@ -336,11 +370,12 @@ mod tests {
             detail("excluded"),
             "Some people in the audience get no text: 2 opted out, 1 without a value for a merge field."
         );
+        assert!(detail("other_broadcasts").contains("sending: 2."));
         assert!(detail("characters").contains("160: 3.") && detail("characters").contains("'✓' in text"));
         assert_eq!(detail("hours"), "Texts that wait for the sending hours of their recipients: 5.");
         let mut plain = Tally::default();
         plain.add(&place("+12025550143"), "Hi", []);
-        let drain = plain.drain(HoursMode::Recipient, None, CAPACITY, noon()).unwrap();
+        let drain = plain.drain(HoursMode::Recipient, None, CAPACITY, Pace::default(), noon()).unwrap();
         let checks = super::checks(&plain, SENDER, Some(&drain), noon());
         assert!(checks.iter().all(|check| check.level == CheckLevel::Ok), "{checks:?}");
         assert_eq!(

@@ -9,7 +9,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use shared_domain::broadcast::{Capacity, RecipientGroup, drain};
-//! use shared_domain::phone::PhoneNumber;
+//! use shared_domain::{pace::Pace, phone::PhoneNumber};
 //! use shared_domain::sending_hours::{HoursMode, RecipientPlace, SendingHours};
 //! use shared_domain::time::Timestamp;
 //!
@@ -18,7 +18,7 @@
 //! let group = RecipientGroup { hours, texts: BTreeMap::from([(1, 100)]) };
 //! let capacity = Capacity { segments_per_second: 1, segments_per_day: None };
 //! let monday_night = Timestamp::parse("2026-11-23T03:00:00-05:00").unwrap();
-//! let drain = drain(&[group], capacity, monday_night).unwrap();
+//! let drain = drain(&[group], capacity, Pace::default(), monday_night).unwrap();
 //! assert_eq!(drain.starts_at, Timestamp::parse("2026-11-23T09:00:00-05:00").unwrap());
 //! assert_eq!(drain.ends_at, Timestamp::parse("2026-11-23T09:01:43.950-05:00").unwrap());
 //! assert_eq!(drain.held, 100);
@@ -95,20 +95,13 @@ fn next_release(hours: &SendingHours, now: Timestamp) -> Option<Release> {
     Some(Release { at: release.at, until: release.until.map(|until| until - LAST_RELEASE) })
 }
 
-/// The drain of a broadcast that starts at `now`. `None` if there is nothing to send, if some hours never
-/// come, or if it takes longer than a year.
-pub fn drain(groups: &[RecipientGroup], capacity: Capacity, now: Timestamp) -> Option<Drain> {
+/// The drain of a broadcast that starts at `now`, when its number has this pace and maybe waits or is slowed
+/// down. `None` if there is nothing to send, if some hours never come, or if it takes longer than a year.
+pub fn drain(groups: &[RecipientGroup], capacity: Capacity, pace: Pace, now: Timestamp) -> Option<Drain> {
     let lanes = groups.iter().map(|group| Lane::new(group, now)).collect::<Option<Vec<_>>>()?;
     let held = lanes.iter().filter(|lane| lane.check_at > now).map(Lane::remaining).sum();
     let lanes = lanes.into_iter().filter(|lane| lane.remaining() > 0).collect();
-    let run = Run {
-        lanes,
-        capacity,
-        pace: Pace::default(),
-        sent_today: 0,
-        day_ends: next_carrier_day(now),
-        capped_days: 0,
-    };
+    let run = Run { lanes, capacity, pace, sent_today: 0, day_ends: next_carrier_day(now), capped_days: 0 };
     run.finish(now, held)
 }
 
@@ -238,6 +231,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        pace::{CarrierLimit, Restraint},
         phone::PhoneNumber,
         sending_hours::{HoursMode, RecipientPlace},
         weekly_hours::{WeeklyHours, time_zone},
@@ -259,6 +253,7 @@ mod tests {
     }
 
     const GROUPS: usize = 7;
+    const LIMITS: [CarrierLimit; 3] = [CarrierLimit::Rate, CarrierLimit::Daily, CarrierLimit::Queue];
 
     /// Recipients in several countries, of a team with hours of its own, and without hours. No texts.
     fn groups() -> [RecipientGroup; GROUPS] {
@@ -285,21 +280,36 @@ mod tests {
     #[test]
     fn a_broadcast_drains_at_the_pace_of_its_number() {
         let now = at("2026-11-23T12:00:00-05:00");
-        let drain = drain(&[always(&[(1, 75_001)])], FAST, now).unwrap();
+        let drain = drain(&[always(&[(1, 75_001)])], FAST, Pace::default(), now).unwrap();
         assert_eq!((drain.starts_at, drain.held, drain.capped_days), (now, 0, 0));
         let seconds = now.duration_until(drain.ends_at).as_secs();
         assert!((1_050..=1_051).contains(&seconds), "{seconds} s for 75,000 segments at 75 per second");
     }
 
     #[test]
+    fn a_number_that_waits_or_is_slowed_down_starts_and_ends_later() {
+        let now = at("2026-11-23T12:00:00-05:00");
+        let drain = |limit| {
+            let pace = Pace::default().restrained(Restraint::of(limit, now));
+            super::drain(&[always(&[(1, 101)])], SLOW, pace, now).unwrap()
+        };
+        let held = drain(CarrierLimit::Daily);
+        assert_eq!(held.starts_at, at("2026-11-24T00:00:00-08:00"));
+        assert_eq!(held.starts_at.duration_until(held.ends_at), Duration::from_secs(105));
+        let slow = drain(CarrierLimit::Rate);
+        assert_eq!((slow.starts_at, slow.ends_at), (now, now + Duration::from_secs(210)));
+    }
+
+    #[test]
     fn texts_that_do_not_fit_in_the_hours_go_out_the_next_day() {
         let evening = at("2026-11-23T19:58:00-05:00");
-        let drain = drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, evening).unwrap();
+        let drain = drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, Pace::default(), evening).unwrap();
         assert_eq!(drain.starts_at, evening);
         assert!(drain.ends_at > at("2026-11-24T09:00:00-05:00"));
         assert!(drain.ends_at < at("2026-11-24T09:01:00-05:00"));
         let autumn = at("2026-10-31T19:58:00-04:00");
-        let over_the_change = super::drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, autumn).unwrap();
+        let over_the_change =
+            super::drain(&[group(NUMBERS[0], &[(1, 100)])], SLOW, Pace::default(), autumn).unwrap();
         assert!(over_the_change.ends_at > at("2026-11-01T09:00:00-05:00"));
         assert!(over_the_change.ends_at < at("2026-11-01T09:01:00-05:00"));
     }
@@ -307,11 +317,11 @@ mod tests {
     #[test]
     fn a_text_that_is_not_released_75_seconds_before_the_end_of_its_hours_waits_for_the_next_day() {
         let now = at("2026-11-23T19:58:44.500-05:00");
-        let drain = drain(&[group(NUMBERS[0], &[(1, 2)])], SLOW, now).unwrap();
+        let drain = drain(&[group(NUMBERS[0], &[(1, 2)])], SLOW, Pace::default(), now).unwrap();
         assert_eq!((drain.starts_at, drain.ends_at), (now, at("2026-11-24T09:00:00-05:00")));
         let last = at("2026-11-23T19:58:45-05:00");
         for (now, held) in [(last, 0), (last + Duration::from_millis(1), 1)] {
-            let drain = super::drain(&[group(NUMBERS[0], &[(1, 1)])], SLOW, now).unwrap();
+            let drain = super::drain(&[group(NUMBERS[0], &[(1, 1)])], SLOW, Pace::default(), now).unwrap();
             assert_eq!(drain.held, held, "{now}");
         }
     }
@@ -320,7 +330,7 @@ mod tests {
     fn recipients_whose_hours_end_first_come_first() {
         let now = at("2026-11-23T19:57:00-05:00");
         let groups = [group(NUMBERS[1], &[(1, 100)]), group(NUMBERS[0], &[(1, 50)])];
-        let drain = drain(&groups, SLOW, now).unwrap();
+        let drain = drain(&groups, SLOW, Pace::default(), now).unwrap();
         assert_eq!(drain.held, 0);
         assert!(drain.ends_at < at("2026-11-23T20:00:00-05:00"), "{}", drain.ends_at);
     }
@@ -329,12 +339,12 @@ mod tests {
     fn the_limit_of_the_day_holds_texts_until_midnight_in_california() {
         let capacity = Capacity { segments_per_second: 75, segments_per_day: Some(100) };
         let now = at("2026-11-23T12:00:00-08:00");
-        let drain = drain(&[always(&[(2, 120)])], capacity, now).unwrap();
+        let drain = drain(&[always(&[(2, 120)])], capacity, Pace::default(), now).unwrap();
         assert_eq!(drain.capped_days, 2);
         assert!(drain.ends_at >= at("2026-11-25T00:00:00-08:00"), "{}", drain.ends_at);
         assert!(drain.ends_at < at("2026-11-25T00:01:00-08:00"));
         let large = Capacity { segments_per_day: Some(1), ..capacity };
-        let one_a_day = super::drain(&[always(&[(2, 2)])], large, now).unwrap();
+        let one_a_day = super::drain(&[always(&[(2, 2)])], large, Pace::default(), now).unwrap();
         assert_eq!(one_a_day.capped_days, 1, "a text larger than the limit goes out alone");
     }
 
@@ -354,18 +364,21 @@ mod tests {
     #[test]
     fn nothing_to_send_and_hours_that_never_come_have_no_drain() {
         let now = at("2026-11-23T12:00:00-05:00");
-        assert_eq!(drain(&[], FAST, now), None);
-        assert_eq!(drain(&[always(&[(1, 0)])], FAST, now), None);
+        assert_eq!(drain(&[], FAST, Pace::default(), now), None);
+        assert_eq!(drain(&[always(&[(1, 0)])], FAST, Pace::default(), now), None);
         let place = RecipientPlace::of(&PhoneNumber::from_carrier(NUMBERS[0]).unwrap(), None);
         let night = WeeklyHours::daily(time_zone("America/New_York").unwrap(), 0, 6);
         let hours = SendingHours::of(&place, HoursMode::Recipient, Some(&night));
-        assert_eq!(drain(&[RecipientGroup { hours, texts: BTreeMap::from([(1, 1)]) }], FAST, now), None);
+        assert_eq!(
+            drain(&[RecipientGroup { hours, texts: BTreeMap::from([(1, 1)]) }], FAST, Pace::default(), now),
+            None
+        );
     }
 
     /// The drain of texts that are released one by one. Each recipient has a time at which it is looked at
     /// next, and the one with the earliest is looked at, as a worker does. The time moves from text to text,
     /// and in quarters of an hour while the carriers' limit holds all texts.
-    fn simulated(groups: &[RecipientGroup], capacity: Capacity, start: Timestamp) -> Drain {
+    fn simulated(groups: &[RecipientGroup], capacity: Capacity, pace: Pace, start: Timestamp) -> Drain {
         const QUARTER: i64 = 15 * 60_000;
         let quarter_after = |now: Timestamp| Timestamp::from_millis((now.millis() / QUARTER + 1) * QUARTER);
         let day = |now: Timestamp| {
@@ -392,7 +405,7 @@ mod tests {
         };
         let mut waiting: Vec<(Timestamp, usize, u32)> = groups.iter().enumerate().flat_map(texts).collect();
         let held = waiting.iter().filter(|(_, group, _)| held_until(*group, start).is_some()).count();
-        let (mut now, mut pace, mut sent_at) = (start, Pace::default(), Vec::new());
+        let (mut now, mut pace, mut sent_at) = (start, pace, Vec::new());
         let mut sent: BTreeMap<jiff::civil::Date, u64> = BTreeMap::new();
         let mut capped = BTreeSet::new();
         while let Some(place) = (0..waiting.len()).min_by_key(|place| waiting[*place].0) {
@@ -443,7 +456,8 @@ mod tests {
             texts in prop::collection::vec((0..GROUPS, 1_u32..=3, 1_u64..12), 1..5),
             rate in 1_u32..=3,
             segments_per_day in prop::option::of(1_u64..60),
-            (minutes, before) in (0_i64..525_600, prop::option::weighted(0.8, 0_u64..20_000)),
+            (minutes, before) in (0_i64..525_600, prop::option::weighted(0.8, 0_u64..100_000)),
+            limit in prop::option::weighted(0.3, 0_usize..LIMITS.len()),
         ) {
             let mut groups = groups();
             let of_first = texts[0].0;
@@ -455,7 +469,11 @@ mod tests {
             let end = end.unwrap_or_else(|| next_carrier_day(now));
             let now = before.map_or(now, |before| end - Duration::from_millis(before));
             let capacity = Capacity { segments_per_second: rate, segments_per_day };
-            prop_assert_eq!(drain(&groups, capacity, now), Some(simulated(&groups, capacity, now)));
+            let pace = limit.map_or(Pace::default(), |limit| {
+                Pace::default().restrained(Restraint::of(LIMITS[limit], now))
+            });
+            let expected = simulated(&groups, capacity, pace, now);
+            prop_assert_eq!(drain(&groups, capacity, pace, now), Some(expected));
         }
     }
 
@@ -479,7 +497,7 @@ mod tests {
                 .map(|(number, texts)| RecipientGroup { texts: texts.clone(), ..group(number, &[]) })
                 .collect();
             let capacity = Capacity { segments_per_second: rate, segments_per_day: None };
-            let drain = drain(&groups, capacity, now).unwrap();
+            let drain = drain(&groups, capacity, Pace::default(), now).unwrap();
 
             let total: u64 = sizes.iter().flatten().map(|(segments, count)| u64::from(*segments) * count).sum();
             let first = groups.iter().filter(|group| !group.texts.is_empty());

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use super::{AudienceSketch, Capacity, Check, Drain, RecipientGroup, SkipReason, drain};
 use crate::{
     ids::BroadcastId,
+    pace::Pace,
     phone::PhoneNumber,
     segment::{Encoding, Segments},
     sending_hours::{HoursMode, RecipientPlace, SendingHours},
@@ -171,12 +172,13 @@ impl Tally {
         self.too_long_texts
     }
 
-    /// When the texts go out, if the broadcast starts at `now`.
+    /// When the texts go out, if the broadcast starts at `now`, when its number has this pace.
     pub fn drain(
         &self,
         mode: HoursMode,
         team: Option<&WeeklyHours>,
         capacity: Capacity,
+        pace: Pace,
         now: Timestamp,
     ) -> Option<Drain> {
         let groups: Vec<_> = self
@@ -187,7 +189,7 @@ impl Tally {
                 texts: texts.clone(),
             })
             .collect();
-        drain(&groups, capacity, now)
+        drain(&groups, capacity, pace, now)
     }
 }
 

@@ -60,6 +60,11 @@ impl TextsAhead {
         view.free(limit).min(view.share.saturating_sub(own))
     }
 
+    /// Returns how many other broadcasts have texts on their way, or wait for room.
+    pub fn others(&self, of: &BroadcastId, now: Timestamp) -> usize {
+        self.counted(now).filter(|(id, _)| *id != of).count()
+    }
+
     /// Takes room for as many of a broadcast's next texts, by their segments, as fit. Returns how many, and
     /// the texts that are on their way then. A text that is longer than the limit goes alone.
     #[must_use]
@@ -168,6 +173,14 @@ mod tests {
         assert_eq!(taken, 15);
         assert_eq!(full.room(&id(1), 9, LIMIT, NOW), 6, "six were sent since");
         assert_eq!(full.room(&id(1), 15, LIMIT, NOW), 0);
+    }
+
+    #[test]
+    fn others_are_those_that_said_something_lately() {
+        let later = NOW + Duration::from_mins(3);
+        let both = fill(&TextsAhead::default(), 1, 0).1.with(&id(2), 5, later);
+        assert_eq!([1, 2, 3].map(|of| both.others(&id(of), later)), [1, 1, 2]);
+        assert_eq!([1, 2, 3].map(|of| both.others(&id(of), NOW + COUNTED_FOR)), [1, 0, 1]);
     }
 
     #[test]
