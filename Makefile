@@ -167,9 +167,11 @@ samples-test: $(TOOLS)/.ready ## Runs the samples of docs/webhooks.md in TypeScr
 	$(BIN)/python3 tests/samples/check.py
 
 .PHONY: tour
-tour: ## The commands of README.md and docs/, typed into bash and zsh
+tour: $(TOOLS)/.ready ## The commands of README.md and docs/, typed into bash and zsh
 	$(call headline,Tour of the documentation)
 	$(CLOUD) exec -- python3 tests/tour/check.py
+	$(call headline,Runbooks against planted faults)
+	$(CLOUD) exec -- $(BIN)/python3 tests/tour/runbooks.py
 
 .PHONY: deploy-walk
 deploy-walk: $(TOOLS)/.ready ## The deploy section of README.md, typed with an empty local cloud in place of AWS

@@ -1,12 +1,13 @@
 """The process of the emulator: ministack, with changes to its internal functions.
 
-Five let the local stack be deployed, observed and used:
+Six let the local stack be deployed, observed and used:
 
 - Each line that a function writes is appended to PRODUCT_LOG at once. ministack shows the lines only in
   CloudWatch Logs, and only after the invocation.
 - Each permission that a role uses is written to RIGHTS_LOG once, as a line of JSON. A test compares them with
   the permissions that the template grants.
 - A stack can have saved queries of CloudWatch Logs, which are not stored.
+- A dead-letter queue names the queues from which its messages come. ministack has no such action.
 - Log streams have the name of their function, as those of functions that share a log group.
 - An allowed CORS origin can have any port (`http://localhost:*`), as in S3.
 
@@ -59,7 +60,7 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import apigateway, cloudwatch_logs, cognito, dynamodb, eventbridge, lambda_svc, scheduler
+from ministack.services import apigateway, cloudwatch_logs, cognito, dynamodb, eventbridge, lambda_svc, scheduler, sqs
 from ministack.services.cloudformation import provisioners
 
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
@@ -405,6 +406,16 @@ def with_two_client_secrets(dispatch):
     return dispatch_action
 
 
+def source_queues(data, queue_url):
+    """The action ListDeadLetterSourceQueues of SQS."""
+    dead_letters = sqs._get_q(data.get("QueueUrl", queue_url))["attributes"]["QueueArn"]
+
+    def target(queue):
+        return json.loads(queue["attributes"].get("RedrivePolicy") or "{}").get("deadLetterTargetArn")
+
+    return {"queueUrls": [url for url, queue in sqs._queues.items() if target(queue) == dead_letters]}
+
+
 def with_table_faults(handle):
     """The requests to DynamoDB, some of which fail on demand. Those of the operator never do."""
 
@@ -444,6 +455,7 @@ if __name__ == "__main__":
     lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms = with_one_thread_for_each_stream_reader(
         lambda_svc._poll_dynamodb_streams, lambda_svc._iter_all_esms
     )
+    sqs._HANDLERS["ListDeadLetterSourceQueues"] = source_queues
     cognito._dispatch_idp = with_two_client_secrets(cognito._dispatch_idp)
     provisioners._sm_secret_string = with_excluded_punctuation(provisioners._sm_secret_string)
     tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]

@@ -51,6 +51,7 @@ impl Examples {
             name: "Bus 12".to_owned(),
             kind: SegmentKind::Static,
             count: 0,
+            complete: true,
             counted_at: now,
         };
         let written = Segments::new(test.table()).write(team, None, &segment, None).await.unwrap();

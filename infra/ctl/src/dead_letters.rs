@@ -4,6 +4,7 @@
 //! after two minutes if it is interrupted. Bodies are never printed, because they can contain personal data.
 
 use clap::{Args, ValueEnum};
+use futures_util::future::join_all;
 use serde::Serialize;
 use shared_aws::{
     clients::{Aws, DeadLetter, DeadLetterQueue, Stack},
@@ -151,7 +152,7 @@ impl NamedQueue {
 pub struct DeadLetterView {
     pub id: String,
     pub queue: &'static str,
-    /// When it was added to its first queue. `None` if it is not known.
+    /// When it was added to its first queue, or copied here by the sender. `None` if it is not known.
     pub at: Option<String>,
     pub reason: &'static str,
     /// ID of the message that it is about. `None` if it is about none.
@@ -192,15 +193,23 @@ pub async fn show(queues: &[NamedQueue], id: &str) -> Result<DeadLetterDetails, 
     read(queues, &selection).await?.into_iter().next().ok_or_else(|| unknown(id))
 }
 
+/// Reads the queues at the same time, because each empty one takes a second. All are read to their end, also
+/// if one fails, so that its error hides no messages of the others.
 async fn read(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<DeadLetterDetails>, Error> {
+    let read = join_all(selection.queues(queues).map(|named| read_one(named, selection))).await;
+    Ok(read.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+async fn read_one(
+    NamedQueue { name, queue, .. }: &NamedQueue,
+    selection: &Selection,
+) -> Result<Vec<DeadLetterDetails>, Error> {
+    let failed = Error::of_queue(name.as_str());
     let mut found = Vec::new();
-    for NamedQueue { name, queue, .. } in selection.queues(queues) {
-        let failed = Error::of_queue(name.as_str());
-        for letter in queue.receive().await.map_err(&failed)? {
-            queue.release(&letter).await.map_err(&failed)?;
-            if selection.includes(&letter) {
-                found.push(details(*name, &letter));
-            }
+    for letter in queue.receive().await.map_err(&failed)? {
+        queue.release(&letter).await.map_err(&failed)?;
+        if selection.includes(&letter) {
+            found.push(details(*name, &letter));
         }
     }
     Ok(found)
@@ -301,7 +310,10 @@ async fn handle(
     for named in selection.queues(queues) {
         let NamedQueue { name, queue, .. } = named;
         let failed = Error::of_queue(name.as_str());
-        let source = queue.source().await.map_err(&failed)?;
+        let source = match action {
+            Action::Redrive => queue.source().await.map_err(&failed)?,
+            Action::Discard => None,
+        };
         loop {
             let before = handled.len();
             for letter in queue.receive().await.map_err(&failed)? {
@@ -328,6 +340,10 @@ async fn handle(
             if handled.len() == before || selection.id.is_some() {
                 break;
             }
+        }
+        // Its ID is that of one message, so the other queues need not be read.
+        if selection.id.is_some() && !handled.is_empty() {
+            break;
         }
     }
     selection.require(handled.len())?;

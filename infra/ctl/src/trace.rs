@@ -67,11 +67,11 @@ pub struct Step {
 pub async fn trace(operator: &Operator, logs: &LogReader, request: &TraceRequest) -> Result<Trace, Error> {
     let span = HOUR * request.hours;
     let now = operator.now;
-    let message = match MessageId::parse(&request.id) {
-        Ok(message) => message,
+    let (message, of_carrier) = match MessageId::parse(&request.id) {
+        Ok(message) => (message, Vec::new()),
         Err(_) if is_carrier_id(&request.id) => {
             let lines = logs.find(&request.id, now - span, now, now).await?;
-            message_of(&lines).ok_or_else(|| unknown(&request.id))?
+            (message_of(&lines).ok_or_else(|| unknown(&request.id))?, lines)
         }
         Err(error) => {
             return Err(Error::Invalid { argument: "id", expected: error.to_string() });
@@ -89,7 +89,8 @@ pub async fn trace(operator: &Operator, logs: &LogReader, request: &TraceRequest
     if stored.is_none() && lines.is_empty() {
         return Err(unknown(&request.id));
     }
-    let mut steps: BTreeSet<Step> = lines.iter().map(step_of_line).collect();
+    // Some lines have only the carrier's ID, such as that of a message whose webhook was lost.
+    let mut steps: BTreeSet<Step> = lines.iter().chain(&of_carrier).map(step_of_line).collect();
     steps.extend(stored.iter().flat_map(steps_of_message));
     Ok(Trace { message_id: message.to_string(), steps: steps.into_iter().collect() })
 }

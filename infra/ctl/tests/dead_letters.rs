@@ -104,6 +104,19 @@ async fn a_redrive_sends_queue_messages_to_their_queue_once_and_is_audited() {
 }
 
 #[tokio::test]
+async fn one_queue_message_is_discarded_without_a_look_at_later_queues_and_at_its_source() {
+    let (engine, queues, named) = start().await;
+    queues.push("dead-send", "s-1", JOB);
+    queues.push("dead-mail", "m-1", "not JSON");
+    dead_letters::discard(&operator(&engine, 100), &named, &with_id("s-1"), false).await.unwrap();
+    let requests = queues.take_requests();
+    assert!(!requests.is_empty());
+    let is_needless =
+        |(queue, action): &(String, String)| queue != "dead-send" || action == "ListDeadLetterSourceQueues";
+    assert!(!requests.iter().any(is_needless), "{requests:?}");
+}
+
+#[tokio::test]
 async fn all_queue_messages_are_discarded_only_with_consent() {
     let (engine, queues, named) = start().await;
     for id in ["s-1", "s-2", "s-3"] {

@@ -28,6 +28,8 @@ struct QueuedMessage {
 pub struct FakeDeadLetterQueues {
     url: String,
     messages: Arc<Mutex<Vec<QueuedMessage>>>,
+    /// The queue and action of each request.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl FakeDeadLetterQueues {
@@ -35,7 +37,7 @@ impl FakeDeadLetterQueues {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let queues = Self { url, messages: Arc::default() };
+        let queues = Self { url, messages: Arc::default(), requests: Arc::default() };
         let call = async |State(queues): State<Self>, headers: HeaderMap, body: String| {
             let body = serde_json::from_str(&body).unwrap();
             let target = headers["x-amz-target"].to_str().unwrap().to_owned();
@@ -81,8 +83,14 @@ impl FakeDeadLetterQueues {
         visible.map(|message| message.body.clone()).collect()
     }
 
+    /// Returns the queue and action of each request since the last call.
+    pub fn take_requests(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+
     fn answer(&self, action: &str, body: &Value) -> Value {
         let queue = body["QueueUrl"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        self.requests.lock().unwrap().push((queue.clone(), action.to_owned()));
         let mut messages = self.messages.lock().unwrap();
         let has_receipt = |message: &QueuedMessage| body["ReceiptHandle"] == message.id.as_str();
         match action {

@@ -21,7 +21,7 @@ const BATCH_SIZE: i32 = 10;
 pub struct DeadLetter {
     /// SQS's ID of the message.
     pub id: String,
-    /// When the message was added to the queue from which it came.
+    /// When the message was added to the queue from which it came, or copied here by a worker.
     pub at: Option<Timestamp>,
     /// How often it was received, including by operators.
     pub receives: u32,
