@@ -166,6 +166,7 @@ def require(code: str, word: str, found: dict[str, str], step: str) -> None:
 
 # Calls that cannot work: options, changes of the environment, and the sentence.
 MISDIRECTED = [
+    ([], {"INBOXCTL_STACK": ""}, "No stack is named. Pass --stack, or set INBOXCTL_STACK."),
     (["--stack", "unknown"], {}, "There is no stack unknown in us-east-1. Check --stack and --region."),
     (["--region", "eu-west-1"], {}, "There is no stack shared-inbox in eu-west-1. Check --stack and --region."),
     ([], {"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN000000000"}, "AWS does not accept the credentials"),

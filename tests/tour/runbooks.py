@@ -93,7 +93,8 @@ class Operator:
         folders = {"CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup"}
         known = {name: os.environ.get(name) or str(user / folder) for name, folder in folders.items()}
         self.shell = Shell(name, home, **known)
-        self.shell.run(INBOXCTL)
+        self.shell.run(INBOXCTL)  # --local names the stack and the region in place of the line of the page
+        self.shell.run(pages.find("export INBOXCTL_STACK=")[0])
 
     def type(self, beginning: str, as_shown: bool = False, status: int = 0, **values: str) -> dict:
         """Types the command that begins so, after the lines that set these variables. Returns the document that it

@@ -20,6 +20,8 @@ pub enum Error {
         "There are no AWS credentials: {0}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS CLI."
     )]
     NoCredentials(String),
+    #[error("No stack is named. Pass --stack, or set INBOXCTL_STACK.")]
+    NoStack,
     #[error("There is no region. Pass --region, or set AWS_REGION.")]
     NoRegion,
     #[error(transparent)]
@@ -62,7 +64,7 @@ impl Error {
             Self::Invalid { .. } => "argument",
             Self::Conflict(_) => "conflict",
             Self::NoCredentials(_) | Self::Forbidden(_) => "credentials",
-            Self::NoRegion | Self::Stack(_) => "stack",
+            Self::NoStack | Self::NoRegion | Self::Stack(_) => "stack",
             Self::Secret(_) => "secret",
             Self::Table(_) => "table",
             Self::Queue { .. } => "dead_letters",

@@ -28,9 +28,9 @@ use shared_lambda::clock;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Name of the CloudFormation stack
-    #[arg(long, global = true, env = "INBOXCTL_STACK", default_value = "shared-inbox-dev")]
-    stack: String,
+    /// Name of the CloudFormation stack. There is no default, so that none is reached by mistake
+    #[arg(long, global = true, env = "INBOXCTL_STACK")]
+    stack: Option<String>,
     /// Region of the stack. By default, that of the AWS CLI
     #[arg(long, global = true)]
     region: Option<String>,
@@ -183,8 +183,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<Value, Error> {
+    let name = arguments.stack.as_deref().filter(|name| !name.is_empty()).ok_or(Error::NoStack)?;
     let aws = operator::aws(arguments.region.clone())?;
-    let stack = Stack::read(&aws, &arguments.stack).await?;
+    let stack = Stack::read(&aws, name).await?;
     let operator = Operator::of_stack(&aws, &stack, clock::now(), clock::entropy())?;
     Ok(match &arguments.command {
         Command::Organization(OrganizationCommand::Create(new)) => {
@@ -239,7 +240,7 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
             restore::run(&aws, &stack, &operator, command, clock::now, report).await?
         }
         Command::Trace(request) => {
-            let logs = LogReader::of_stack(&aws, &arguments.stack);
+            let logs = LogReader::of_stack(&aws, name);
             json!(trace::trace(&operator, &logs, request).await?)
         }
         Command::Token(request) => json!(token::create(&operator, request).await?),
