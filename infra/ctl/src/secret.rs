@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use shared_aws::clients::{Aws, Secrets, Stack};
+use shared_aws::clients::{Aws, CarrierSecret, SecretError, Secrets, Stack};
 use shared_carriers::twilio::is_account_sid;
 use shared_domain::signing::TooEarly;
 
@@ -21,12 +21,23 @@ pub struct NewSecret {
     /// Auth token of the account
     #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true)]
     pub auth_token: String,
-    /// API key for calls to the carrier (SK…)
+    /// API key for calls to the carrier (SK…). By default, the one that is stored
     #[arg(long, requires = "api_key_secret")]
     pub api_key_sid: Option<String>,
     /// Secret of the API key
     #[arg(long, env = "TWILIO_API_KEY_SECRET", hide_env_values = true)]
     pub api_key_secret: Option<String>,
+    /// Calls the carrier with the account and its token, and forgets the API key
+    #[arg(long, conflicts_with = "api_key_sid")]
+    pub remove_api_key: bool,
+}
+
+impl NewSecret {
+    /// The API key to store, with its secret.
+    fn api_key<'a>(&'a self, known: Option<(&'a str, &'a str)>) -> Option<(&'a str, &'a str)> {
+        let given = self.api_key_sid.as_deref().zip(self.api_key_secret.as_deref());
+        given.or(known).filter(|_| !self.remove_api_key)
+    }
 }
 
 /// A stored secret.
@@ -37,7 +48,8 @@ pub struct CreatedSecret {
 }
 
 /// Stores the credentials under the name that the stack reads. A secret that exists keeps its login for
-/// events, and its current token becomes the previous one, so that nothing is refused during a rotation.
+/// events and its API key, and its current token becomes the previous one, so that nothing is refused during
+/// a rotation.
 pub async fn create(
     aws: &Aws,
     stack: &Stack,
@@ -52,7 +64,14 @@ pub async fn create(
     }
     let name = stack.parameter("CarrierSecretName").unwrap_or_default();
     let secrets = Secrets::of(aws);
-    let known = secrets.carrier(name).await.ok().filter(|known| known.account_sid == new.account_sid);
+    let known = match secrets.carrier(name).await {
+        Ok(known) => Some(known).filter(|known| known.account_sid == new.account_sid),
+        // It would be replaced without what it has.
+        Err(SecretError::Unreadable { name, code }) if code != "ResourceNotFoundException" => {
+            return Err(SecretError::Unreadable { name, code }.into());
+        }
+        Err(_) => None,
+    };
     let mut random = random;
     let (user, password) = match known.as_ref().and_then(|known| known.event_streams.clone()) {
         Some(login) => (login.user, login.password),
@@ -61,11 +80,12 @@ pub async fn create(
     let previous =
         known.as_ref().and_then(|known| known.auth_tokens.iter().find(|token| **token != new.auth_token));
     let tokens: Vec<_> = std::iter::once(&new.auth_token).chain(previous).collect();
+    let api_key = new.api_key(known.as_ref().and_then(CarrierSecret::api_key));
     let content = json!({
         "accountSid": new.account_sid,
         "authTokens": tokens,
-        "apiKeySid": new.api_key_sid,
-        "apiKeySecret": new.api_key_secret,
+        "apiKeySid": api_key.map(|(sid, _)| sid),
+        "apiKeySecret": api_key.map(|(_, secret)| secret),
         "eventStreams": { "user": user, "password": password },
     });
     let created = secrets.put(name, &content.to_string()).await?;

@@ -242,15 +242,49 @@ async fn findings_contain_no_phone_number_and_no_secret() {
     }
 }
 
+/// The arguments of a command that names no API key.
+fn new_secret(token: &str) -> NewSecret {
+    NewSecret {
+        account_sid: ACCOUNT.into(),
+        auth_token: token.into(),
+        api_key_sid: None,
+        api_key_secret: None,
+        remove_api_key: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_keeps_the_api_key_until_it_is_replaced_or_removed() {
+    let clinic = Clinic::start().await;
+    let store = async |new: &NewSecret| {
+        secret::create(&clinic.secrets.aws(), &clinic.stack(), new, || 7).await.unwrap();
+        clinic.secrets.client().carrier("shared-inbox/carrier").await.unwrap()
+    };
+    let with_key = |sid: &str, secret: &str| NewSecret {
+        api_key_sid: Some(sid.into()),
+        api_key_secret: Some(secret.into()),
+        ..new_secret(TOKEN)
+    };
+    assert_eq!(store(&new_secret(TOKEN)).await.api_key(), None);
+    assert_eq!(store(&with_key("SK1", "one")).await.api_key(), Some(("SK1", "one")));
+    let rotated = store(&new_secret("new")).await;
+    assert_eq!(rotated.api_key(), Some(("SK1", "one")));
+    assert_eq!(rotated.auth_tokens, ["new", TOKEN]);
+    // The variable of the environment without the argument.
+    let alone = NewSecret { api_key_secret: Some("two".into()), ..new_secret("new") };
+    assert_eq!(store(&alone).await.api_key(), Some(("SK1", "one")));
+    assert_eq!(store(&with_key("SK2", "two")).await.api_key(), Some(("SK2", "two")));
+    let other = NewSecret { account_sid: format!("AC{}", "9".repeat(32)), ..new_secret("new") };
+    assert_eq!(store(&other).await.api_key(), None, "a key belongs to an account");
+    store(&with_key("SK2", "two")).await;
+    let removed = store(&NewSecret { remove_api_key: true, ..new_secret("new") }).await;
+    assert_eq!((removed.api_key(), removed.api_login()), (None, (ACCOUNT.to_owned(), "new".to_owned())));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_is_no_account_is_refused_before_anything_is_stored() {
     let clinic = Clinic::start().await;
-    let new = NewSecret {
-        account_sid: "AC1".into(),
-        auth_token: "token".into(),
-        api_key_sid: None,
-        api_key_secret: None,
-    };
+    let new = NewSecret { account_sid: "AC1".into(), ..new_secret("token") };
     let refused = secret::create(&clinic.secrets.aws(), &clinic.stack(), &new, || 7).await;
     assert!(refused.unwrap_err().to_string().starts_with("--account-sid must be AC and 32"));
     assert_eq!(clinic.secrets.reads(), 0);

@@ -56,12 +56,17 @@ impl CarrierSecret {
         Ok(secret)
     }
 
+    /// Returns the API key and its secret.
+    pub fn api_key(&self) -> Option<(&str, &str)> {
+        self.api_key_sid.as_deref().zip(self.api_key_secret.as_deref())
+    }
+
     /// Returns the user and password for the carrier's API: the API key if there is one, otherwise the
     /// account and its token.
     pub fn api_login(&self) -> (String, String) {
-        match (&self.api_key_sid, &self.api_key_secret) {
-            (Some(key), Some(secret)) => (key.clone(), secret.clone()),
-            _ => (self.account_sid.clone(), self.auth_tokens.first().cloned().unwrap_or_default()),
+        match self.api_key() {
+            Some((key, secret)) => (key.to_owned(), secret.to_owned()),
+            None => (self.account_sid.clone(), self.auth_tokens.first().cloned().unwrap_or_default()),
         }
     }
 }
