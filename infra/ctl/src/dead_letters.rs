@@ -3,6 +3,8 @@
 //! Reading a queue hides its messages from other readers. They are visible again when the command ends, or
 //! after two minutes if it is interrupted. Bodies are never printed, because they can contain personal data.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, ValueEnum};
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -10,7 +12,7 @@ use shared_aws::{
     clients::{Aws, DeadLetter, DeadLetterQueue, Stack},
     messaging::Messages,
 };
-use shared_domain::ids::{ConversationId, MessageId};
+use shared_domain::ids::{ConversationId, MessageId, OrganizationId};
 
 use crate::{Error, Operator};
 
@@ -100,6 +102,9 @@ pub struct Selection {
     /// Dead-letter queue. By default, all of them
     #[arg(long)]
     pub queue: Option<QueueName>,
+    /// Organization that the queue messages name. By default, all of them, and those that name none
+    #[arg(long, value_parser = OrganizationId::parse)]
+    pub organization: Option<OrganizationId>,
     /// ID of one queue message, as `list` prints it
     #[arg(long)]
     pub id: Option<String>,
@@ -113,6 +118,7 @@ impl Selection {
 
     fn includes(&self, letter: &DeadLetter) -> bool {
         self.id.as_ref().is_none_or(|id| *id == letter.id)
+            && (self.organization.is_none() || self.organization == letter.organization)
     }
 
     /// Errors if one queue message was selected and none has its ID.
@@ -157,6 +163,9 @@ pub struct DeadLetterView {
     pub reason: &'static str,
     /// ID of the message that it is about. `None` if it is about none.
     pub message_id: Option<String>,
+    /// The other IDs of what it is about, such as `broadcastId`. Those that it does not name are left out.
+    #[serde(flatten)]
+    pub about: BTreeMap<&'static str, String>,
 }
 
 /// A queue message without its body.
@@ -189,7 +198,7 @@ pub async fn list(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<De
 
 /// Returns one queue message without its body.
 pub async fn show(queues: &[NamedQueue], id: &str) -> Result<DeadLetterDetails, Error> {
-    let selection = Selection { id: Some(id.to_owned()), queue: None };
+    let selection = Selection { id: Some(id.to_owned()), ..Selection::default() };
     read(queues, &selection).await?.into_iter().next().ok_or_else(|| unknown(id))
 }
 
@@ -226,6 +235,7 @@ fn view(name: QueueName, letter: &DeadLetter) -> DeadLetterView {
         at: letter.at.map(|at| at.to_string()),
         reason: name.reason(),
         message_id: letter.message.clone(),
+        about: letter.about.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use inboxctl::{
 use serde_json::json;
 use shared_domain::{
     broadcast::BroadcastRef,
-    ids::{BroadcastId, MessageId},
+    ids::{BroadcastId, MessageId, OrganizationId},
     message::Message,
     time::Timestamp,
 };
@@ -34,11 +34,11 @@ fn at() -> Timestamp {
 }
 
 fn of_queue(queue: QueueName) -> Selection {
-    Selection { queue: Some(queue), id: None }
+    Selection { queue: Some(queue), ..Selection::default() }
 }
 
 fn with_id(id: &str) -> Selection {
-    Selection { queue: None, id: Some(id.into()) }
+    Selection { id: Some(id.into()), ..Selection::default() }
 }
 
 async fn audit_entries(engine: &Engine) -> usize {
@@ -58,6 +58,7 @@ async fn messages_of_all_dead_letter_queues_are_listed_without_their_bodies_and_
         let expected = json!({
             "id": "s-0", "queue": "send", "at": "2026-11-28T09:00:00.000Z",
             "reason": "The message could not be handed to the carrier.", "messageId": "msg_1",
+            "organizationId": "org_1",
         });
         assert_eq!(json!(listed[0]), expected);
         assert_eq!(json!(listed[12])["messageId"], json!(null), "it names no message");
@@ -72,12 +73,38 @@ async fn a_queue_message_is_shown_with_its_message_id_and_without_its_body() {
     queues.push("dead-send", "s-1", JOB);
     let shown = json!(dead_letters::show(&named, "s-1").await.unwrap());
     assert_eq!((&shown["receives"], &shown["messageId"]), (&json!(1), &json!("msg_1")));
-    assert_eq!(shown.as_object().unwrap().len(), 6, "{shown}");
+    assert_eq!(shown.as_object().unwrap().len(), 7, "{shown}");
     let unknown = dead_letters::show(&named, "s-2").await.unwrap_err();
     assert_eq!(
         unknown.to_string(),
         "No dead-letter queue has a message s-2. `inboxctl dead-letters list` lists them."
     );
+}
+
+#[tokio::test]
+async fn queue_messages_of_one_organization_are_listed_redriven_and_discarded() {
+    let (engine, queues, named) = start().await;
+    let other = r#"{"organizationId":"org_2","teamId":"team_2","broadcastId":"bct_2"}"#;
+    for (id, body) in [("s-1", JOB), ("s-2", other), ("s-3", "not JSON"), ("s-4", other)] {
+        queues.push("dead-send", id, body);
+    }
+    let of = |id| Selection { organization: OrganizationId::parse(id).ok(), ..Selection::default() };
+    let listed = dead_letters::list(&named, &of("org_2")).await.unwrap();
+    assert_eq!(listed.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), ["s-2", "s-4"]);
+    let shown = json!(listed[0]);
+    assert_eq!(
+        (&shown["broadcastId"], &shown["teamId"], &shown["messageId"]),
+        (&json!("bct_2"), &json!("team_2"), &json!(null))
+    );
+    let mistaken = Selection { organization: of("org_1").organization, ..with_id("s-2") };
+    let refused = dead_letters::discard(&operator(&engine, 100), &named, &mistaken, false).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    let redriven = dead_letters::redrive(&operator(&engine, 200), &named, &of("org_2")).await.unwrap();
+    assert_eq!((redriven, queues.bodies("send")), (listed, vec![other.to_owned(); 2]));
+    let refused = dead_letters::discard(&operator(&engine, 300), &named, &of("org_1"), false).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    let discarded = dead_letters::discard(&operator(&engine, 400), &named, &of("org_1"), true).await.unwrap();
+    assert_eq!((discarded.len(), queues.bodies("dead-send")), (1, vec!["not JSON".to_owned()]));
 }
 
 #[tokio::test]

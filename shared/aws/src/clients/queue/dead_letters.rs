@@ -1,20 +1,41 @@
 //! Dead-letter queues as an operator handles them: the messages that a worker gave up on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sqs::{
     error::ProvideErrorMetadata,
     types::{Message, MessageSystemAttributeName},
 };
-use shared_domain::{ids::OrganizationId, time::Timestamp};
+use serde_json::Value;
+use shared_domain::{
+    ids::{
+        BroadcastId, EventId, ImportId, InboxId, OrganizationId, TeamId, WebhookDeliveryId, WebhookEndpointId,
+    },
+    time::Timestamp,
+};
 
-use super::{Queue, QueueError};
+use super::{ImportJob, Queue, QueueError};
 use crate::clients::client::Aws;
 
 /// How long a listed message is hidden from other readers, in seconds. It becomes visible again at the end of
 /// the command.
 const VISIBILITY_TIMEOUT: i32 = 120;
 const BATCH_SIZE: i32 = 10;
+
+/// An ID in a job: the name under which it is shown, its names in jobs, and what makes it an ID.
+type KnownId = (&'static str, &'static [&'static str], fn(&str) -> bool);
+
+/// What a job can be about, next to the product's message. Nothing else of a body is shown.
+const KNOWN_IDS: [KnownId; 8] = [
+    ("organizationId", &["organizationId", "organization", "org"], |id| OrganizationId::parse(id).is_ok()),
+    ("teamId", &["teamId", "team"], |id| TeamId::parse(id).is_ok()),
+    ("inboxId", &["inboxId"], |id| InboxId::parse(id).is_ok()),
+    ("broadcastId", &["broadcastId"], |id| BroadcastId::parse(id).is_ok()),
+    ("importId", &["importId"], |id| ImportId::parse(id).is_ok()),
+    ("endpointId", &["endpointId"], |id| WebhookEndpointId::parse(id).is_ok()),
+    ("deliveryId", &["deliveryId"], |id| WebhookDeliveryId::parse(id).is_ok()),
+    ("eventId", &["eventId"], |id| EventId::parse(id).is_ok()),
+];
 
 /// A message in a dead-letter queue.
 #[derive(Clone)]
@@ -29,6 +50,8 @@ pub struct DeadLetter {
     pub message: Option<String>,
     /// The organization, if the job names one.
     pub organization: Option<OrganizationId>,
+    /// The IDs of what the job is about, by their names: `organizationId`, `teamId`, `broadcastId` and so on.
+    pub about: BTreeMap<&'static str, String>,
     group: Option<String>,
     body: String,
     receipt: String,
@@ -44,7 +67,8 @@ impl DeadLetter {
     fn of(message: Message) -> Option<Self> {
         let attribute = |name| message.attributes()?.get(&name).map(String::as_str);
         let body = message.body().unwrap_or_default();
-        let job: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let job: Value = serde_json::from_str(body).unwrap_or_default();
+        let about = about(&job, body);
         let sent = attribute(MessageSystemAttributeName::SentTimestamp).and_then(|at| at.parse().ok());
         let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
         Some(Self {
@@ -52,12 +76,31 @@ impl DeadLetter {
             at: sent.map(Timestamp::from_millis),
             receives: receives.and_then(|count| count.parse().ok()).unwrap_or_default(),
             message: job["messageId"].as_str().map(str::to_owned),
-            organization: job["organizationId"].as_str().and_then(|id| OrganizationId::parse(id).ok()),
+            organization: about.get("organizationId").and_then(|id| OrganizationId::parse(id).ok()),
+            about,
             group: attribute(MessageSystemAttributeName::MessageGroupId).map(str::to_owned),
             body: body.to_owned(),
             receipt: message.receipt_handle()?.to_owned(),
         })
     }
+}
+
+/// Returns the IDs of what a job is about.
+fn about(job: &Value, body: &str) -> BTreeMap<&'static str, String> {
+    // What S3 says about an uploaded file has the IDs in the name of the file.
+    if let Ok([upload]) = ImportJob::parse(body).as_deref() {
+        let ImportJob { organization, team, import } = upload;
+        return BTreeMap::from([
+            ("organizationId", organization.to_string()),
+            ("teamId", team.to_string()),
+            ("importId", import.to_string()),
+        ]);
+    }
+    let id = |(name, names, is_id): KnownId| {
+        let found = names.iter().find_map(|name| job[*name].as_str()).filter(|id| is_id(id))?;
+        Some((name, found.to_owned()))
+    };
+    KNOWN_IDS.into_iter().filter_map(id).collect()
 }
 
 /// A dead-letter queue.
@@ -138,4 +181,56 @@ impl DeadLetterQueue {
 
 fn failed(error: &impl ProvideErrorMetadata) -> QueueError {
     QueueError(error.code().unwrap_or("no response").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(body: &str) -> String {
+        let job = serde_json::from_str(body).unwrap_or_default();
+        let ids = about(&job, body).into_iter().map(|(name, id)| format!("{name}={id}"));
+        ids.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_ids_of_each_kind_of_job_are_shown() {
+        let uploaded = r#"{"Records":[{"s3":{"object":{"key":"imports/org_1/team_1/imp_1.csv"}}}]}"#;
+        let signed_out = r#"{"organization":"org_1","signedOutUser":"ada","at":"2026-11-28T09:00:00Z"}"#;
+        for (body, ids) in [
+            (r#"{"organizationId":"org_1","messageId":"msg_1","place":0}"#, "organizationId=org_1"),
+            (
+                r#"{"organizationId":"org_1","teamId":"team_1","broadcastId":"bct_1","continues":true}"#,
+                "broadcastId=bct_1 organizationId=org_1 teamId=team_1",
+            ),
+            (
+                r#"{"organizationId":"org_1","teamId":"team_1","importId":"imp_1"}"#,
+                "importId=imp_1 organizationId=org_1 teamId=team_1",
+            ),
+            (uploaded, "importId=imp_1 organizationId=org_1 teamId=team_1"),
+            (
+                r#"{"organizationId":"org_1","endpointId":"wep_1","deliveryId":"del_1","version":3}"#,
+                "deliveryId=del_1 endpointId=wep_1 organizationId=org_1",
+            ),
+            (
+                r#"{"eventId":"evt_1","organizationId":"org_1","inboxId":"inb_1","data":{"teamId":"team_2"}}"#,
+                "eventId=evt_1 inboxId=inb_1 organizationId=org_1",
+            ),
+            (
+                r#"{"notification":"n-1","org":"org_1","team":"team_1","subject":{"kind":"registrationApproved"}}"#,
+                "organizationId=org_1 teamId=team_1",
+            ),
+            (signed_out, "organizationId=org_1"),
+        ] {
+            assert_eq!(shown(body), ids, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_no_id_is_shown() {
+        let body = r#"{"organizationId":"Ada Lovelace","teamId":7,"inboxId":"+12025550143","text":"Hello"}"#;
+        for body in [body, "not JSON", "[]", "\"org_1\"", "{}"] {
+            assert_eq!(shown(body), "", "{body}");
+        }
+    }
 }
