@@ -240,12 +240,15 @@ fn view(name: QueueName, letter: &DeadLetter) -> DeadLetterView {
 }
 
 /// Sends queue messages to the queues from which they came. Batches of the stream are left, because no queue
-/// can process them.
+/// can process them. Errors if such were named.
 pub async fn redrive(
     operator: &Operator,
     queues: &[NamedQueue],
     selection: &Selection,
 ) -> Result<Vec<DeadLetterView>, Error> {
+    if selection.queue == Some(QueueName::Relay) {
+        return Err(without_queue());
+    }
     handle(operator, queues, selection, Action::Redrive).await
 }
 
@@ -316,7 +319,7 @@ async fn handle(
     selection: &Selection,
     action: Action,
 ) -> Result<Vec<DeadLetterView>, Error> {
-    let mut handled = Vec::new();
+    let (mut handled, mut leaves_batch) = (Vec::new(), false);
     for named in selection.queues(queues) {
         let NamedQueue { name, queue, .. } = named;
         let failed = Error::of_queue(name.as_str());
@@ -338,7 +341,10 @@ async fn handle(
                         queue.redrive(&letter, texts.unwrap_or(source)).await.map_err(&failed)?;
                         true
                     }
-                    (Action::Redrive, None) => false,
+                    (Action::Redrive, None) => {
+                        leaves_batch = true;
+                        false
+                    }
                 };
                 if is_handled {
                     record(operator, &letter, action, handled.len()).await?;
@@ -356,6 +362,9 @@ async fn handle(
             break;
         }
     }
+    if selection.id.is_some() && leaves_batch {
+        return Err(without_queue());
+    }
     selection.require(handled.len())?;
     Ok(handled)
 }
@@ -367,6 +376,12 @@ async fn record(operator: &Operator, letter: &DeadLetter, action: Action, place:
     let operator = operator.at(operator.now, operator.entropy.wrapping_add(place as u64));
     operator.organizations.record(organization, &operator.event(action.as_str(), &letter.id)).await?;
     Ok(())
+}
+
+fn without_queue() -> Error {
+    let detail = "Batches of the table's stream come from no queue, so they cannot be sent again. A sweep delivers their \
+                  content. Delete them with `inboxctl dead-letters discard --queue relay --yes`.";
+    Error::Conflict(detail.into())
 }
 
 fn unknown(id: &str) -> Error {

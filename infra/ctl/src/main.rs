@@ -128,7 +128,7 @@ enum DeadLettersCommand {
         #[arg(long)]
         id: String,
     },
-    /// Sends queue messages to their queue again
+    /// Sends queue messages to their queue again. Those of `relay` come from none
     Redrive(Selection),
     /// Deletes queue messages
     Discard {

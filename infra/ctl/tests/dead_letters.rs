@@ -131,6 +131,21 @@ async fn a_redrive_sends_queue_messages_to_their_queue_once_and_is_audited() {
 }
 
 #[tokio::test]
+async fn a_batch_of_the_stream_that_is_named_is_not_redriven_and_the_error_says_what_to_do() {
+    let (engine, queues, named) = start().await;
+    queues.push("dead-relay", "r-1", "{}");
+    for (entropy, selection) in [(100, of_queue(QueueName::Relay)), (200, with_id("r-1"))] {
+        let refused = dead_letters::redrive(&operator(&engine, entropy), &named, &selection).await;
+        let detail = refused.unwrap_err().to_string();
+        assert!(detail.contains("`inboxctl dead-letters discard --queue relay --yes`"), "{detail}");
+        assert_eq!(queues.bodies("dead-relay"), ["{}"], "it is visible again");
+    }
+    let relay = of_queue(QueueName::Relay);
+    let discarded = dead_letters::discard(&operator(&engine, 300), &named, &relay, true).await.unwrap();
+    assert_eq!((discarded.len(), queues.bodies("dead-relay").len()), (1, 0));
+}
+
+#[tokio::test]
 async fn one_queue_message_is_discarded_without_a_look_at_later_queues_and_at_its_source() {
     let (engine, queues, named) = start().await;
     queues.push("dead-send", "s-1", JOB);
