@@ -26,6 +26,7 @@ use shared_domain::{
     keys::TeamKey,
     opt_out::OptOutSubject,
     phone::PhoneNumber,
+    time::Timestamp,
 };
 use shared_http::wire::{
     broadcast::BroadcastRecipientView,
@@ -314,13 +315,14 @@ async fn export_conversation(
     }))
 }
 
-/// Erases everything that a stack holds about a number. `confirm` asks the operator, and `pause` waits for
-/// [`EVENT_DELAY`].
+/// Erases everything that a stack holds about a number. `confirm` asks the operator, `pause` waits for
+/// [`EVENT_DELAY`], and `clock` tells when a request is sent.
 pub async fn erase(
     operator: &Operator,
     bucket: &Bucket,
     queues: &[NamedQueue],
     request: &ErasureRequest,
+    clock: impl Fn() -> Timestamp,
     confirm: impl FnOnce() -> bool,
     pause: impl AsyncFn(),
 ) -> Result<ErasedContact, Error> {
@@ -333,7 +335,7 @@ pub async fn erase(
     let erasure = ContactErasure::new(&operator.table, bucket.clone());
     erasure.check_hold(&organization, &number).await.map_err(of_erasure)?;
     let dead_letters = dead_letters::discard_of(queues, &conversations).await?;
-    let erased = erasure.erase(&organization, &number, operator.now, pause).await.map_err(of_erasure)?;
+    let erased = erasure.erase(&organization, &number, clock, pause).await.map_err(of_erasure)?;
     // A repetition that finds nothing changes nothing.
     if !erased.is_nothing() || dead_letters > 0 {
         let event = operator.event("contact.erase", organization.as_str());

@@ -221,7 +221,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
                     let queues = dead_letters::queues(&aws, &stack)?;
                     let confirm = || confirm("Erase the contact? This cannot be undone.");
                     let pause = async || tokio::time::sleep(contact::EVENT_DELAY).await;
-                    json!(contact::erase(&operator, &bucket, &queues, request, confirm, pause).await?)
+                    json!(
+                        contact::erase(&operator, &bucket, &queues, request, clock::now, confirm, pause)
+                            .await?
+                    )
                 }
             }
         }

@@ -251,7 +251,7 @@ impl TestStack {
     async fn erase(&self) -> Result<ErasedContact, Error> {
         let request = ErasureRequest { contact: selection(), yes: true };
         let bucket = self.s3.bucket();
-        contact::erase(&self.operator(2), &bucket, &self.named_queues(), &request, || false, async || {})
+        contact::erase(&self.operator(2), &bucket, &self.named_queues(), &request, now, || false, async || {})
             .await
     }
 
@@ -431,7 +431,7 @@ async fn an_erasure_that_was_killed_after_any_request_is_completed_by_the_next_o
     loop {
         let stack = TestStack::start().await;
         let erasure = ContactErasure::new(&stack.engine.crashing_table(requests), stack.s3.bucket());
-        let killed = erasure.erase(&organization_id(), &number(), now(), async || {}).await;
+        let killed = erasure.erase(&organization_id(), &number(), now, async || {}).await;
         let is_over = killed.is_ok();
         stack.erase().await.unwrap();
         assert_eq!(stack.remains().await, [""; 0], "killed after {requests} requests");
@@ -466,7 +466,7 @@ async fn events_that_are_stored_during_the_erasure_are_found_by_its_next_pass() 
             assert!(EventLog::new(stack.table()).append(&scope, &[event], now()).await.failure.is_none());
         }
     };
-    let erased: Erased = erasure.erase(&organization_id(), &number(), now(), late).await.unwrap();
+    let erased: Erased = erasure.erase(&organization_id(), &number(), now, late).await.unwrap();
     assert_eq!(erased.events, 3);
     assert_eq!(stack.remains().await, [""; 0]);
 }
@@ -495,7 +495,7 @@ async fn a_hold_that_begins_after_an_interrupted_erasure_keeps_what_is_left() {
     let all = left;
     for requests in (20..).step_by(10) {
         let erasure = ContactErasure::new(&stack.engine.crashing_table(requests), stack.s3.bucket());
-        assert!(erasure.erase(&organization_id(), &number(), now(), async || {}).await.is_err());
+        assert!(erasure.erase(&organization_id(), &number(), now, async || {}).await.is_err());
         left = stack.remains().await.len();
         if left < all {
             break;
@@ -539,7 +539,7 @@ async fn a_number_that_only_a_broadcast_of_a_team_under_a_legal_hold_names_is_no
     let erase = async |text: &str| {
         let request = ErasureRequest { contact: named(text), yes: true };
         let (operator, bucket, queues) = (stack.operator(9), stack.s3.bucket(), stack.named_queues());
-        contact::erase(&operator, &bucket, &queues, &request, || true, async || {}).await
+        contact::erase(&operator, &bucket, &queues, &request, now, || true, async || {}).await
     };
     assert!(erase("+12025550188").await.is_err());
     assert!(erase("+12025550187").await.is_ok(), "nobody knows this number");
@@ -552,14 +552,16 @@ async fn nothing_is_erased_without_a_confirmation_or_for_an_unknown_organization
     let request = ErasureRequest { contact: selection(), yes: false };
     let queues = stack.named_queues();
     let bucket = stack.s3.bucket();
-    let refused = contact::erase(&stack.operator(2), &bucket, &queues, &request, || false, async || {})
+    let refused = contact::erase(&stack.operator(2), &bucket, &queues, &request, now, || false, async || {})
         .await
         .unwrap_err();
     assert_eq!(refused.to_string(), "Nothing was erased. Confirm, or pass --yes.");
     let unknown = ContactSelection { organization: "org_9".into(), ..selection() };
     let request = ErasureRequest { contact: unknown, yes: true };
     assert!(
-        contact::erase(&stack.operator(2), &bucket, &queues, &request, || true, async || {}).await.is_err()
+        contact::erase(&stack.operator(2), &bucket, &queues, &request, now, || true, async || {})
+            .await
+            .is_err()
     );
     let malformed = ContactSelection { number: "12".into(), ..selection() };
     let refused = contact::export(&stack.operator(2), &bucket, &malformed).await.unwrap_err();

@@ -146,16 +146,16 @@ impl ContactErasure {
         &self,
         organization: &OrganizationId,
         number: &PhoneNumber,
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp,
         pause: impl AsyncFn(),
     ) -> Result<Erased, ErasureError> {
-        if self.imports.any_open(organization, now).await? {
+        if self.imports.any_open(organization, clock()).await? {
             return Err(ErasureError::ImportOpen);
         }
         let mut erased = Erased::default();
         for _ in 0..MAX_PASSES {
             self.check_hold(organization, number).await?;
-            let pass = self.pass(organization, number, now).await?;
+            let pass = self.pass(organization, number, &clock).await?;
             erased.add(pass);
             if pass.is_nothing() {
                 return Ok(erased);
@@ -203,7 +203,7 @@ impl ContactErasure {
         &self,
         organization: &OrganizationId,
         number: &PhoneNumber,
-        now: Timestamp,
+        clock: &impl Fn() -> Timestamp,
     ) -> Result<Erased, ErasureError> {
         let mut erased = Erased::default();
         let mut texts = vec![number.as_str().to_owned()];
@@ -211,7 +211,7 @@ impl ContactErasure {
             let team = TeamKey { organization, team: &team };
             for inbox in self.inboxes.of_team(team).await? {
                 texts.push(ConversationId::of(&inbox.id, number).to_string());
-                self.erase_in_inbox(&inbox, number, now, &mut erased).await?;
+                self.erase_in_inbox(&inbox, number, clock, &mut erased).await?;
             }
             self.erase_in_team(team, number, &mut erased).await?;
             let of_team = OptOutSubject::of_team(organization, team.team, number);
@@ -225,7 +225,7 @@ impl ContactErasure {
             erased.webhook_deliveries += self.deliveries.erase(organization, &endpoint.id, &texts).await?;
         }
         for files in self.erasable_imports(organization).await? {
-            erased.files += self.bucket.erase(&files, now).await?;
+            erased.files += self.bucket.erase(&files, clock).await?;
         }
         Ok(erased)
     }
@@ -244,7 +244,7 @@ impl ContactErasure {
         &self,
         inbox: &Inbox,
         number: &PhoneNumber,
-        now: Timestamp,
+        clock: &impl Fn() -> Timestamp,
         erased: &mut Erased,
     ) -> Result<(), ErasureError> {
         let organization = &inbox.organization;
@@ -252,10 +252,10 @@ impl ContactErasure {
         for message in self.messages.all(organization, &conversation).await? {
             for media in &message.media {
                 for file in [stored_at(inbox.key(), media), uploaded_at(inbox.key(), &media.id)] {
-                    erased.files += self.bucket.erase(&file, now).await?;
+                    erased.files += self.bucket.erase(&file, clock).await?;
                 }
             }
-            self.messages.erase(organization, &message, now).await?;
+            self.messages.erase(organization, &message, clock()).await?;
             erased.messages += 1;
         }
         for review in self.reviews.of_number(inbox.key(), number).await? {
@@ -263,7 +263,7 @@ impl ContactErasure {
             erased.reviews += 1;
         }
         let key = inbox.key().conversation(&conversation);
-        erased.conversations += usize::from(self.conversations.erase(key, now).await?);
+        erased.conversations += usize::from(self.conversations.erase(key, clock()).await?);
         let scope = EventScope::Inbox { organization: organization.clone(), inbox: inbox.id.clone() };
         erased.events += self.events.erase(&scope, Some(&conversation), &[number.as_str()]).await?;
         Ok(())

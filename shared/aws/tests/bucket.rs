@@ -2,7 +2,10 @@
 //! each status.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -195,4 +198,19 @@ async fn a_deleted_file_is_found_over_several_lists_and_read_again_when_its_mark
             (&Method::DELETE, "/files/media/a%20b?versionId=2%2B"),
         ]
     );
+}
+
+#[tokio::test]
+async fn each_request_of_an_erasure_is_signed_with_its_own_time() {
+    let lists = Mutex::new(vec!["", "", SECOND_LIST]); // of the versions, a deletion, and none left
+    let (server, bucket) =
+        Server::start(move || answer(200, &[], lists.lock().unwrap().pop().unwrap_or_default())).await;
+    let minutes = AtomicU64::new(0);
+    let clock = || NOW + Duration::from_mins(20 * minutes.fetch_add(1, Ordering::Relaxed));
+    assert_eq!(bucket.erase("media/a b", clock).await, Ok(1));
+    let seen = server.seen.lock().unwrap();
+    let methods: Vec<_> = seen.iter().map(|seen| &seen.method).collect();
+    assert_eq!(methods, [&Method::GET, &Method::DELETE, &Method::GET]);
+    let times: Vec<_> = seen.iter().map(|seen| seen.headers["x-amz-date"].to_str().unwrap()).collect();
+    assert!(times[0] < times[1] && times[1] < times[2], "{times:?}");
 }

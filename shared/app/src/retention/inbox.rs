@@ -240,7 +240,7 @@ impl<C: Fn() -> Timestamp> InboxSweep<'_, C> {
                 if !retentions.is_held(self.lease).await? {
                     return Ok(Erasure::Lost);
                 }
-                self.expired.files += bucket.erase(&file, self.run.now()).await?;
+                self.expired.files += bucket.erase(&file, || self.run.now()).await?;
             }
         }
         let erasure = messages.expire(self.lease, old, self.run.now()).await?;

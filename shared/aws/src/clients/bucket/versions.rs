@@ -20,22 +20,32 @@ pub(super) struct Place {
     pub(super) id: String,
 }
 
-/// Returns the versions in a list, in its order. Keys of files contain no characters that XML escapes.
-pub(super) fn versions_in(list: &str) -> Vec<Version> {
+/// Returns the versions in a list, in its order. Errors if one cannot be read, which would otherwise be left
+/// out, or be taken for one from another time. Keys of files contain no characters that XML escapes.
+pub(super) fn versions_in(list: &str) -> Result<Vec<Version>, BucketError> {
     let elements = list.split("</Version>").flat_map(|part| part.split("</DeleteMarker>"));
     elements.filter_map(version).collect()
 }
 
 /// Returns the version whose element is not closed in this part of a list.
-fn version(part: &str) -> Option<Version> {
+fn version(part: &str) -> Option<Result<Version, BucketError>> {
     let (element, is_marker) = match part.split_once("<DeleteMarker>") {
         Some((_, element)) => (element, true),
         None => (part.split_once("<Version>")?.1, false),
     };
+    Some(read(element, is_marker).ok_or_else(unreadable))
+}
+
+fn read(element: &str, is_marker: bool) -> Option<Version> {
     let key = value(element, "Key")?.to_owned();
     let id = value(element, "VersionId")?.to_owned();
-    let at = || value(element, "LastModified").and_then(Timestamp::parse).unwrap_or_default();
-    Some(Version { key, id, deleted_at: is_marker.then(at) })
+    let at = || value(element, "LastModified").and_then(Timestamp::parse);
+    let deleted_at = if is_marker { Some(at()?) } else { None };
+    Some(Version { key, id, deleted_at })
+}
+
+fn unreadable() -> BucketError {
+    BucketError::Unavailable("unreadable list".into())
 }
 
 /// Returns where the list after this one begins. `None` if this is the last one.
@@ -45,7 +55,7 @@ pub(super) fn next_place(list: &str) -> Result<Option<Place>, BucketError> {
     }
     let place = value(list, "NextKeyMarker").zip(value(list, "NextVersionIdMarker"));
     let place = place.map(|(key, id)| Place { key: key.to_owned(), id: id.to_owned() });
-    place.map(Some).ok_or_else(|| BucketError::Unavailable("unreadable list".into()))
+    place.map(Some).ok_or_else(unreadable)
 }
 
 /// Returns the text of the first element with this name.
@@ -148,14 +158,27 @@ mod tests {
     fn a_list_has_versions_and_markers_in_one_order_and_says_where_the_next_one_begins() {
         let deleted_at = Timestamp::parse("2026-11-29T11:00:00Z").unwrap();
         let marker = Version { key: "media/a".into(), id: "a2".into(), deleted_at: Some(deleted_at) };
-        assert_eq!(versions_in(LIST), [marker, file("media/a", "a1"), file("media/b", "b1")]);
+        assert_eq!(versions_in(LIST), Ok(vec![marker, file("media/a", "a1"), file("media/b", "b1")]));
         let place = Place { key: "media/b".into(), id: "b1".into() };
         assert_eq!(next_place(LIST), Ok(Some(place)));
         let last = LIST.replace("<IsTruncated>true", "<IsTruncated>false");
         assert_eq!(next_place(&last), Ok(None));
         let broken = LIST.replace("NextKeyMarker", "Key");
         assert!(matches!(next_place(&broken), Err(BucketError::Unavailable(_))));
-        assert!(versions_in("<ListVersionsResult/>").is_empty());
+        assert_eq!(versions_in("<ListVersionsResult/>"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_version_without_a_key_or_a_marker_without_a_time_is_an_error() {
+        for (text, broken) in [
+            ("<VersionId>b1</VersionId>", ""),
+            ("<Key>media/a</Key>", "<Name>media/a</Name>"),
+            ("2026-11-29T11:00:00.000Z", "yesterday"),
+            ("<LastModified>2026-11-29T11:00:00.000Z</LastModified>", ""),
+        ] {
+            let list = LIST.replace(text, broken);
+            assert!(matches!(versions_in(&list), Err(BucketError::Unavailable(_))), "{text}");
+        }
     }
 
     #[test]
