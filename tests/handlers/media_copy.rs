@@ -212,7 +212,7 @@ async fn a_failure_of_the_carrier_or_the_bucket_is_retried_and_can_be_repeated_b
 
 /// The message is erased before any request of the job.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_erased_while_its_file_is_copied_leaves_no_file() {
+async fn a_message_that_is_erased_while_its_file_is_copied_leaves_no_file_and_no_version_of_it() {
     let mut stored = 0;
     for overtaken_at in 0..4 {
         let test = TestApp::start().await;
@@ -226,6 +226,7 @@ async fn a_message_that_is_erased_while_its_file_is_copied_leaves_no_file() {
         stored += test.s3.writes();
         let is_erased = test.history().await.is_empty();
         assert_eq!(test.s3.objects().len(), usize::from(!is_erased), "{overtaken_at}");
+        assert_eq!(test.s3.hidden(), 0, "{overtaken_at}: its content stays");
     }
     assert!(stored > 1, "{stored}");
 }

@@ -90,16 +90,17 @@ async fn copy(app: &App, clock: &impl Fn() -> Timestamp, record: Record<'_>) -> 
     };
     let recorded = app.files.resolve(&job, &outcome).await?;
     if !recorded && matches!(outcome.state, MediaState::Stored { .. }) {
-        delete_without_message(app, clock, &job, &message, &outcome).await?;
+        erase_without_message(app, clock, &job, &message, &outcome).await?;
     }
     let state = state_name(&outcome.state);
     tracing::info!(event = "media_copied", message_id = %job.message, place = job.place, state, recorded, "media file processed");
     retry.map_or(Ok(()), Err)
 }
 
-/// Deletes a file whose message was erased while it was fetched. Another delivery of the job may have stored
-/// the same file of a message that is still there.
-async fn delete_without_message(
+/// Erases a file whose message was erased while it was fetched: a version of it that stayed could come back
+/// with a restore. Another delivery of the job may have stored the same file of a message that is still
+/// there.
+async fn erase_without_message(
     app: &App,
     clock: &impl Fn() -> Timestamp,
     job: &MediaJob,
@@ -110,7 +111,8 @@ async fn delete_without_message(
         return Ok(());
     }
     let key = stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, media);
-    Ok(app.bucket.delete(&key, clock()).await?)
+    app.bucket.erase(&key, clock).await?;
+    Ok(())
 }
 
 enum NotCopied {

@@ -30,6 +30,7 @@ pub struct FakeS3 {
     objects: Arc<Mutex<Objects>>,
     deleted: Arc<Mutex<Deleted>>,
     writes: Arc<Mutex<usize>>,
+    hidden: Arc<Mutex<usize>>,
 }
 
 impl FakeS3 {
@@ -37,7 +38,13 @@ impl FakeS3 {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let s3 = Self { url, objects: Arc::default(), deleted: Arc::default(), writes: Arc::default() };
+        let s3 = Self {
+            url,
+            objects: Arc::default(),
+            deleted: Arc::default(),
+            writes: Arc::default(),
+            hidden: Arc::default(),
+        };
         let answer =
             async |State(s3): State<Self>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
                 s3.answer(&method, &uri, &headers, body)
@@ -65,6 +72,11 @@ impl FakeS3 {
     /// Returns how many PUT requests came, copies and failed copies included.
     pub fn writes(&self) -> usize {
         *self.writes.lock().unwrap()
+    }
+
+    /// Returns how many requests deleted an object without naming its version. S3 keeps its content.
+    pub fn hidden(&self) -> usize {
+        *self.hidden.lock().unwrap()
     }
 
     /// Stores an object without a request.
@@ -95,8 +107,9 @@ impl FakeS3 {
             let hidden = deleted.iter().filter(|(key, _)| key.starts_with(&prefix)).map(marker);
             answer.body(Body::from(versions.chain(hidden).collect::<String>()))
         } else if *method == Method::DELETE {
-            let hidden = uri.query().and_then(|query| query.strip_prefix("versionId="));
-            match hidden.and_then(|version| Some((version, deleted.remove(&key)?))) {
+            let version = uri.query().and_then(|query| query.strip_prefix("versionId="));
+            *self.hidden.lock().unwrap() += usize::from(version.is_none() && objects.contains_key(&key));
+            match version.and_then(|version| Some((version, deleted.remove(&key)?))) {
                 Some((MARKER, (object, _))) => drop(objects.insert(key, object)),
                 Some(_) => {}
                 None => drop(objects.remove(&key)),
