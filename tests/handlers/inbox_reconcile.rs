@@ -138,13 +138,13 @@ async fn a_retry_that_the_sweep_overtakes_releases_its_number() {
     let event = create("dan", "team_2", &details("back", 2001)).header("idempotency-key", "k-1");
     interrupt_creation(&test, &event, &SERVICE_UNAVAILABLE).await;
     let proxy = CarrierProxy::start(&test.carrier).await;
-    let (reached, proceed) = proxy.delay("POST", "/PhoneNumbers");
+    let delayed = proxy.delay("POST", "/PhoneNumbers");
     let retrying = app_with_carrier(&test, proxy.client());
     let retry = call(&retrying, &event);
     let overtake = async {
-        reached.notified().await;
+        delayed.arrived().await;
         assert_eq!(sweep(&test, much_later()).await.undone, 1);
-        proceed.notify_one();
+        delayed.let_through();
     };
     let ((status, problem), ()) = tokio::join!(retry, overtake);
     assert_eq!(status, 503, "{problem}");

@@ -21,7 +21,7 @@ use shared_domain::{
     team::Team,
 };
 use shared_lambda::clock::{entropy, now};
-use test_kit::{TestApp, build, lambda_event::sqs_record};
+use test_kit::{TestApp, build, clock::within, lambda_event::sqs_record};
 
 use crate::{
     delivery_status::set_opt_out,
@@ -89,12 +89,18 @@ async fn send_text_and_reply(test: &TestApp, waited: Duration) -> (i64, i64) {
     assert_eq!(send(&answer).await, [""; 0]);
     let before = paces.get_with_sending_state(test.inbox.key()).await.unwrap();
     let send_reply = async {
-        while paces.get_with_sending_state(test.inbox.key()).await.unwrap() == before {
-            tokio::task::yield_now().await; // until the second text has its turn
-        }
-        while !send(&reply).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        within("the second text has its turn", async {
+            while paces.get_with_sending_state(test.inbox.key()).await.unwrap() == before {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        within("the reply is sent", async {
+            while !send(&reply).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
     };
     let (of_second, ()) = tokio::join!(send(&second), send_reply);
     assert_eq!(of_second.len(), 0, "the text does not go back to the queue");
@@ -137,9 +143,12 @@ async fn what_happens_while_a_message_waits_for_its_turn_counts() {
         let read = async || paces.get_with_sending_state(test.inbox.key()).await.unwrap();
         let before = read().await;
         let change = async {
-            while read().await == before {
-                tokio::task::yield_now().await; // until the message has its turn
-            }
+            within("the message has its turn", async {
+                while read().await == before {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
             match event {
                 "opt-out" => set_opt_out(&test, &id, true).await,
                 "suspension" => {

@@ -166,13 +166,13 @@ async fn a_number_purchased_after_the_submission_joins_the_service() {
 async fn a_number_purchased_during_the_submission_joins_the_service() {
     let (test, numbers) = start_with_inboxes().await;
     let proxy = CarrierProxy::start(&test.carrier).await;
-    let (reached, proceed) = proxy.delay("POST", "/IncomingPhoneNumbers.json");
+    let delayed = proxy.delay("POST", "/IncomingPhoneNumbers.json");
     let creating = inbox_creation::app_with_carrier(&test, proxy.client());
     let (submitting, event, details) = (app(&test), third_inbox(), submit("ada", &details()));
     let submission = async {
-        reached.notified().await;
+        delayed.arrived().await;
         assert_eq!(call(&submitting, &details).await.0, 202);
-        proceed.notify_one();
+        delayed.let_through();
     };
     let ((status, created), ()) = tokio::join!(inbox_creation::call(&creating, &event), submission);
     assert_eq!(status, 201, "{created}");

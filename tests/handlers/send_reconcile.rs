@@ -20,6 +20,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
+    clock::within,
     queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, send_queues},
 };
 
@@ -89,9 +90,12 @@ async fn accept_with_carrier_opt_out(test: &TestApp) -> MessageId {
     let SendOutcome::Accepted { sid, .. } = test.carrier.client().send(&message).await else {
         panic!("the carrier reports the opt-out later")
     };
-    while test.carrier.client().fetch_message(&sid).await.unwrap().unwrap().error_code.is_none() {
-        tokio::task::yield_now().await;
-    }
+    within("the carrier reports the opt-out", async {
+        while test.carrier.client().fetch_message(&sid).await.unwrap().unwrap().error_code.is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     id
 }
 

@@ -17,7 +17,11 @@ use shared_carriers::twilio::{Client, Credentials, MessageStatus};
 use shared_domain::phone::PhoneNumber;
 use tokio::sync::Notify;
 
-use crate::{app::NO_SERVICE, build::INBOX_NUMBER};
+use crate::{
+    app::NO_SERVICE,
+    build::INBOX_NUMBER,
+    clock::{PATIENCE, within},
+};
 
 /// The only account of the simulator.
 pub const ACCOUNT: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -160,7 +164,7 @@ pub fn unreachable_client() -> Client {
 /// Returns a client that connects to loopback directly, whatever proxy the environment names.
 pub(crate) fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default(); // fails if it is already installed
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
 }
 
 /// A proxy in front of the carrier that can refuse or delay one chosen call.
@@ -185,6 +189,25 @@ enum Action {
     Delay { reached: Arc<Notify>, proceed: Arc<Notify> },
 }
 
+/// A call that waits at a proxy until the test lets it through.
+#[derive(Debug)]
+pub struct DelayedCall {
+    reached: Arc<Notify>,
+    proceed: Arc<Notify>,
+}
+
+impl DelayedCall {
+    /// Waits until the call is at the proxy. Panics if it does not come, as after a handler that failed
+    /// before.
+    pub async fn arrived(&self) {
+        within("the delayed call arrives", self.reached.notified()).await;
+    }
+
+    pub fn let_through(&self) {
+        self.proceed.notify_one();
+    }
+}
+
 impl CarrierProxy {
     /// Starts on a free port. It ends with the runtime.
     pub async fn start(carrier: &FakeCarrier) -> Self {
@@ -207,13 +230,12 @@ impl CarrierProxy {
         self.intercept(method, path_suffix, Action::Refuse(status, body));
     }
 
-    /// Delays the next call of `method` whose path ends with `path_suffix`. Returns `reached`, notified when
-    /// the call arrives, and `proceed`, which the test notifies to let it through.
-    pub fn delay(&self, method: &'static str, path_suffix: &'static str) -> (Arc<Notify>, Arc<Notify>) {
+    /// Delays the next call of `method` whose path ends with `path_suffix`.
+    pub fn delay(&self, method: &'static str, path_suffix: &'static str) -> DelayedCall {
         let (reached, proceed) = (Arc::<Notify>::default(), Arc::<Notify>::default());
         let action = Action::Delay { reached: Arc::clone(&reached), proceed: Arc::clone(&proceed) };
         self.intercept(method, path_suffix, action);
-        (reached, proceed)
+        DelayedCall { reached, proceed }
     }
 
     fn intercept(&self, method: &'static str, path_suffix: &'static str, action: Action) {

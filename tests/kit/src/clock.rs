@@ -1,4 +1,4 @@
-//! A clock that a test sets.
+//! A clock that a test sets, and how long a test waits.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -6,6 +6,16 @@ use std::{
 };
 
 use shared_domain::time::Timestamp;
+
+/// Longer than anything takes that a test waits for, also on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for something that another task does. Panics after [`PATIENCE`], so that a test that would wait for
+/// ever fails and says for what.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let result = tokio::time::timeout(PATIENCE, future).await;
+    result.unwrap_or_else(|_| panic!("{what}: not within {} seconds", PATIENCE.as_secs()))
+}
 
 /// Returns the same time until it is moved.
 #[derive(Debug)]
