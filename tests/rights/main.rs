@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 31] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 32] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -60,10 +60,11 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 31] = [
     ),
     (
         "MediaCopyFunction",
-        "s3:DeleteObject",
-        "Files/media/*",
-        "deletes the file of a message that was erased",
+        "s3:ListBucketVersions",
+        "Files",
+        "erases the file of a contact who was erased during its copy; no journey does that",
     ),
+    ("MediaCopyFunction", "s3:DeleteObjectVersion", "Files/media/*", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "BroadcastSendQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),

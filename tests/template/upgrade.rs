@@ -105,10 +105,20 @@ fn indexes_of(template: &mut Value) -> &mut Vec<Value> {
     table["GlobalSecondaryIndexes"].as_sequence_mut().unwrap()
 }
 
+/// A program that finds the repository of its folder, also if a hook of git runs the tests.
+fn program(name: &str, folder: &str) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(folder);
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
 /// The version that `tests/upgrade/earlier.py` names for the commit of a folder.
 fn earlier_version(folder: &str) -> String {
     let script = std::fs::canonicalize(format!("{ROOT}/tests/upgrade/earlier.py")).unwrap();
-    let output = Command::new("python3").arg(script).current_dir(folder).output().expect("Python runs");
+    let output = program("python3", folder).arg(script).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -132,9 +142,10 @@ fn a_version_is_compared_with_the_last_tag_before_it() {
     std::fs::create_dir(&folder).unwrap();
     let folder = folder.to_str().unwrap();
     let git = |arguments: &[&str]| {
-        let settings = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
-        let mut command = Command::new("git");
-        let status = command.args(settings).args(arguments).current_dir(folder).status().unwrap();
+        let settings =
+            ["user.name=Ada", "user.email=ada@example.org", "commit.gpgsign=false", "tag.gpgsign=false"];
+        let settings = settings.iter().flat_map(|setting| ["-c", *setting]);
+        let status = program("git", folder).args(settings).args(arguments).status().unwrap();
         assert!(status.success(), "{arguments:?}");
     };
     let commit = || git(&["commit", "--quiet", "--allow-empty", "--message", "a change"]);

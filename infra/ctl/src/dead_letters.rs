@@ -247,7 +247,7 @@ pub async fn redrive(
     selection: &Selection,
 ) -> Result<Vec<DeadLetterView>, Error> {
     if selection.queue == Some(QueueName::Relay) {
-        return Err(without_queue());
+        return Err(without_queue(selection));
     }
     handle(operator, queues, selection, Action::Redrive).await
 }
@@ -363,7 +363,7 @@ async fn handle(
         }
     }
     if selection.id.is_some() && leaves_batch {
-        return Err(without_queue());
+        return Err(without_queue(selection));
     }
     selection.require(handled.len())?;
     Ok(handled)
@@ -378,10 +378,13 @@ async fn record(operator: &Operator, letter: &DeadLetter, action: Action, place:
     Ok(())
 }
 
-fn without_queue() -> Error {
-    let detail = "Batches of the table's stream come from no queue, so they cannot be sent again. A sweep delivers their \
-                  content. Delete them with `inboxctl dead-letters discard --queue relay --yes`.";
-    Error::Conflict(detail.into())
+fn without_queue(selection: &Selection) -> Error {
+    let named =
+        selection.id.as_ref().map_or_else(|| "--queue relay --yes".to_owned(), |id| format!("--id {id}"));
+    Error::Conflict(format!(
+        "Batches of the table's stream come from no queue, so they cannot be sent again. A sweep delivers their \
+         content. To delete what you named: `inboxctl dead-letters discard {named}`."
+    ))
 }
 
 fn unknown(id: &str) -> Error {

@@ -30,6 +30,10 @@ pub struct NewSecret {
     /// Calls the carrier with the account and its token, and forgets the API key
     #[arg(long, conflicts_with = "api_key_sid")]
     pub remove_api_key: bool,
+    /// Ends the token before, for example because it leaked: webhooks signed with it are refused within five
+    /// minutes. Only once the carrier signs with the new one
+    #[arg(long)]
+    pub forget_previous: bool,
 }
 
 impl NewSecret {
@@ -49,7 +53,7 @@ pub struct CreatedSecret {
 
 /// Stores the credentials under the name that the stack reads. A secret that exists keeps its login for
 /// events and its API key, and its current token becomes the previous one, so that nothing is refused during
-/// a rotation.
+/// a rotation. The previous one stays until another token follows, or until it is to be forgotten.
 pub async fn create(
     aws: &Aws,
     stack: &Stack,
@@ -79,6 +83,7 @@ pub async fn create(
     };
     let previous =
         known.as_ref().and_then(|known| known.auth_tokens.iter().find(|token| **token != new.auth_token));
+    let previous = previous.filter(|_| !new.forget_previous);
     let tokens: Vec<_> = std::iter::once(&new.auth_token).chain(previous).collect();
     let api_key = new.api_key(known.as_ref().and_then(CarrierSecret::api_key));
     let content = json!({

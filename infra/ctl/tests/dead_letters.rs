@@ -134,10 +134,12 @@ async fn a_redrive_sends_queue_messages_to_their_queue_once_and_is_audited() {
 async fn a_batch_of_the_stream_that_is_named_is_not_redriven_and_the_error_says_what_to_do() {
     let (engine, queues, named) = start().await;
     queues.push("dead-relay", "r-1", "{}");
-    for (entropy, selection) in [(100, of_queue(QueueName::Relay)), (200, with_id("r-1"))] {
+    let named_by =
+        [(100, of_queue(QueueName::Relay), "--queue relay --yes"), (200, with_id("r-1"), "--id r-1")];
+    for (entropy, selection, deletes) in named_by {
         let refused = dead_letters::redrive(&operator(&engine, entropy), &named, &selection).await;
         let detail = refused.unwrap_err().to_string();
-        assert!(detail.contains("`inboxctl dead-letters discard --queue relay --yes`"), "{detail}");
+        assert!(detail.contains(&format!("`inboxctl dead-letters discard {deletes}`")), "{detail}");
         assert_eq!(queues.bodies("dead-relay"), ["{}"], "it is visible again");
     }
     let relay = of_queue(QueueName::Relay);

@@ -250,6 +250,7 @@ fn new_secret(token: &str) -> NewSecret {
         api_key_sid: None,
         api_key_secret: None,
         remove_api_key: false,
+        forget_previous: false,
     }
 }
 
@@ -279,6 +280,21 @@ async fn a_new_token_keeps_the_api_key_until_it_is_replaced_or_removed() {
     store(&with_key("SK2", "two")).await;
     let removed = store(&NewSecret { remove_api_key: true, ..new_secret("new") }).await;
     assert_eq!((removed.api_key(), removed.api_login()), (None, (ACCOUNT.to_owned(), "new".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_before_is_kept_until_it_is_forgotten() {
+    let clinic = Clinic::start().await;
+    let store = async |new: &NewSecret| {
+        secret::create(&clinic.secrets.aws(), &clinic.stack(), new, || 7).await.unwrap();
+        clinic.secrets.client().carrier("shared-inbox/carrier").await.unwrap().auth_tokens
+    };
+    store(&new_secret(TOKEN)).await;
+    store(&new_secret("new")).await;
+    assert_eq!(store(&new_secret("new")).await, ["new", TOKEN], "a repeated command forgets nothing");
+    let forgetful = NewSecret { forget_previous: true, ..new_secret("new") };
+    assert_eq!(store(&forgetful).await, ["new"]);
+    assert_eq!(store(&new_secret("new")).await, ["new"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

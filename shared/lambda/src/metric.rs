@@ -118,7 +118,8 @@ pub const METRICS: &[Metric] = &[
     count(
         "FirstResponse",
         "conversation_answered",
-        "Time from the first unanswered inbound message until a user replied or composed a message.",
+        "Time from the first unanswered inbound message until a user replied or composed a message. A reply to a \
+         broadcast begins such a wait too.",
     )
     .of(Amount::Seconds("seconds")),
     count("MessagesSent", "message_sent", "Messages that the carrier accepted."),
