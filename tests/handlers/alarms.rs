@@ -275,7 +275,7 @@ async fn webhook(table: shared_aws::table::Table, token: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_alarm_fires_while_everything_is_well() {
     let mut metrics = plant().metrics(&[]);
-    for (minute, log) in (0..).zip(office::minutes(20).await) {
+    for (minute, log) in (0..).zip(Box::pin(office::minutes(20)).await) {
         metrics.add_log(&log, FAULT + minute * MINUTE);
     }
     let seen = metrics.names(NAMESPACE);

@@ -368,9 +368,9 @@ impl ContactErasure {
         let contacts: Vec<ContactId> = contacts.iter().copied().cloned().collect();
         let mut after = None;
         loop {
-            let page = self.segments.page(team, SEGMENTS_PER_PAGE, after.as_deref()).await?;
+            let page = self.segments.ids(team, SEGMENTS_PER_PAGE, after.as_deref()).await?;
             for segment in &page.items {
-                self.segments.remove_contacts(team.organization, &segment.value.id, &contacts).await?;
+                self.segments.remove_contacts(team.organization, segment, &contacts).await?;
             }
             after = page.next;
             if after.is_none() {

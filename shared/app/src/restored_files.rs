@@ -78,7 +78,7 @@ impl RestoredFilesWorkflow {
         while let Some(result) = undeleted.next().await {
             result?;
             done.restored += 1;
-            if done.restored % TOLD == 0 {
+            if done.restored.is_multiple_of(TOLD) {
                 progress(FileProgress::Restored(done.restored));
             }
         }

@@ -173,7 +173,7 @@ export interface paths {
         /**
          * Estimate a broadcast
          * @description For the team's members. Evaluates the audience now and counts recipients, segments and characters. To
-         *     confirm the broadcast, send the ID of its last estimate.
+         *     confirm the broadcast, send the ID of its last estimate. At most 150,000 contacts are evaluated.
          */
         post: operations["estimateBroadcast"];
         delete?: never;
@@ -1366,7 +1366,9 @@ export interface paths {
         post?: never;
         /**
          * Remove a segment
-         * @description For the team's members. Its contacts stay. A broadcast that has started keeps its recipients.
+         * @description For the team's members. Its contacts stay. A broadcast that has started keeps its recipients. If the
+         *     removal of a large segment fails in between, nobody finds the segment any more, and a repeated request
+         *     completes it.
          */
         delete: operations["deleteSegment"];
         options?: never;
@@ -2167,6 +2169,45 @@ export interface components {
              */
             segmentIds: string[];
         };
+        /**
+         * @description Audience too large.
+         * @example {
+         *       "code": "audience_too_large",
+         *       "detail": "The audience is too large to be evaluated in a request, which reads at most 150,000 contacts. A segment with a filter reads all contacts of the team. Use static segments, in several broadcasts.",
+         *       "errors": [
+         *         {
+         *           "detail": "The phone is switched off or not reachable.",
+         *           "pointer": "/name"
+         *         }
+         *       ],
+         *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
+         *       "status": 422,
+         *       "title": "Audience too large",
+         *       "type": "https://api.example.com/docs/errors#audience_too_large"
+         *     }
+         */
+        AudienceTooLargeProblem: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "audience_too_large";
+            /** @description What happened, and what to do. */
+            detail: string;
+            /** @description The invalid fields. */
+            errors?: components["schemas"]["FieldError"][];
+            /** @description ID of the request. Include it when you contact your operator. */
+            requestId: string;
+            /** @constant */
+            status: 422;
+            /** @description The code in words. */
+            title: string;
+            /**
+             * Format: uri
+             * @description Stable URI that ends in the code.
+             */
+            type: string;
+        };
         /** @description An action of an admin. */
         AuditEntry: {
             /** @description Kind of action, as `noun.verb`. */
@@ -2421,10 +2462,31 @@ export interface components {
              * @description When it starts, at most a year ahead. `null` starts it when it is confirmed.
              */
             scheduledAt?: string | null;
-            /** @description ID of a template. Its text is copied. */
-            templateId?: string | null;
+            /** @description Not together with `text`. */
+            templateId?: null;
             /** @description The text, with merge fields as in templates. Either this or `templateId`. */
             text?: string | null;
+        } | {
+            audience?: components["schemas"]["Audience"] | null;
+            hours?: components["schemas"]["Hours"] | null;
+            /** @description 1 to 80 characters. */
+            name?: string | null;
+            question?: components["schemas"]["Question"] | null;
+            recurrence?: components["schemas"]["Recurrence"] | null;
+            /**
+             * Format: int32
+             * @description Hours in which an inbound message counts as a reply: 1 to 720.
+             */
+            replyWindowHours?: number | null;
+            /**
+             * Format: date-time
+             * @description When it starts, at most a year ahead. `null` starts it when it is confirmed.
+             */
+            scheduledAt?: string | null;
+            /** @description ID of a template. Its text is copied. */
+            templateId: string;
+            /** @description Not together with `templateId`. */
+            text?: null;
         };
         /** @description Data of `broadcast.changed`. */
         BroadcastData: {
@@ -3502,7 +3564,7 @@ export interface components {
         };
         /**
          * @description Whose hours decide when a recipient may get the text: `recipient` those of the recipient and the team,
-         *     `team` those of the team, `always` nobody's.
+         *     `team` those of the team, or of the recipient if the team has none, `always` nobody's.
          * @enum {string}
          */
         HoursModeName: "recipient" | "team" | "always";
@@ -4585,10 +4647,33 @@ export interface components {
              * @description When it starts, at most a year ahead. Without it, the broadcast starts when it is confirmed.
              */
             scheduledAt?: string | null;
-            /** @description ID of a template. Its text is copied. */
-            templateId?: string | null;
+            /** @description Not together with `text`. */
+            templateId?: null;
             /** @description The text, with merge fields as in templates. Either this or `templateId`. */
-            text?: string | null;
+            text: string;
+        } | {
+            audience: components["schemas"]["Audience"];
+            /** @description The shared inbox that it is sent from. */
+            from: components["schemas"]["SenderInbox"];
+            hours?: components["schemas"]["Hours"] | null;
+            /** @description 1 to 80 characters. */
+            name: string;
+            question?: components["schemas"]["Question"] | null;
+            recurrence?: components["schemas"]["Recurrence"] | null;
+            /**
+             * Format: int32
+             * @description Hours in which an inbound message counts as a reply: 1 to 720, default 72.
+             */
+            replyWindowHours?: number | null;
+            /**
+             * Format: date-time
+             * @description When it starts, at most a year ahead. Without it, the broadcast starts when it is confirmed.
+             */
+            scheduledAt?: string | null;
+            /** @description ID of a template. Its text is copied. */
+            templateId: string;
+            /** @description Not together with `templateId`. */
+            text?: null;
         };
         /** @description A contact to create. */
         NewContact: {
@@ -4608,6 +4693,21 @@ export interface components {
             mobileNumber: string;
             /** @description Tags, at most 50 of 1 to 40 characters without commas and semicolons. Case is ignored. */
             tags?: string[];
+        };
+        /** @description A segment with a filter to create. */
+        NewFilterSegment: {
+            /**
+             * @description A tree of `{"all": […]}`, `{"any": […]}`, `{"not": …}` and `{"field", "op", "value"}`. Required if
+             *     `kind` is `filter`.
+             */
+            filter: Record<string, never>;
+            /**
+             * @description Kind of the segment.
+             * @constant
+             */
+            kind: "filter";
+            /** @description 1 to 80 characters. */
+            name: string;
         };
         /** @description An inbox to create: a shared or a personal one. */
         NewInbox: components["schemas"]["NewSharedInbox"] | components["schemas"]["NewPersonalInbox"];
@@ -4672,17 +4772,8 @@ export interface components {
             /** @description Number that calls are forwarded to. */
             voiceForwardingNumber?: string | null;
         };
-        /** @description A segment to create. */
-        NewSegment: {
-            /**
-             * @description A tree of `{"all": […]}`, `{"any": […]}`, `{"not": …}` and `{"field", "op", "value"}`. Required if
-             *     `kind` is `filter`.
-             */
-            filter?: Record<string, never> | null;
-            kind: components["schemas"]["KindOfSegment"];
-            /** @description 1 to 80 characters. */
-            name: string;
-        };
+        /** @description A segment to create: one with a filter or a static one. */
+        NewSegment: components["schemas"]["NewFilterSegment"] | components["schemas"]["NewStaticSegment"];
         /** @description A shared inbox to create. */
         NewSharedInbox: {
             /**
@@ -4710,6 +4801,16 @@ export interface components {
             phoneNumber: string;
             /** @description Number that calls are forwarded to. */
             voiceForwardingNumber?: string | null;
+        };
+        /** @description A static segment to create. */
+        NewStaticSegment: {
+            /**
+             * @description Kind of the segment.
+             * @constant
+             */
+            kind: "static";
+            /** @description 1 to 80 characters. */
+            name: string;
         };
         /** @description A template to create. */
         NewTemplate: {
@@ -5243,7 +5344,10 @@ export interface components {
         };
         /** @description What a filter matches. */
         Preview: {
-            /** @description Whether all contacts of the team were read. A preview reads at most 10,000. */
+            /**
+             * @description Whether all contacts of the team were read. A preview reads at most 10,000, and fewer if the filter
+             *     asks for the messages of many inboxes or for several broadcasts.
+             */
             complete: boolean;
             /**
              * Format: int64
@@ -5650,9 +5754,14 @@ export interface components {
         /** @description A segment of the contacts of a team. */
         Segment: {
             /**
+             * @description Whether all contacts of the team were read for the count, at most 10,000 for a filter. If not, the
+             *     segment may have more.
+             */
+            complete: boolean;
+            /**
              * Format: int64
-             * @description Number of contacts when they were last counted, including those who opted out. A filter counts at most
-             *     10,000 contacts of the team.
+             * @description Number of contacts when they were last counted, including those who opted out. A filter is counted
+             *     when it is written.
              */
             count: number;
             /**
@@ -5737,7 +5846,10 @@ export interface components {
          *     }
          */
         SegmentRemovedProblem: {
-            /** @constant */
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             code: "segment_removed";
             /** @description What happened, and what to do. */
             detail: string;
@@ -5817,7 +5929,8 @@ export interface components {
             type: string;
         };
         /**
-         * @description Why a number gets no text from a broadcast.
+         * @description Why a number gets no text from a broadcast. No number has `not_registered` or `replied` yet: a broadcast
+         *     of a team that is not registered waits.
          * @enum {string}
          */
         SkipReason: "opted_out" | "blocked" | "invalid_number" | "no_value" | "not_registered" | "retired" | "no_access" | "replied" | "canceled" | "expired";
@@ -7121,7 +7234,6 @@ export interface operations {
                  *       },
                  *       "replyWindowHours": 72,
                  *       "scheduledAt": "2026-11-30T15:20:30.000Z",
-                 *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
                  *       "text": "Your appointment is on Monday at 9:30."
                  *     }
                  */
@@ -7511,7 +7623,6 @@ export interface operations {
                  *       },
                  *       "replyWindowHours": 72,
                  *       "scheduledAt": "2026-11-30T15:20:30.000Z",
-                 *       "templateId": "tpl_01KB5Q8Z7M4T9XRA",
                  *       "text": "Your appointment is on Monday at 9:30."
                  *     }
                  */
@@ -8048,13 +8159,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TooLargeProblem"];
                 };
             };
-            /** @description A field has an invalid value: `segment_removed` */
+            /** @description A field has an invalid value: `audience_too_large`, `segment_removed` */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["SegmentRemovedProblem"];
+                    "application/problem+json": components["schemas"]["AudienceTooLargeProblem"] | components["schemas"]["SegmentRemovedProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];
@@ -8159,13 +8270,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["BroadcastStatusProblem"];
                 };
             };
-            /** @description A field has an invalid value: `segment_removed` */
+            /** @description A field has an invalid value: `audience_too_large`, `segment_removed` */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["SegmentRemovedProblem"];
+                    "application/problem+json": components["schemas"]["AudienceTooLargeProblem"] | components["schemas"]["SegmentRemovedProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];
@@ -15157,10 +15268,15 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
+                     *           "complete": false,
                      *           "count": 3,
                      *           "countedAt": "2026-11-30T15:20:30.000Z",
-                     *           "filter": {},
-                     *           "kind": "static",
+                     *           "filter": {
+                     *             "field": "tag",
+                     *             "op": "eq",
+                     *             "value": "parent"
+                     *           },
+                     *           "kind": "filter",
                      *           "name": "Front desk",
                      *           "segmentId": "seg_01KB5Q8Z7M4T9XRA"
                      *         }
@@ -15230,8 +15346,12 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "filter": {},
-                 *       "kind": "static",
+                 *       "filter": {
+                 *         "field": "tag",
+                 *         "op": "eq",
+                 *         "value": "parent"
+                 *       },
+                 *       "kind": "filter",
                  *       "name": "Front desk"
                  *     }
                  */
@@ -15247,10 +15367,15 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "complete": false,
                      *       "count": 3,
                      *       "countedAt": "2026-11-30T15:20:30.000Z",
-                     *       "filter": {},
-                     *       "kind": "static",
+                     *       "filter": {
+                     *         "field": "tag",
+                     *         "op": "eq",
+                     *         "value": "parent"
+                     *       },
+                     *       "kind": "filter",
                      *       "name": "Front desk",
                      *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
                      *     }
@@ -15323,7 +15448,11 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "filter": {}
+                 *       "filter": {
+                 *         "field": "tag",
+                 *         "op": "eq",
+                 *         "value": "parent"
+                 *       }
                  *     }
                  */
                 "application/json": components["schemas"]["FilterToPreview"];
@@ -15446,10 +15575,15 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "complete": false,
                      *       "count": 3,
                      *       "countedAt": "2026-11-30T15:20:30.000Z",
-                     *       "filter": {},
-                     *       "kind": "static",
+                     *       "filter": {
+                     *         "field": "tag",
+                     *         "op": "eq",
+                     *         "value": "parent"
+                     *       },
+                     *       "kind": "filter",
                      *       "name": "Front desk",
                      *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
                      *     }
@@ -15572,7 +15706,11 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "filter": {},
+                 *       "filter": {
+                 *         "field": "tag",
+                 *         "op": "eq",
+                 *         "value": "parent"
+                 *       },
                  *       "name": "Front desk"
                  *     }
                  */
@@ -15588,10 +15726,15 @@ export interface operations {
                 content: {
                     /**
                      * @example {
+                     *       "complete": false,
                      *       "count": 3,
                      *       "countedAt": "2026-11-30T15:20:30.000Z",
-                     *       "filter": {},
-                     *       "kind": "static",
+                     *       "filter": {
+                     *         "field": "tag",
+                     *         "op": "eq",
+                     *         "value": "parent"
+                     *       },
+                     *       "kind": "filter",
                      *       "name": "Front desk",
                      *       "segmentId": "seg_01KB5Q8Z7M4T9XRA"
                      *     }

@@ -70,10 +70,10 @@ struct Office {
 
 /// What an office logs in each of these minutes.
 pub(super) async fn minutes(count: u64) -> Vec<String> {
-    let office = Office::open().await;
+    let office = Box::pin(Office::open()).await;
     let mut logs = Vec::new();
     for minute in 0..count {
-        logs.push(log_of(office.minute(minute)).await);
+        logs.push(Box::pin(log_of(office.minute(minute))).await);
     }
     logs
 }

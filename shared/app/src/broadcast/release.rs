@@ -59,9 +59,18 @@ struct ReleasingSlice<'a> {
 /// What became of a recipient.
 enum Step {
     Queued,
-    Left,
+    /// It was held or left out.
+    Moved,
+    /// It does not wait anymore, though the index still has it.
+    Unchanged,
     /// No text can be released now.
     Stop(Option<WaitReason>),
+}
+
+impl Step {
+    fn of_move(is_done: bool) -> Self {
+        if is_done { Self::Moved } else { Self::Unchanged }
+    }
 }
 
 impl BroadcastWorkflow {
@@ -115,7 +124,7 @@ impl BroadcastWorkflow {
         }
         let team_hours = self.team_hours(broadcast).await?;
         let slice = ReleasingSlice { broadcast, version: found.version, of: &of, from: &from, team_hours };
-        let (texts, end) = self.release_each(clock, &slice, &due[..taken]).await;
+        let (texts, moved, end) = self.release_each(clock, &slice, &due[..taken]).await;
         if !texts.is_empty() {
             tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts = texts.len(), "texts of a broadcast released");
         }
@@ -123,7 +132,7 @@ impl BroadcastWorkflow {
             self.say_ahead(broadcast, own + texts.iter().sum::<u64>(), clock()).await?;
         }
         match end? {
-            Step::Queued | Step::Left => {}
+            Step::Queued | Step::Moved | Step::Unchanged => {}
             Step::Stop(Some(reason)) => {
                 let waiting = Waiting { reason, until: None };
                 return self.wait(broadcast, waiting, progress, now + STOP_DELAY, STOP_DELAY).await;
@@ -131,37 +140,41 @@ impl BroadcastWorkflow {
             Step::Stop(None) => return Ok(Slice::ContinueAfter(slice_delay(0))),
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        let delay = slice_delay(taken);
+        // Those that were held or left out needed no room, so others go on at once.
+        let is_room_left = moved > 0 && texts.len() + moved == taken;
+        let delay = if is_room_left { Duration::ZERO } else { slice_delay(taken) };
         Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
     /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
-    /// Returns the segments of the texts that were accepted, and the last step.
+    /// Returns the segments of the texts that were accepted, how many recipients were held or left out, and
+    /// the last step.
     async fn release_each(
         &self,
         clock: &impl Fn() -> Timestamp,
         slice: &ReleasingSlice<'_>,
         recipients: &[StoredRecipient],
-    ) -> (Vec<u64>, Result<Step, StoreError>) {
-        let (mut texts, mut failures) = (Vec::new(), 0);
+    ) -> (Vec<u64>, usize, Result<Step, StoreError>) {
+        let (mut texts, mut moved, mut failures) = (Vec::new(), 0, 0);
         for recipient in recipients {
             match self.release_one(clock(), slice, recipient).await {
                 Ok(Step::Queued) => texts.push(segments(slice.broadcast, recipient)),
-                Ok(Step::Left) => {}
-                Ok(stop) => return (texts, Ok(stop)),
+                Ok(Step::Moved) => moved += 1,
+                Ok(Step::Unchanged) => {}
+                Ok(stop) => return (texts, moved, Ok(stop)),
                 Err(error) => match self.put_off(clock(), slice, recipient, &error).await {
                     Ok(true) if failures == MAX_FAILURES => {
-                        return (texts, Ok(Step::Stop(Some(WaitReason::Error))));
+                        return (texts, moved, Ok(Step::Stop(Some(WaitReason::Error))));
                     }
                     Ok(true) => failures += 1,
                     // It does not wait anymore, usually because its text was released and the answer was
                     // lost.
                     Ok(false) => texts.push(segments(slice.broadcast, recipient)),
-                    Err(_) => return (texts, Err(error)),
+                    Err(_) => return (texts, moved, Err(error)),
                 },
             }
         }
-        (texts, Ok(Step::Left))
+        (texts, moved, Ok(Step::Unchanged))
     }
 
     /// Lets a recipient wait whose text cannot be released, so that the others do not wait for it. Leaves it
@@ -299,13 +312,12 @@ impl BroadcastWorkflow {
         let ReleasingSlice { broadcast, version, of, from, .. } = *slice;
         let organization = &broadcast.organization;
         let hold = async |reason, until| {
-            self.recipients.hold(organization, of, recipient, reason, until).await.map(|_| Step::Left)
+            self.recipients.hold(organization, of, recipient, reason, until).await.map(Step::of_move)
         };
-        let skip = async |reason| {
-            self.recipients.skip(organization, of, recipient, reason).await.map(|_| Step::Left)
-        };
+        let skip =
+            async |reason| self.recipients.skip(organization, of, recipient, reason).await.map(Step::of_move);
         if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
-            return Ok(Step::Left); // the index is behind
+            return Ok(Step::Unchanged); // the index is behind
         }
         let hours = self.hours_of(broadcast, slice.team_hours.as_ref(), recipient).await?;
         let send_until = match hours.next_release(now) {
@@ -337,7 +349,7 @@ impl BroadcastWorkflow {
         let contact = match (&existing, &shown) {
             (Some(conversation), _) => &conversation.contact,
             (None, Some(shown)) => &shown.contact,
-            (None, None) => return Ok(Step::Left),
+            (None, None) => return Ok(Step::Unchanged),
         };
         let name = RecipientKey { broadcast: &broadcast.id, number: &recipient.number };
         let text = recipient.text.as_ref().unwrap_or(&broadcast.text).clone();
@@ -367,7 +379,7 @@ impl BroadcastWorkflow {
             Released::Refused(refused) => refused,
         };
         match refused {
-            Refused::NotWaiting => Ok(Step::Left),
+            Refused::NotWaiting => Ok(Step::Unchanged),
             Refused::NotRunning => Ok(Step::Stop(None)),
             Refused::NotRegistered => Ok(Step::Stop(Some(WaitReason::Registration))),
             Refused::Skip(reason) => skip(reason).await,

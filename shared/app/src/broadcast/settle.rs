@@ -72,10 +72,10 @@ impl BroadcastWorkflow {
         let after =
             Broadcast { status, waiting: None, finished_at, progress: watched, ..found.value.clone() };
         let due = Some(now + CHECK_AFTER / 2); // replies may have come since the counts were read
+        self.say_ahead(&after, 0, now).await?;
         match self.broadcasts.write(&found, &after, due, None).await? {
             BroadcastWrite::Done => {
                 tracing::info!(event = "broadcast_completed", broadcast = %after.id, "broadcast completed");
-                self.say_ahead(&after, 0, now).await?;
                 Ok(Slice::Over)
             }
             BroadcastWrite::Changed | BroadcastWrite::KeyTaken => Ok(Slice::Continue),

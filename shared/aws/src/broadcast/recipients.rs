@@ -42,6 +42,8 @@ const RETENTION: Duration = Duration::from_hours(24 * 400);
 const SEARCHED: u16 = 1_000;
 /// How many recipients are read for a page of those in one state, about.
 const MAX_SEARCHED: usize = 20_000;
+/// Recipients whose time came within the last three minutes are looked at before others.
+const LATELY: Duration = Duration::from_mins(3);
 /// How often a recipient is read again because it changed at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -325,8 +327,9 @@ impl Recipients {
         Ok(Counts { progress: Progress::from_counts(count, replied), queued_segments, answers })
     }
 
-    /// Returns up to `limit` recipients that wait until `now` at most, those that wait longest first. `None`
-    /// returns those that wait for any time. A change of the last second may be missing.
+    /// Returns up to `limit` recipients that wait until `now` at most: first those whose time came within the
+    /// last minutes, such as those that were locked, and then in the order of their times. `None` returns
+    /// those that wait for any time. A change of the last second may be missing.
     pub async fn due(
         &self,
         organization: &OrganizationId,
@@ -337,12 +340,19 @@ impl Recipients {
         if limit == 0 {
             return Ok(Vec::new()); // a query refuses it
         }
-        let queries =
-            (0..keys::RECIPIENT_SHARDS).map(|shard| self.waiting(organization, of, shard, now, limit));
-        let mut found: Vec<DueRow> = try_join_all(queries).await?.into_iter().flatten().collect();
-        found.sort_by(|one, other| (one.check_at, &one.sk).cmp(&(other.check_at, &other.sk)));
+        let lately = now.map(|now| now - LATELY);
+        let waiting = |shard, after| self.waiting(organization, of, shard, after, now, limit);
+        let shards = 0..keys::RECIPIENT_SHARDS;
+        let all = shards.clone().map(|shard| waiting(shard, None));
+        let of_lately = shards.filter(|_| lately.is_some()).map(|shard| waiting(shard, lately));
+        let found = try_join_all(all.chain(of_lately)).await?;
+        let is_older = |row: &DueRow| lately.is_none_or(|lately| row.check_at <= lately);
+        let mut found: Vec<_> =
+            found.into_iter().flatten().map(|row| (is_older(&row), row.check_at, row.sk, row.pk)).collect();
+        found.sort();
+        found.dedup();
         found.truncate(limit);
-        let keys: Vec<Key> = found.iter().map(|row| Key::new(&row.pk, row.sk.as_str())).collect();
+        let keys: Vec<Key> = found.iter().map(|(_, _, sk, pk)| Key::new(pk, sk.as_str())).collect();
         let mut items = by_key(self.table.get_many(keys.clone()).await?);
         let in_order = keys.iter().filter_map(|key| items.remove(key)).map(from_item);
         in_order.collect()
@@ -362,6 +372,7 @@ impl Recipients {
         organization: &OrganizationId,
         of: &BroadcastRef,
         shard: u64,
+        after: Option<Timestamp>,
         now: Option<Timestamp>,
         limit: usize,
     ) -> Result<Vec<DueRow>, StoreError> {
@@ -370,7 +381,8 @@ impl Recipients {
         let query = query.expression_attribute_values(":partition", text(partition));
         let query = match now {
             Some(now) => query
-                .key_condition_expression("checkIn = :partition AND checkAt <= :now")
+                .key_condition_expression("checkIn = :partition AND checkAt BETWEEN :after AND :now")
+                .expression_attribute_values(":after", number(after.map_or(0, |after| after.millis() + 1)))
                 .expression_attribute_values(":now", number(now.millis())),
             None => query.key_condition_expression("checkIn = :partition"),
         };

@@ -38,10 +38,10 @@ impl TextsOnTheirWay {
         Self { table }
     }
 
-    /// Returns what is on its way from an inbox. Half a read unit. A change of the last second may be
-    /// missing, which [`TextsOnTheirWay::change`] notices.
+    /// Returns what is on its way from an inbox, read consistently: a decision that changes nothing is not
+    /// written, so nothing else would notice a change of the last second. One read unit.
     pub async fn get(&self, inbox: InboxKey<'_>) -> Result<Versioned<TextsAhead>, StoreError> {
-        let row: Option<Row> = self.table.get(keys::texts_ahead(inbox), false).await?;
+        let row: Option<Row> = self.table.get(keys::texts_ahead(inbox), true).await?;
         Ok(row.unwrap_or_default().texts())
     }
 

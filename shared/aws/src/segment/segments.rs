@@ -92,6 +92,18 @@ impl Segments {
         page.try_map(SegmentRow::segment)
     }
 
+    /// Returns the ids of a page of all segments of a team, also of those that are being removed.
+    pub async fn ids(
+        &self,
+        team: TeamKey<'_>,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<SegmentId>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::SEGMENTS);
+        let page: Page<SegmentRow> = self.table.page(range, Order::Ascending, limit, after).await?;
+        page.try_map(|row| Ok(row.sk))
+    }
+
     /// Writes a segment. `before` is the segment as the caller read it, `None` for a new one. Costs 2 write
     /// units, and 2 more with an idempotency key.
     pub async fn write(

@@ -9,7 +9,7 @@
 //! | `org_#inb_` | `KWREPLY#kwr_` | keyword reply | settings, every inbound message that is a keyword |
 //! | `org_#inb_` | `KEYWORD#words` | keyword reply by keyword | every short inbound message (0.5 RCU); writes, so that keywords are unique |
 //! | `org_#inb_` | `PACE` | pace of the inbox's number | every send (0.5 RCU, 1 WCU) |
-//! | `org_#inb_` | `AHEAD` | segments that the broadcasts of the inbox have released and not sent; `ttl` | every slice of a broadcast (0.5 RCU, 1 WCU) |
+//! | `org_#inb_` | `AHEAD` | segments that the broadcasts of the inbox have released and not sent; `ttl` | every slice of a broadcast (1 RCU, 1 WCU) |
 //! | `org_#inb_` | `AWAY#cnv_#period` | the automatic reply to a contact in a closed period; `ttl` | every automatic reply |
 //! | `org_#inb_` | `cnv_` | conversation with its lock | one conversation; lists, through the indexes |
 //! | `org_#inb_` | `REVIEW#OPEN#rev_` | open opt-out review | open reviews, newest first |

@@ -167,7 +167,9 @@ impl Bucket {
         loop {
             let (versions, next) = self.versions(prefix, after.as_ref(), clock()).await?;
             read += versions.len();
-            versions.into_iter().for_each(|version| deletions.add(version));
+            for version in versions {
+                deletions.add(version);
+            }
             progress(read);
             after = next;
             if after.is_none() {
