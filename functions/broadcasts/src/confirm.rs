@@ -28,7 +28,8 @@ use crate::{App, BroadcastInPath, SenderAccess, changed, not_allowed};
 /// Estimate a broadcast
 ///
 /// For the team's members. Evaluates the audience now and counts recipients, segments and characters. To
-/// confirm the broadcast, send the ID of its last estimate. At most 150,000 contacts are evaluated.
+/// confirm the broadcast, send the ID of its last estimate. At most 150,000 contacts are evaluated, and
+/// 50,000 of static segments.
 #[utoipa::path(post, path = "/v1/broadcasts/{broadcastId}/estimate",
     tag = "broadcasts", operation_id = "estimateBroadcast",
     params(("broadcastId" = String, Path)),
@@ -59,9 +60,9 @@ pub(crate) async fn estimate(
 }
 
 fn too_large() -> Problem {
-    let detail = "The audience is too large to be evaluated in a request, which reads at most 150,000 contacts. \
-                  A segment with a filter reads all contacts of the team. Use static segments, in several \
-                  broadcasts.";
+    let detail = "The audience is too large to be evaluated in a request, which reads at most 150,000 contacts, \
+                  and 50,000 of static segments. A segment with a filter reads all contacts of the team. Use \
+                  static segments, in several broadcasts.";
     Problem::unprocessable("audience_too_large", "/audience", detail)
 }
 

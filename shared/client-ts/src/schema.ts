@@ -173,7 +173,8 @@ export interface paths {
         /**
          * Estimate a broadcast
          * @description For the team's members. Evaluates the audience now and counts recipients, segments and characters. To
-         *     confirm the broadcast, send the ID of its last estimate. At most 150,000 contacts are evaluated.
+         *     confirm the broadcast, send the ID of its last estimate. At most 150,000 contacts are evaluated, and
+         *     50,000 of static segments.
          */
         post: operations["estimateBroadcast"];
         delete?: never;
@@ -2173,7 +2174,7 @@ export interface components {
          * @description Audience too large.
          * @example {
          *       "code": "audience_too_large",
-         *       "detail": "The audience is too large to be evaluated in a request, which reads at most 150,000 contacts. A segment with a filter reads all contacts of the team. Use static segments, in several broadcasts.",
+         *       "detail": "The audience is too large to be evaluated in a request, which reads at most 150,000 contacts, and 50,000 of static segments. A segment with a filter reads all contacts of the team. Use static segments, in several broadcasts.",
          *       "errors": [
          *         {
          *           "detail": "The phone is switched off or not reachable.",

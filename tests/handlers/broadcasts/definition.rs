@@ -176,7 +176,7 @@ async fn an_audience_that_a_request_cannot_evaluate_is_refused_at_once_by_the_es
     let estimate = it.estimate(&id).await;
     assert_eq!(estimate["recipients"], 1, "{estimate}");
     it.remove_segment("seg_2").await;
-    it.add_segment_counted("seg_2", 75_000).await;
+    it.add_segment_counted("seg_2", 50_000).await;
     let confirm = json!({ "estimateId": estimate["estimateId"] });
     for (route, body) in [(ESTIMATE, None), (CONFIRM, Some(confirm))] {
         let (status, problem) = it.of("ada", route, &id, body).await;
@@ -184,7 +184,7 @@ async fn an_audience_that_a_request_cannot_evaluate_is_refused_at_once_by_the_es
         assert_eq!(problem["errors"][0]["pointer"], "/audience", "{route}");
     }
     it.remove_segment("seg_2").await;
-    it.add_segment_counted("seg_2", 74_999).await;
+    it.add_segment_counted("seg_2", 49_999).await;
     assert_eq!(it.confirm(&id).await["status"], "preparing");
 }
 

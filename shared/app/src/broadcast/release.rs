@@ -142,7 +142,8 @@ impl BroadcastWorkflow {
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         // Those that were held or left out needed no room, so others go on at once.
         let is_room_left = moved > 0 && texts.len() + moved == taken;
-        let delay = if is_room_left { Duration::ZERO } else { slice_delay(taken) };
+        let is_stuck = moved == 0 && texts.is_empty();
+        let delay = if is_room_left { Duration::ZERO } else { slice_delay(if is_stuck { 0 } else { taken }) };
         Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
@@ -163,6 +164,8 @@ impl BroadcastWorkflow {
                 Ok(Step::Unchanged) => {}
                 Ok(stop) => return (texts, moved, Ok(stop)),
                 Err(error) => match self.put_off(clock(), slice, recipient, &error).await {
+                    // One that failed before does not count, or a few of them would stop it again and again.
+                    Ok(true) if recipient.failing_since.is_some() => {}
                     Ok(true) if failures == MAX_FAILURES => {
                         return (texts, moved, Ok(Step::Stop(Some(WaitReason::Error))));
                     }
@@ -316,7 +319,8 @@ impl BroadcastWorkflow {
         };
         let skip =
             async |reason| self.recipients.skip(organization, of, recipient, reason).await.map(Step::of_move);
-        if !matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
+        let is_waiting = matches!(recipient.state, RecipientState::Pending | RecipientState::Held);
+        if !is_waiting || recipient.check_at.is_some_and(|at| at > now) {
             return Ok(Step::Unchanged); // the index is behind
         }
         let hours = self.hours_of(broadcast, slice.team_hours.as_ref(), recipient).await?;

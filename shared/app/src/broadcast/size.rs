@@ -24,8 +24,8 @@ impl BroadcastWorkflow {
         for id in &broadcast.audience.segments {
             let Some(segment) = self.segments.get(team, id).await? else { continue };
             let (contacts, each) = match &segment.value.kind {
-                // Its contacts are read one by one, which costs twice as much.
-                SegmentKind::Static => (segment.value.count, 2 * ITEMS_OF_CONTACT),
+                // Its contacts are read one by one, which costs three times as much.
+                SegmentKind::Static => (segment.value.count, 3 * ITEMS_OF_CONTACT),
                 SegmentKind::Filter(filter) => {
                     let contacts = match of_team {
                         Some(contacts) => contacts,

@@ -6,7 +6,10 @@
 //!
 //! A recipient that waits is in the sparse index `delivery-checks` at the time when it is looked at next.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use futures_util::future::try_join_all;
@@ -350,7 +353,9 @@ impl Recipients {
         let mut found: Vec<_> =
             found.into_iter().flatten().map(|row| (is_older(&row), row.check_at, row.sk, row.pk)).collect();
         found.sort();
-        found.dedup();
+        // The queries read at different times, so one may be in two places.
+        let mut seen = HashSet::new();
+        found.retain(|(_, _, number, _)| seen.insert(number.clone()));
         found.truncate(limit);
         let keys: Vec<Key> = found.iter().map(|(_, _, sk, pk)| Key::new(pk, sk.as_str())).collect();
         let mut items = by_key(self.table.get_many(keys.clone()).await?);

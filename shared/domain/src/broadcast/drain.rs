@@ -3,7 +3,8 @@
 //! The simulation sends every text as the product does: at the [pace](crate::pace) of the number, within the
 //! sending hours of its recipient, and within the carriers' limit of the day. The recipients come in the
 //! order in which the product looks at them: of those who may get a text at the start, those whose hours end
-//! first, see [`first_look`]; then those who wait, by when their hours begin. Among equals the product goes
+//! first, see [`first_look`]; then those who wait, by when their hours begin. For three minutes the product
+//! prefers those whose hours have just begun, which the simulation leaves out. Among equals the product goes
 //! by the number, and the simulation by the group and the length of the text.
 //!
 //! ```
