@@ -283,7 +283,7 @@ release: $(TOOLS)/.ready $(TOOLS)/bin/cargo-sbom ## Packages, template, checksum
 	$(BIN)/python3 infra/release.py $(RELEASE)
 
 .PHONY: deploy
-deploy: build ## Deploys to AWS with the settings in settings.dev (STAGE=dev|prod, REGION=)
+deploy: build ## Deploys to AWS with the settings in settings.<stage> (STAGE=dev|prod, REGION=)
 	$(BIN)/python3 infra/deploy.py --stage $(STAGE) --region $(REGION)
 
 # Tools, installed into .local/tools
