@@ -19,8 +19,8 @@ use shared_domain::time::Timestamp;
 const FILES: &str = "media/";
 /// Maximum number of files that are brought back at the same time.
 const MAX_CONCURRENCY: usize = 16;
-/// After how many files the progress is told.
-const TOLD: usize = 1_000;
+/// How many files come back between two reports of progress.
+const FILES_PER_REPORT: usize = 1_000;
 
 /// Why not all files are back. The next run continues.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ impl RestoredFilesWorkflow {
         while let Some(result) = undeleted.next().await {
             result?;
             done.restored += 1;
-            if done.restored.is_multiple_of(TOLD) {
+            if done.restored.is_multiple_of(FILES_PER_REPORT) {
                 progress(FileProgress::Restored(done.restored));
             }
         }

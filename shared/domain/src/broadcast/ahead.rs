@@ -1,7 +1,7 @@
 //! How many texts of a broadcast are released ahead of the pace of its number.
 //!
-//! A text that is released goes out soon, also after a pause, so at most 15 seconds' worth is. A worker
-//! releases texts in slices, and looks again after a second when it has filled the 15 seconds.
+//! A text that is released goes out soon, also after a pause, so at most 15 seconds' worth of an inbox is. A
+//! worker releases texts in slices, and looks again after a second when it has filled the 15 seconds.
 
 use std::time::Duration;
 
