@@ -69,7 +69,7 @@ fn waits_for_a_lock(broadcast: &Value) -> bool {
 async fn a_recipient_whom_a_colleague_answers_waits_and_the_others_do_not() {
     let of = Answered::start("Lock").await;
     let it = &of.it;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let (free, out) = (Phone::new(), Phone::new());
     it.carrier.send_inbound(&out, &it.inbox.number, "STOP").await;
     let numbers = [&of.conversation.phone, &free, &out].map(Phone::number);
@@ -115,7 +115,7 @@ async fn a_recipient_whom_a_colleague_answers_waits_and_the_others_do_not() {
 async fn who_waits_is_left_out_when_the_sender_leaves_or_the_inbox_is_retired() {
     let of = Answered::start("Left out").await;
     let it = &of.it;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let path = of.start_waiting().await;
     it.amelia().delete(&it.inbox.member("amelia")).await.expect(204);
     of.expect_left_out(&path, "no_access").await;
@@ -131,7 +131,7 @@ async fn who_waits_is_left_out_when_the_sender_leaves_or_the_inbox_is_retired() 
 #[tokio::test]
 async fn a_broadcast_starts_at_its_time_and_not_at_all_if_nobody_can_get_it() {
     let it = Sender::start("Schedule").await;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let (phone, out) = (Phone::new(), Phone::new());
     let soon = Timestamp::now() + Duration::from_secs(15);
     let path = it
@@ -168,7 +168,7 @@ async fn a_broadcast_starts_at_its_time_and_not_at_all_if_nobody_can_get_it() {
 async fn a_broadcast_pauses_itself_when_too_many_of_its_texts_fail() {
     let of = Answered::start("Failures").await;
     let it = &of.it;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let refused: Vec<Phone> = (0..11).map(|_| Phone::new()).collect();
     for phone in &refused {
         it.carrier.opt_out(phone, &it.inbox.number).await;

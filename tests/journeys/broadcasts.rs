@@ -17,7 +17,7 @@ async fn a_broadcast_reaches_a_segment_and_numbers_once_each() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Broadcast", "amelia").await);
     let inbox = team.create_inbox("Broadcast").await;
     team.register(&carrier).await;
-    let _no_fault = carrier.no_fault().await;
+    let _no_pause = carrier.no_pause().await;
     let amelia = &team.admin;
     let (tagged, stopped, by_number) = (Phone::new(), Phone::new(), Phone::new());
     for (name, phone) in [("Noor", &tagged), ("Omar", &stopped)] {
@@ -85,7 +85,7 @@ async fn a_member_broadcasts_once_an_admin_allows_it() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Right", "amelia").await);
     let inbox = team.create_inbox("Right").await;
     team.register(&carrier).await;
-    let _no_fault = carrier.no_fault().await;
+    let _no_pause = carrier.no_pause().await;
     team.add_member("ben").await;
     team.admin.put(&inbox.member("ben"), Value::Null).await.expect(200);
     let ben = stack.user("ben");
@@ -122,7 +122,7 @@ async fn replies_to_a_question_are_counted_sorted_and_answered() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Question", "amelia").await);
     let inbox = team.create_inbox("Question").await;
     team.register(&carrier).await;
-    let _no_fault = carrier.no_fault().await;
+    let _no_pause = carrier.no_pause().await;
     let (amelia, phone) = (&team.admin, Phone::new());
     let soon = jiff::Timestamp::now() + Duration::from_secs(15);
     let broadcast = json!({
@@ -233,7 +233,7 @@ async fn a_broadcast_whose_texts_fail_pauses_itself() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Old list", "amelia").await);
     let inbox = team.create_inbox("Old list").await;
     team.register(&carrier).await;
-    let (amelia, _no_fault) = (&team.admin, carrier.no_fault().await);
+    let (amelia, _no_pause) = (&team.admin, carrier.no_pause().await);
     amelia.patch(&inbox.path(), json!({ "segmentsPerSecond": rate })).await.expect(200);
     let phones: Vec<Phone> = (0..recipients).map(|_| Phone::new()).collect();
     for phone in &phones {

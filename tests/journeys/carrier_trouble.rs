@@ -4,11 +4,23 @@
 //! These journeys wait for the queue and for the reconciler's schedule, which takes up to a minute. They
 //! start early because journeys start in the order of their names.
 
-use product_tests::{ApiResponse, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
+use std::time::Duration;
+
+use product_tests::{ApiResponse, Client, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
+
+/// Long enough for a message that waits because the journey beside it has sending paused.
+const WAIT_THROUGH_PAUSE: Duration = WAIT_TIMEOUT.saturating_mul(4);
 
 fn id(accepted: &ApiResponse) -> String {
     accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
+}
+
+async fn wait_for_message(user: &Client, id: &str, state: &str) {
+    eventually(&format!("the message is {state}"), WAIT_THROUGH_PAUSE, async || {
+        (user.message(id).await["state"] == state).then_some(())
+    })
+    .await;
 }
 
 fn states(message: &Value) -> Vec<&str> {
@@ -28,41 +40,40 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
         id(&ben.post("/v1/messages", body).await)
     };
     let wait_until_accepted = async |phone: &Phone| {
-        loop {
-            if let Some(text) = carrier.messages_to(phone).await.pop() {
-                return text.sid;
-            }
-        }
+        eventually("the carrier accepts the message", WAIT_THROUGH_PAUSE, async || {
+            carrier.messages_to(phone).await.pop().map(|text| text.sid)
+        })
+        .await
     };
 
     // The carrier accepts the message but answers with an error, and no status callback follows. Only a
     // lookup can find the message.
-    let (mute, fault) = (Phone::new(), carrier.start_fault("error-after").await);
+    let mute = Phone::new();
+    carrier.start_fault("error-after", &mute).await;
     let mute_message = compose(&mute, "Taken, and nobody says so").await;
     let sid = wait_until_accepted(&mute).await;
     // A reported status stops the automatic status callbacks of the simulator.
     assert_eq!(carrier.report_status(&sid, "partially_delivered", None).await, 200);
-    fault.end().await;
     // The carrier does not accept the message and answers with an error. The next message waits for it.
-    let (lost, fault) = (Phone::new(), carrier.start_fault("error-before").await);
+    let lost = Phone::new();
+    carrier.start_fault("error-before", &lost).await;
     let lost_message = compose(&lost, "Not taken at first").await;
-    ben.wait_for_message(&lost_message, "unknown").await;
-    fault.end().await;
+    wait_for_message(&ben, &lost_message, "unknown").await;
     let next_message = compose(&lost, "Next").await;
     // The carrier accepts the message but answers with an error. A status callback follows.
-    let (heard, fault) = (Phone::new(), carrier.start_fault("error-after").await);
+    let heard = Phone::new();
+    carrier.start_fault("error-after", &heard).await;
     let heard_message = compose(&heard, "Taken, and reported on").await;
     wait_until_accepted(&heard).await;
-    fault.end().await;
     // The carrier accepts the message but answers after the sender's timeout.
-    let (late, fault) = (Phone::new(), carrier.start_fault("timeout-after").await);
+    let late = Phone::new();
+    carrier.start_fault("timeout-after", &late).await;
     let late_message = compose(&late, "Taken, and no answer").await;
     wait_until_accepted(&late).await;
-    fault.end().await;
 
-    ben.wait_for_message(&heard_message, "delivered").await;
-    ben.wait_for_message(&late_message, "delivered").await;
-    eventually("the reconciler finds it at the carrier", 2 * WAIT_TIMEOUT, async || {
+    wait_for_message(&ben, &heard_message, "delivered").await;
+    wait_for_message(&ben, &late_message, "delivered").await;
+    eventually("the reconciler finds it at the carrier", WAIT_THROUGH_PAUSE, async || {
         (ben.message(&mute_message).await["state"] == "sent").then_some(())
     })
     .await;
@@ -96,21 +107,22 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
         id(&ben.post("/v1/messages", body).await)
     };
     let retries = || stack.log().matches("queue_message_delayed").count();
-    let fault = carrier.start_fault("rate-limit").await;
+    carrier.start_fault("rate-limit", &phone).await;
     let before = retries();
     let first = compose("First").await;
-    eventually("the carrier refuses the message", WAIT_TIMEOUT, async || (retries() > before).then_some(()))
-        .await;
-    let _reservation = fault.end().await;
+    eventually("the carrier refuses the message", WAIT_THROUGH_PAUSE, async || {
+        (retries() > before).then_some(())
+    })
+    .await;
     assert_eq!(ben.message(&first).await["state"], "queued");
     let next = compose("Next").await;
     assert!(carrier.messages_to(&phone).await.is_empty());
-    ben.wait_for_message(&first, "delivered").await;
-    ben.wait_for_message(&next, "delivered").await;
+    wait_for_message(&ben, &first, "delivered").await;
+    wait_for_message(&ben, &next, "delivered").await;
     assert_eq!(carrier.texts_to(&phone).await, ["First", "Next"]);
 }
 
-/// The fault lasts until sending has resumed, because the pause stops the messages of all journeys.
+/// No other journey sends until sending has resumed, because the pause stops the messages of all.
 #[tokio::test]
 async fn a_suspended_account_pauses_sending_and_the_waiting_messages_are_sent_in_order() {
     let stack = Stack::open();
@@ -122,7 +134,7 @@ async fn a_suspended_account_pauses_sending_and_the_waiting_messages_are_sent_in
         id(&ben.post("/v1/messages", body).await)
     };
     let pause = async || ben.get("/v1/organization/sending-pause").await.expect(200).clone();
-    let fault = carrier.start_fault("suspended").await;
+    let _pause = carrier.suspend_for_next_send(&phones[0]).await;
     let mut accepted = Vec::new();
     for text in ["First", "Second", "Third"] {
         for phone in &phones {
@@ -143,7 +155,6 @@ async fn a_suspended_account_pauses_sending_and_the_waiting_messages_are_sent_in
         (pause().await["paused"] == false).then_some(())
     })
     .await;
-    let _reservation = fault.end().await;
     for message in &accepted {
         ben.wait_for_message(message, "delivered").await;
     }
@@ -187,15 +198,14 @@ async fn a_delivery_whose_callback_was_lost_is_found() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let phone = Phone::new();
-    let fault = carrier.start_fault("silent").await;
+    carrier.start_fault("silent", &phone).await;
     let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
     let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": "On your way?" });
     let message = id(&ben.post("/v1/messages", body).await);
-    ben.wait_for_message(&message, "sent").await;
-    let _reservation = fault.end().await;
+    wait_for_message(&ben, &message, "sent").await;
     let sid = carrier.messages_to(&phone).await.pop().expect("a text").sid;
-    carrier.set_status_without_callback(&sid, "delivered").await;
-    eventually("the carrier is asked about the message", 4 * WAIT_TIMEOUT, async || {
+    carrier.set_status_without_callback(&phone, &sid, "delivered").await;
+    eventually("the carrier is asked about the message", WAIT_THROUGH_PAUSE, async || {
         (ben.message(&message).await["state"] == "delivered").then_some(())
     })
     .await;

@@ -35,13 +35,13 @@ async fn concurrent_requests_with_one_key_create_one_message() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
     let text = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let answers = join_all((0..6).map(|_| amelia.post_once("/v1/messages", phone.number(), &text))).await;
     for response in &answers {
         assert_eq!((response.status, &response.body), (202, &answers[0].body));
     }
     amelia.wait_until_sent(&answers[0]).await;
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(carrier.texts_to(&phone).await, ["Once"]);
 }
 
@@ -50,7 +50,7 @@ async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_releas
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     ben.post_once(&conversation.messages(), "refused first", &json!({ "text": "Hi" }))
         .await
         .problem(412, "lock_required");
@@ -71,7 +71,7 @@ async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_releas
     let accepted = ben.post_once(&conversation.messages(), "refused first", &complete).await;
     accepted.expect(202);
     ben.wait_until_sent(&accepted).await;
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi", "Hello"]);
 }
 
@@ -82,7 +82,7 @@ async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     let conversation = stack.new_conversation("Three o'clock is fine").await;
     let seen = conversation.history(&amelia).await[0]["messageId"].clone();
     stack.conversation_from(&conversation.phone, "No, make it four").await;
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&amelia).await;
     let reply = |seen: &Value, accept: bool| json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept });
     let unseen =
@@ -99,7 +99,7 @@ async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     let newest = amelia.post(&conversation.messages(), reply(&unseen["unseenMessageId"], false)).await;
     newest.expect(202);
     amelia.wait_until_sent(&newest).await;
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["See you", "See you"]);
 }
 

@@ -60,10 +60,10 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
         accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
     };
     let phone = Phone::new();
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     let sent = compose(&phone, "Once").await;
     ben.wait_for_message(&sent, "delivered").await;
-    drop(no_fault);
+    drop(no_pause);
     let name = stack.output("TableName");
     let lost = MessageCopy::of(&table, name, stack.organization(), &sent).await;
 
@@ -88,12 +88,12 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
 
     // Other messages are delivered while these are retried.
     let others: Vec<Phone> = (0..5).map(|_| Phone::new()).collect();
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     for other in &others {
         let text = compose(other, "Not delayed").await;
         ben.wait_for_message(&text, "delivered").await;
     }
-    drop(no_fault);
+    drop(no_pause);
     assert!(
         unprocessable.iter().all(|id| attempts(id) < ATTEMPTS),
         "it was dead-lettered before the others were delivered"
@@ -121,10 +121,10 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     // Create the missing message, then redrive its queue message.
     assert!(carrier.texts_to(&phone).await == ["Once"]);
     table.put_item().table_name(name).set_item(Some(lost.item.clone())).send().await.unwrap();
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     operator.redrive("SendDeadLettersUrl", "SendQueueUrl", &dead_letter).await;
     ben.wait_for_message(lost.id.as_str(), "delivered").await;
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
     assert_eq!(attempts(&unprocessable[2]), ATTEMPTS);
 }

@@ -25,10 +25,8 @@ async fn send_without_reports(
     conversation: &ConversationRef,
 ) -> (String, String) {
     let carrier = stack.carrier();
-    let fault = carrier.start_fault("silent").await;
-    let accepted = member.lock_and_reply_during_fault(conversation, "Hi").await;
-    member.wait_until_sent(&accepted).await;
-    fault.end().await;
+    carrier.start_fault("silent", &conversation.phone).await;
+    let accepted = member.lock_and_reply(conversation, "Hi").await;
     let sid = carrier.messages_to(&conversation.phone).await.pop().expect("a text").sid;
     (id(&accepted), sid)
 }
@@ -148,10 +146,8 @@ async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let fault = carrier.start_fault("refuse:21614").await;
-    let accepted = ben.lock_and_reply_during_fault(&conversation, "Hi").await;
-    ben.wait_until_sent(&accepted).await;
-    fault.end().await;
+    carrier.start_fault("refuse:21614", &conversation.phone).await;
+    let accepted = ben.lock_and_reply(&conversation, "Hi").await;
     let failed = ben.message(&id(&accepted)).await;
     assert_eq!((&failed["state"], states(&failed)), (&json!("failed"), vec!["queued", "sending", "failed"]));
     assert_eq!(failed["states"][2]["code"], "21614");
@@ -170,10 +166,8 @@ async fn a_message_that_the_account_may_not_send_fails_and_the_next_is_sent() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let fault = carrier.start_fault("refuse:21408").await;
-    let accepted = ben.lock_and_reply_during_fault(&conversation, "Hi").await;
-    ben.wait_until_sent(&accepted).await;
-    fault.end().await;
+    carrier.start_fault("refuse:21408", &conversation.phone).await;
+    let accepted = ben.lock_and_reply(&conversation, "Hi").await;
     let failed = ben.message(&id(&accepted)).await;
     assert_eq!((&failed["state"], &failed["states"][2]["code"]), (&json!("failed"), &json!("21408")));
     ben.lock_and_reply(&conversation, "Hi again").await.expect(202);
@@ -186,7 +180,7 @@ async fn replies_to_one_conversation_arrive_in_order() {
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let words = ["One", "Two", "Three", "Four", "Five"];
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&ben).await;
     let mut accepted = Vec::new();
     for text in words {
@@ -196,7 +190,7 @@ async fn replies_to_one_conversation_arrive_in_order() {
     for message in &accepted {
         ben.wait_for_message(message, "delivered").await;
     }
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(carrier.texts_to(&conversation.phone).await, words);
     assert_eq!(conversation.texts(&ben).await[1..], words);
 }

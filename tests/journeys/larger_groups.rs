@@ -76,7 +76,7 @@ impl Sender {
 #[tokio::test]
 async fn a_reminder_reaches_those_who_did_not_answer_the_first_broadcast() {
     let it = Sender::start("Reminder").await;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let (noor, omar, zoe) = (Phone::new(), Phone::new(), Phone::new());
     let mut ids = Vec::new();
     for (name, phone) in [("Noor", &noor), ("Omar", &omar), ("Zoe", &zoe)] {
@@ -211,7 +211,7 @@ async fn a_broadcast_waits_for_the_morning_of_its_recipient_and_is_paused_resume
 #[tokio::test]
 async fn a_scale_and_choices_sort_replies_and_an_opt_out_is_no_answer() {
     let it = Sender::start("Scale").await;
-    let _no_fault = it.carrier.no_fault().await;
+    let _no_pause = it.carrier.no_pause().await;
     let (noor, omar) = (Phone::new(), Phone::new());
     let scale = it
         .draft(json!({

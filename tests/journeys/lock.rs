@@ -81,7 +81,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_is_void(
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let conversation = stack.new_conversation("Hello").await;
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let first = conversation.acquire_lock(&amelia).await;
     let second = conversation.acquire_lock(&amelia).await;
     assert!(second > first);
@@ -97,7 +97,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_is_void(
         amelia.id,
         "the old tab cannot release it"
     );
-    amelia.reply(&no_fault, &conversation, second, "Hi").await.expect(202);
+    amelia.reply(&no_pause, &conversation, second, "Hi").await.expect(202);
 }
 
 #[tokio::test]
@@ -274,10 +274,10 @@ async fn a_reply_needs_the_lock_even_when_it_is_free() {
     amelia.post(&conversation.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
     let never = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": 7 })).await;
     never.problem(412, "lock_lost");
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&amelia).await;
     amelia.post(&conversation.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
-    amelia.reply(&no_fault, &conversation, token, "Hi").await.expect(202);
+    amelia.reply(&no_pause, &conversation, token, "Hi").await.expect(202);
     assert_eq!(conversation.texts(&amelia).await, ["Hello", "Hi"]);
 }
 
@@ -303,7 +303,7 @@ async fn an_inbound_message_does_not_change_the_lock() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let _no_fault = stack.carrier().no_fault().await;
+    let _no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&amelia).await;
     stack.conversation_from(&conversation.phone, "Are you there?").await;
     assert_eq!(conversation.get_as(&ben).await["lock"]["holder"]["id"], amelia.id);

@@ -15,7 +15,7 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!((&listed["read"], &listed["lock"]), (&json!(false), &Value::Null), "{listed}");
     assert_eq!(listed["lastMessage"]["text"], "Is the pool open today?");
 
-    let no_fault = stack.carrier().no_fault().await;
+    let no_pause = stack.carrier().no_pause().await;
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
     let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
@@ -28,8 +28,8 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!(locked["holder"], held["holder"]);
 
     let token = held["token"].as_u64().expect("a token");
-    let accepted = amelia.reply(&no_fault, &conversation, token, "Yes, until eight.").await.expect(202);
-    drop(no_fault);
+    let accepted = amelia.reply(&no_pause, &conversation, token, "Yes, until eight.").await.expect(202);
+    drop(no_pause);
     assert_eq!(accepted["state"], "queued");
     let shown = carrier.messages_to(&conversation.phone).await;
     assert_eq!(shown.len(), 1, "{shown:?}");

@@ -147,7 +147,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
         "the signature covers the size"
     );
 
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     let token = conversation.acquire_lock(&ben).await;
     let reply = json!({ "media": [place["mediaId"]], "lockToken": token });
     let refused = ben.post(&conversation.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
@@ -160,7 +160,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let accepted = response.expect(202);
     assert_eq!((&accepted["segments"], &accepted["media"][0]["state"]), (&json!(1), &json!("stored")));
     ben.wait_until_sent(&response).await;
-    drop(no_fault);
+    drop(no_pause);
     conversation.release_lock(&ben, token).await;
 
     let shown = carrier.messages_to(&conversation.phone).await;
@@ -188,11 +188,11 @@ async fn a_media_url_is_passed_to_the_carrier_unchanged() {
         "from": { "apiCode": front_desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
         "media": [image, { "url": image }],
     });
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     let accepted = stack.machine().post("/v1/messages", text.clone()).await;
     assert_eq!(accepted.expect(202)["media"][1]["url"], image);
     stack.machine().wait_until_sent(&accepted).await;
-    drop(no_fault);
+    drop(no_pause);
     let shown = carrier.messages_to(&phone).await;
     assert_eq!(carrier.media_of(&shown[0].sid).await, [image, image]);
     assert_eq!(shown[0].body, "The map");

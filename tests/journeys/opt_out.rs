@@ -23,7 +23,7 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     carrier.send_inbound(&phone, &inbox.number, "Hello").await;
     carrier.send_inbound(&phone, &other.number, "Hello").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
-    let no_fault = carrier.no_fault().await; // no fault of another journey strikes the confirmation
+    let no_pause = carrier.no_pause().await; // no pause of another journey delays the confirmation
     carrier.send_inbound(&phone, &inbox.number, " Stop. ").await;
     let words = async |count: usize| {
         eventually("the confirmation", WAIT_TIMEOUT, async || {
@@ -33,7 +33,7 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
         .await
     };
     assert!(words(1).await[0].contains("unsubscribed"));
-    drop(no_fault);
+    drop(no_pause);
     let seen = conversation.get_as(&team.admin).await;
     assert_eq!(seen["contact"]["optedOut"], true);
     let second = stack.find_conversation(&team.admin, &other.id, "inbox", &phone).await;
@@ -53,10 +53,10 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     carrier.send_inbound(&phone, &inbox.number, "STOP").await; // no second confirmation
     carrier.send_inbound(&phone, &other.number, "START").await; // not the number that got STOP
     assert_eq!(conversation.get_as(&team.admin).await["contact"]["optedOut"], true);
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     carrier.send_inbound(&phone, &inbox.number, "start").await;
     assert!(words(3).await[2].contains("subscribed again"));
-    drop(no_fault);
+    drop(no_pause);
     assert_eq!(second.get_as(&team.admin).await["contact"]["optedOut"], false);
     team.admin.send("/v1/messages", compose).await.expect(202);
 
@@ -139,10 +139,9 @@ async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
     let stack = Stack::open();
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
     let conversation = stack.new_conversation("Hello").await;
-    let fault = carrier.start_fault("refuse:21610").await;
-    let accepted = amelia.lock_and_reply_during_fault(&conversation, "Hello back").await.expect(202);
+    carrier.start_fault("refuse:21610", &conversation.phone).await;
+    let accepted = amelia.lock_and_reply(&conversation, "Hello back").await.expect(202);
     amelia.wait_for_message(accepted["messageId"].as_str().unwrap(), "failed").await;
-    let _reservation = fault.end().await;
     eventually("the contact is opted out", WAIT_TIMEOUT, async || {
         (conversation.get_as(&amelia).await["contact"]["optedOut"] == true).then_some(())
     })

@@ -24,7 +24,7 @@ async fn messages_that_are_accepted_at_once_go_out_at_the_rate_of_the_inbox_and_
     assert_eq!(edited["segmentsPerSecond"], RATE);
 
     let phones: Vec<Phone> = (0..15).map(|_| Phone::new()).collect();
-    let _no_fault = carrier.no_fault().await;
+    let _no_pause = carrier.no_pause().await;
     let compose = async |phone: &Phone| {
         for text in ["First", "Second"] {
             let from = json!({ "inboxId": inbox.id });

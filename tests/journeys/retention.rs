@@ -111,7 +111,7 @@ async fn old_messages_and_files_of_a_team_expire_and_younger_ones_stay() {
     let (old, reply, young) =
         (file(&name("old"), false), file(&name("reply"), true), file(&name("young"), false));
     past.receive(&phone, "Three days ago", Some(&old), now - DAY * 3).await;
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     let sent = past.reply(&phone, "And its answer", &reply, now - DAY * 3 + Duration::from_secs(60)).await;
     past.receive(&phone, "An hour ago", Some(&young), now - DAY / 24).await;
     past.receive(&silent, "Never again", None, now - DAY * 4).await;
@@ -120,7 +120,7 @@ async fn old_messages_and_files_of_a_team_expire_and_younger_ones_stay() {
         ["delivered", "undelivered", "failed"].contains(&state.as_str()?).then_some(())
     })
     .await;
-    drop(no_fault);
+    drop(no_pause);
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     let last = stack.find_conversation(&team.admin, &inbox.id, "inbox", &silent).await;
     assert_eq!(conversation.texts(&team.admin).await, ["Three days ago", "And its answer", "An hour ago"]);

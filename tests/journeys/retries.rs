@@ -11,7 +11,10 @@ async fn messages_that_the_carrier_failed_are_sent_again_exactly_once() {
     let inbox = team.create_inbox("Retries").await;
     team.register(&carrier).await;
     let phones: Vec<Phone> = (0..10).map(|_| Phone::new()).collect();
-    let fault = carrier.start_fault_for("undelivered:30008", phones.len()).await;
+    for phone in &phones {
+        carrier.start_fault("undelivered:30008", phone).await;
+    }
+    let _no_pause = carrier.no_pause().await;
     let compose = async |phone: &Phone| {
         let from = json!({ "inboxId": inbox.id });
         let body =
@@ -23,7 +26,6 @@ async fn messages_that_the_carrier_failed_are_sent_again_exactly_once() {
     for message in &accepted {
         team.admin.wait_for_message(&id(message), "undelivered").await;
     }
-    let _reservation = fault.end().await;
 
     let path = format!("{}/messages/retry", inbox.path());
     let body = json!({ "codes": ["30008"], "since": accepted[0]["createdAt"] });

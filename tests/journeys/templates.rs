@@ -41,7 +41,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     // The holder of a lock replies with the template.
     let conversation = stack.conversation_from(&phone, "Thanks").await;
     let ben = stack.user("ben");
-    let no_fault = carrier.no_fault().await;
+    let no_pause = carrier.no_pause().await;
     let token = conversation.acquire_lock(&ben).await;
     let both = json!({ "templateId": created["templateId"], "text": "Hi", "lockToken": token });
     ben.post(&conversation.messages(), both).await.expect_field_error("/templateId");
@@ -49,7 +49,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let accepted = ben.post(&conversation.messages(), reply).await;
     assert_eq!(accepted.expect(202)["text"], json!(wanted.replace(&amelia.name, &ben.name)));
     ben.wait_until_sent(&accepted).await;
-    drop(no_fault);
+    drop(no_pause);
     conversation.release_lock(&ben, token).await;
 
     // A contact without a value for a merge field gets no message.

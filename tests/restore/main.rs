@@ -156,7 +156,7 @@ impl Scene {
             (&amelia, STOPPED, "Buy one, get one free."),
             (&zoe, NEIGHBOR, "Hello from next door."),
         ] {
-            let accepted = member.lock_and_reply_during_fault(&conversations[conversation], text).await;
+            let accepted = member.lock_and_queue_reply(&conversations[conversation], text).await;
             accepted.expect(202);
         }
         tokio::time::sleep(QUIET).await; // the relay has queued them

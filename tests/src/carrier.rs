@@ -4,24 +4,27 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 use shared_carriers::twilio::signature::sign;
-use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{ApiResponse, Phone, client};
 
-/// Write-locked while a fault is active. A fault affects the next message that any journey sends, so other
-/// journeys must not send until it has taken effect.
-static FAULT_LOCK: RwLock<()> = RwLock::const_new(());
-/// Held by the journey that starts a fault, until its affected message has been retried.
-static FAULT_RESERVATION: Mutex<()> = Mutex::const_new(());
+/// Write-locked while a journey has sending paused. The pause stops the messages of all journeys.
+static PAUSE_LOCK: RwLock<()> = RwLock::const_new(());
 
-pub(crate) async fn no_fault() -> NoFault {
-    NoFault { _shared: FAULT_LOCK.read().await }
+pub(crate) async fn no_pause() -> NoPause {
+    NoPause { _shared: PAUSE_LOCK.read().await }
 }
 
-/// A guard that prevents faults while it is held.
+/// A guard that prevents pauses of sending while it is held.
 #[derive(Debug)]
-pub struct NoFault {
+pub struct NoPause {
     _shared: RwLockReadGuard<'static, ()>,
+}
+
+/// A guard of the journey that has sending paused. Other journeys do not send until it is dropped.
+#[derive(Debug)]
+pub struct Pause {
+    _exclusive: RwLockWriteGuard<'static, ()>,
 }
 
 /// A client of the carrier simulator.
@@ -54,29 +57,6 @@ pub struct WebhookResult {
     /// The status of the product's response. `None` if there was no response.
     pub webhook_status: Option<u16>,
     pub webhook_body: String,
-}
-
-/// An active fault. Other journeys do not send until it is dropped.
-#[derive(Debug)]
-pub struct ActiveFault<'a> {
-    carrier: &'a Carrier,
-    _exclusive: RwLockWriteGuard<'static, ()>,
-    reservation: FaultReservation,
-}
-
-/// A guard that lets other journeys send but not start a fault.
-#[derive(Debug)]
-pub struct FaultReservation {
-    _guard: MutexGuard<'static, ()>,
-}
-
-impl ActiveFault<'_> {
-    /// Ends the fault, whether or not it has taken effect. Keep the returned guard while a message of this
-    /// journey is still to be sent.
-    pub async fn end(self) -> FaultReservation {
-        self.carrier.control("fault", &[("Kind", "none")]).await;
-        self.reservation
-    }
 }
 
 impl Carrier {
@@ -156,31 +136,31 @@ impl Carrier {
         result.webhook_status.expect("the product responds")
     }
 
-    /// Sets the status of a message. Its status callback is lost.
-    pub async fn set_status_without_callback(&self, sid: &str, status: &str) {
-        self.control("fault", &[("Kind", "lost-callback"), ("Count", "1")]).await;
+    /// Sets the status of a message to a phone. Its status callback is lost.
+    pub async fn set_status_without_callback(&self, phone: &Phone, sid: &str, status: &str) {
+        self.start_fault("lost-callback", phone).await;
         self.control("message-status", &[("MessageSid", sid), ("Status", status)]).await;
     }
 
-    /// Waits until no fault is active, and prevents faults while the guard is held. Call this before
+    /// Waits until sending is not paused, and prevents pauses while the guard is held. Call this before
     /// acquiring a lock, because it may wait longer than a lease. Do not call [`crate::Client::send`] or
     /// [`crate::Client::lock_and_reply`] while the guard is held: they acquire it too, and may deadlock.
-    pub async fn no_fault(&self) -> NoFault {
-        no_fault().await
+    pub async fn no_pause(&self) -> NoPause {
+        no_pause().await
     }
 
-    /// Makes the next send fail. This journey must send that message with [`crate::Client::post`], because
-    /// [`crate::Client::send`] waits until no fault is active.
-    pub async fn start_fault(&self, kind: &str) -> ActiveFault<'_> {
-        self.start_fault_for(kind, 1).await
+    /// Makes the next send to a phone fail, or the next callback about one.
+    pub async fn start_fault(&self, kind: &str, phone: &Phone) {
+        self.control("fault", &[("Kind", kind), ("Phone", phone.number())]).await;
     }
 
-    /// [`Carrier::start_fault`] for the next `count` sends.
-    pub async fn start_fault_for(&self, kind: &str, count: usize) -> ActiveFault<'_> {
-        let reservation = FaultReservation { _guard: FAULT_RESERVATION.lock().await };
-        let exclusive = FAULT_LOCK.write().await;
-        self.control("fault", &[("Kind", kind), ("Count", &count.to_string())]).await;
-        ActiveFault { carrier: self, _exclusive: exclusive, reservation }
+    /// Refuses the next send to a phone as one of a suspended account, which pauses sending. The journey must
+    /// send with [`crate::Client::post`], because [`crate::Client::send`] waits until the guard is dropped.
+    pub async fn suspend_for_next_send(&self, phone: &Phone) -> Pause {
+        let exclusive = PAUSE_LOCK.write().await;
+        let fields = [("Kind", "suspended"), ("On", "messages"), ("Phone", phone.number())];
+        self.control("fault", &fields).await;
+        Pause { _exclusive: exclusive }
     }
 
     /// Posts a form to a webhook with a valid signature.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiResponse, ConversationRef, WAIT_TIMEOUT, canaries,
-    carrier::{self, NoFault},
+    carrier::{self, NoPause},
     eventually,
 };
 
@@ -71,10 +71,10 @@ impl Client {
         read(format!("POST {path}"), request).await
     }
 
-    /// Posts a message and, if it is accepted, waits until it was sent to the carrier. No fault is active
-    /// during this time.
+    /// Posts a message and, if it is accepted, waits until it was sent to the carrier. Sending is not
+    /// paused during this time.
     pub async fn send(&self, path: &str, body: Value) -> ApiResponse {
-        let _no_fault = carrier::no_fault().await;
+        let _no_pause = carrier::no_pause().await;
         let response = self.post(path, body).await;
         self.wait_until_sent(&response).await;
         response
@@ -82,7 +82,7 @@ impl Client {
 
     /// Does the same as [`Client::send`], with an `Idempotency-Key`.
     pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> ApiResponse {
-        let _no_fault = carrier::no_fault().await;
+        let _no_pause = carrier::no_pause().await;
         let response = self.post_once(path, key, body).await;
         self.wait_until_sent(&response).await;
         response
@@ -90,18 +90,14 @@ impl Client {
 
     /// Acquires the lock, replies, and releases the lock. Waits as [`Client::send`] does.
     pub async fn lock_and_reply(&self, conversation: &ConversationRef, text: &str) -> ApiResponse {
-        let _no_fault = carrier::no_fault().await;
-        let response = self.lock_and_reply_during_fault(conversation, text).await;
+        let _no_pause = carrier::no_pause().await;
+        let response = self.lock_and_queue_reply(conversation, text).await;
         self.wait_until_sent(&response).await;
         response
     }
 
-    /// Acquires the lock, replies, and releases the lock, while this journey's fault is active.
-    pub async fn lock_and_reply_during_fault(
-        &self,
-        conversation: &ConversationRef,
-        text: &str,
-    ) -> ApiResponse {
+    /// Acquires the lock, replies, and releases the lock. Does not wait until the message was sent.
+    pub async fn lock_and_queue_reply(&self, conversation: &ConversationRef, text: &str) -> ApiResponse {
         let token = conversation.acquire_lock(self).await;
         let response = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
         conversation.release_lock(self, token).await;
@@ -111,7 +107,7 @@ impl Client {
     /// Replies with the token of a lock that is already held. Waits as [`Client::send`] does.
     pub async fn reply(
         &self,
-        _no_fault: &NoFault,
+        _no_pause: &NoPause,
         conversation: &ConversationRef,
         token: u64,
         text: &str,

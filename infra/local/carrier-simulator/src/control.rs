@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::Carrier;
 use crate::failure::Failure;
-use crate::faults::fault::{Fault, Faults, Lasts, Target};
+use crate::faults::fault::{Fault, Lasts, Target};
 use crate::form::Fields;
 use crate::messages::callbacks::Callback;
 use crate::messages::inbound;
@@ -86,7 +86,8 @@ impl Carrier {
     ) -> Result<(String, Answer), Failure> {
         self.check_not_suspended()?;
         let (message_sid, params, endpoint) = inbound_webhook(self, site, fields)?;
-        let is_lost = self.faults().take(Target::InboundWebhooks).is_some();
+        let from = params.iter().find(|(name, _)| name == "From").map_or("", |(_, phone)| phone);
+        let is_lost = self.faults().take_for(from, Target::InboundWebhooks).is_some();
         let answer = match endpoint.filter(|_| !is_lost) {
             Some(endpoint) => self.webhooks.post_to(&endpoint, &params).await,
             None => Answer::NONE,
@@ -160,8 +161,7 @@ pub(crate) async fn message_status(
     Ok(Json(StatusSet { message_sid, status, outcome: answer.into() }))
 }
 
-/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`. `none` without `On`
-/// ends all faults.
+/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`, or those of a `Phone`.
 pub(crate) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -173,13 +173,16 @@ pub(crate) async fn fault(
         None => Lasts::Requests(count.unwrap_or(1)),
     };
     let target = fields.get("On").map(Target::parse).transpose()?;
-    match (Fault::parse(kind, target)?, target) {
-        (None, None) => *carrier.faults() = Faults::default(),
-        (None, Some(target)) => carrier.faults().end(target),
-        (Some((target, fault)), _) => carrier.faults().set(target, fault, lasts),
+    let phone = fields.get("Phone");
+    match (Fault::parse(kind, target)?, phone) {
+        (None, _) => carrier.faults().end(target, phone),
+        (Some((target, fault)), None) => carrier.faults().set(target, fault, lasts),
+        (Some((target, fault)), Some(phone)) => carrier.faults().set_for(phone, target, fault, lasts)?,
     }
     tracing::info!(kind, ?target, ?lasts, "fault set");
-    Ok(Json(json!({ "kind": kind, "count": count, "seconds": seconds, "on": fields.get("On") })))
+    Ok(Json(
+        json!({ "kind": kind, "count": count, "seconds": seconds, "on": fields.get("On"), "phone": phone }),
+    ))
 }
 
 /// `POST /_twilio/simulate/opt-out`: a phone (`From`) opts out of a number (`To`) at the carrier alone, or in

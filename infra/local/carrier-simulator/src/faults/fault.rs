@@ -25,8 +25,9 @@
 //! | `services` | everything below `/v1/Services`, including numbers and campaigns | 20001 |
 //! | `account` | all of the API; the default of `unauthorized`, `suspended` and `down` | 20001 |
 //!
-//! A new fault replaces the previous fault of its target. `none` ends the fault of its target, or all faults
-//! without `On`.
+//! With `Phone`, a fault of messages, callbacks or inbound webhooks affects only those of this phone, and takes
+//! precedence. A new fault replaces the previous fault with the same `On` and `Phone`. `none` ends the faults
+//! with this `On` and this `Phone`; without one of them, those of all.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -87,6 +88,11 @@ impl Target {
         } else {
             &[Self::Account]
         }
+    }
+
+    /// Whether each request belongs to a phone.
+    fn has_phone(self) -> bool {
+        matches!(self, Self::Messages | Self::StatusCallbacks | Self::InboundWebhooks)
     }
 
     fn refusal(self) -> u32 {
@@ -189,24 +195,53 @@ pub(crate) enum Lasts {
     Until(Instant),
 }
 
-/// The active faults.
+/// The active faults, by their target and their phone, if they have one.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(BTreeMap<Target, (Fault, Lasts)>);
+pub(crate) struct Faults(BTreeMap<(Target, Option<String>), (Fault, Lasts)>);
 
 impl Faults {
     /// Replaces the fault of a target.
     pub(crate) fn set(&mut self, target: Target, fault: Fault, lasts: Lasts) {
-        self.0.insert(target, (fault, lasts));
+        self.0.insert((target, None), (fault, lasts));
     }
 
-    /// Ends the fault of a target.
-    pub(crate) fn end(&mut self, target: Target) {
-        self.0.remove(&target);
+    /// Replaces the fault of a target and a phone. Errors if requests of the target belong to no phone.
+    pub(crate) fn set_for(
+        &mut self,
+        phone: &str,
+        target: Target,
+        fault: Fault,
+        lasts: Lasts,
+    ) -> Result<(), Failure> {
+        if !target.has_phone() {
+            return Err(Failure::parameter(
+                "Phone is for faults of messages and their webhooks; set On to messages".to_owned(),
+            ));
+        }
+        self.0.insert((target, Some(phone.to_owned())), (fault, lasts));
+        Ok(())
+    }
+
+    /// Ends the faults of a target and a phone. `None` stands for all.
+    pub(crate) fn end(&mut self, target: Option<Target>, phone: Option<&str>) {
+        self.0.retain(|(of, whose), _| {
+            target.is_some_and(|target| target != *of)
+                || phone.is_some_and(|phone| whose.as_deref() != Some(phone))
+        });
     }
 
     /// Returns the fault of this request, and counts it.
     pub(crate) fn take(&mut self, target: Target) -> Option<Fault> {
-        let (fault, lasts) = self.0.get_mut(&target)?;
+        self.take_of((target, None))
+    }
+
+    /// Returns the fault of this request of a phone, and counts it.
+    pub(crate) fn take_for(&mut self, phone: &str, target: Target) -> Option<Fault> {
+        self.take_of((target, Some(phone.to_owned()))).or_else(|| self.take(target))
+    }
+
+    fn take_of(&mut self, key: (Target, Option<String>)) -> Option<Fault> {
+        let (fault, lasts) = self.0.get_mut(&key)?;
         let fault = *fault;
         let is_active = match lasts {
             Lasts::Requests(0) => false,
@@ -217,14 +252,14 @@ impl Faults {
             Lasts::Until(end) => Instant::now() < *end,
         };
         if !is_active {
-            self.end(target);
+            self.0.remove(&key);
         }
         is_active.then_some(fault)
     }
 
     /// Whether the account is suspended for a time. A suspended account neither sends nor receives.
     pub(crate) fn is_account_suspended(&self) -> bool {
-        let of_account = self.0.get(&Target::Account);
+        let of_account = self.0.get(&(Target::Account, None));
         matches!(of_account, Some((Fault::Refuse(SUSPENDED), Lasts::Until(end))) if Instant::now() < *end)
     }
 
@@ -248,12 +283,39 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_a_phone_affects_no_other_phone_and_takes_precedence() {
+        let (ann, ben, once) = ("+12025550101", "+12025550102", Lasts::Requests(1));
+        let mut faults = Faults::default();
+        faults.set_for(ann, Target::Messages, Fault::Silent, once).unwrap();
+        assert_eq!(faults.take_for(ben, Target::Messages), None);
+        assert_eq!(faults.take_for(ann, Target::StatusCallbacks), None);
+        faults.set(Target::Messages, Fault::ErrorAfter, once);
+        let mut next = |phone| faults.take_for(phone, Target::Messages);
+        assert_eq!([next(ann), next(ann), next(ann)], [Some(Fault::Silent), Some(Fault::ErrorAfter), None]);
+        assert!(faults.set_for(ann, Target::Account, Fault::Down, once).is_err());
+        for (target, phone, left) in [
+            (None, Some(ben), [true, false, true]),
+            (Some(Target::Messages), None, [false, false, true]),
+            (Some(Target::Messages), Some(ann), [false, true, true]),
+            (None, None, [false; 3]),
+        ] {
+            faults.set_for(ann, Target::Messages, Fault::Silent, once).unwrap();
+            faults.set_for(ben, Target::Messages, Fault::Silent, once).unwrap();
+            faults.set(Target::Purchases, Fault::ErrorAfter, once);
+            faults.end(target, phone);
+            let mut is_left = |phone| faults.take_for(phone, Target::Messages).is_some();
+            let of_phones = [is_left(ann), is_left(ben)];
+            assert_eq!([of_phones[0], of_phones[1], faults.take(Target::Purchases).is_some()], left);
+        }
+    }
+
+    #[test]
     fn none_ends_a_fault_and_an_unknown_kind_is_refused() {
         let parse = |kind| Fault::parse(kind, None);
         let mut faults = Faults::default();
         faults.set(Target::Messages, Fault::Silent, Lasts::Requests(2));
         assert_eq!(parse("none").unwrap(), None);
-        faults.end(Target::Messages);
+        faults.end(Some(Target::Messages), None);
         assert_eq!(faults.take(Target::Messages), None);
         assert!(parse("refuse:").is_err());
         assert!(parse("explode").is_err());

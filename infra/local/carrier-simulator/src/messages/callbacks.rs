@@ -31,6 +31,8 @@ const REJECTED_STEPS: [Status; 4] = [Status::Queued, Status::Sending, Status::Se
 
 /// A status callback.
 pub(crate) struct Callback {
+    /// The recipient of the message.
+    to: String,
     url: String,
     params: Params,
 }
@@ -40,14 +42,14 @@ impl Callback {
     pub(crate) fn of(message: &Message, account: &str) -> Option<Self> {
         match &message.direction {
             Direction::Outbound { status_callback: Some(url) } => {
-                Some(Self { url: url.clone(), params: params(message, account) })
+                Some(Self { to: message.to.clone(), url: url.clone(), params: params(message, account) })
             }
             Direction::Outbound { status_callback: None } | Direction::Inbound { .. } => None,
         }
     }
 
     pub(crate) async fn send(&self, carrier: &Carrier) -> Answer {
-        if carrier.faults().take(Target::StatusCallbacks).is_some() {
+        if carrier.faults().take_for(&self.to, Target::StatusCallbacks).is_some() {
             return Answer::NONE;
         }
         carrier.webhooks.post(&self.url, &self.params).await

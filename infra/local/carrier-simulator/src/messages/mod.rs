@@ -35,7 +35,7 @@ pub(crate) async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Failure> {
     carrier.check_account(&account, uri.path())?;
-    let fault = carrier.faults().take(Target::Messages);
+    let fault = carrier.faults().take_for(fields.get("To").unwrap_or_default(), Target::Messages);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
         tracing::info!(?fault, "message refused by a fault");
         return Ok(refusal);

@@ -89,9 +89,44 @@ async fn a_silent_carrier_accepts_messages_and_sends_no_callbacks() {
 }
 
 #[tokio::test]
+async fn a_fault_of_a_phone_leaves_messages_to_others_alone() {
+    let simulator = TestSimulator::with_number().await;
+    let to = |phone| [("To", phone), ("From", PRODUCT), ("Body", "Hello")];
+    let other = "+12065550142";
+    simulator.control("fault", &[("Kind", "refuse"), ("Phone", PHONE)]).await;
+    let statuses =
+        [simulator.send(&to(other)).await.0, simulator.send(&TEXT).await.0, simulator.send(&TEXT).await.0];
+    assert_eq!(statuses, [201, 400, 201]);
+    let fault = async |kind, on| {
+        let fields = [("Kind", kind), ("Phone", PHONE), ("On", on)];
+        assert_eq!(simulator.control("fault", &fields).await.0, 200, "{kind}");
+    };
+    fault("lost-webhook", "").await;
+    let inbound = |phone| [("From", phone), ("To", PRODUCT), ("Body", "Hi")];
+    for (phone, arrives) in [(other, true), (PHONE, false), (PHONE, true)] {
+        let delivered = simulator.control("inbound-message", &inbound(phone)).await.1;
+        assert_eq!(delivered["webhookStatus"].is_number(), arrives, "{phone}: {delivered}");
+    }
+    fault("suspended", "messages").await;
+    assert_eq!(simulator.send(&TEXT).await.0, 403);
+    fault("silent", "").await;
+    let sid = simulator.send_text("Hello").await["sid"].as_str().unwrap().to_owned();
+    simulator.await_status(&sid, "sent").await;
+    fault("lost-callback", "").await;
+    let status = [("MessageSid", sid.as_str()), ("Status", "delivered")];
+    for arrives in [false, true] {
+        let set = simulator.control("message-status", &status).await.1;
+        assert_eq!(set["webhookStatus"].is_number(), arrives, "{set}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_fault_is_refused_and_changes_nothing() {
     let simulator = TestSimulator::with_number().await;
-    for fields in [&[("Kind", "explode")][..], &[("Count", "1")], &[("Kind", "refuse"), ("Count", "many")]] {
+    let of_account = [("Kind", "down"), ("Phone", PHONE)];
+    for fields in
+        [&[("Kind", "explode")][..], &[("Count", "1")], &[("Kind", "refuse"), ("Count", "many")], &of_account]
+    {
         assert_eq!(simulator.control("fault", fields).await.0, 400);
     }
     assert_eq!(simulator.send(&TEXT).await.0, 201);
