@@ -252,11 +252,10 @@ async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     let number = inbox_request["phoneNumber"].as_str().unwrap().to_owned();
     let key = format!("create-{}", team.id);
     // The purchase succeeds but its response is lost. Then the lookup of owned numbers fails.
-    let number_fault = carrier
-        .start_number_fault(&[("error-after", "purchases", "1"), ("error-before", "numbers", "1")])
-        .await;
+    let faults = [("error-after", "purchases"), ("error-before", "numbers")];
+    carrier.start_number_faults(&number, &faults).await;
     let broken = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await;
-    carrier.end_number_fault(&number_fault).await;
+    carrier.end_number_faults(&number).await;
     broken.problem(503, "carrier_unavailable");
     assert_eq!(carrier.owned_numbers(&number).await.len(), 1, "the number was bought");
     let listed = team.admin.get(&team.inboxes()).await.expect(200);
@@ -265,7 +264,6 @@ async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     assert_eq!(carrier.owned_numbers(&number).await.len(), 1);
     let again = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
     assert_eq!(created["inboxId"], again["inboxId"]);
-    drop(number_fault);
     let other = team.inbox_request("Another").await;
     team.admin.post_once(&team.inboxes(), &key, &other).await.problem(422, "idempotency_key_reused");
 }
@@ -277,13 +275,13 @@ async fn a_carrier_outage_leaves_no_partial_inbox() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Down", "amelia").await);
     let mut inbox_request = team.inbox_request("Down").await;
     inbox_request["apiCode"] = json!(format!("down-{}", team.id));
-    let number_fault = carrier.start_number_fault(&[("error-before", "purchases", "1")]).await;
+    let number = inbox_request["phoneNumber"].as_str().unwrap().to_owned();
+    carrier.start_number_faults(&number, &[("error-before", "purchases")]).await;
     let refused = team.admin.post(&team.inboxes(), inbox_request.clone()).await;
-    carrier.end_number_fault(&number_fault).await;
+    carrier.end_number_faults(&number).await;
     refused.problem(503, "carrier_unavailable");
     assert!(!refused.header("retry-after").is_empty());
-    assert!(carrier.owned_numbers(inbox_request["phoneNumber"].as_str().unwrap()).await.is_empty());
-    drop(number_fault);
+    assert!(carrier.owned_numbers(&number).await.is_empty());
     team.create_inbox_from(&inbox_request).await; // same number, same API code
 }
 

@@ -11,7 +11,6 @@ use std::{
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared_carriers::twilio::signature::sign_json;
-use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use crate::{ApiResponse, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventually};
 
@@ -19,14 +18,6 @@ use crate::{ApiResponse, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventuall
 /// numbers. The first one is random because several runs share a stack.
 static EXCHANGE: LazyLock<AtomicU64> =
     LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one("an exchange") % 600));
-/// Write-locked while a number fault is active, because such a fault affects the next call of any journey.
-static NUMBER_FAULT_LOCK: RwLock<()> = RwLock::const_new(());
-
-/// An active fault of number searches or purchases. Other journeys wait until it is dropped.
-#[derive(Debug)]
-pub struct ActiveNumberFault {
-    _exclusive: RwLockWriteGuard<'static, ()>,
-}
 
 /// A shared inbox that a journey created.
 #[derive(Debug, Clone)]
@@ -99,9 +90,8 @@ impl TestTeam {
         owner.put(&self.member(user), json!({ "role": "member" })).await.expect(200);
     }
 
-    /// Searches for available numbers. Waits until no number fault is active.
+    /// Searches for available numbers.
     pub async fn available_numbers(&self, query: &str) -> Value {
-        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         self.admin.get(&format!("/v1/numbers/available?{query}")).await.expect(200)
     }
 
@@ -123,20 +113,18 @@ impl TestTeam {
         self.create_inbox_from(&inbox_request).await
     }
 
-    /// Creates a shared inbox from a request body. Waits until no number fault is active.
+    /// Creates a shared inbox from a request body.
     pub async fn create_inbox_from(&self, inbox_request: &Value) -> SharedInbox {
         SharedInbox::of(&self.try_create_inbox(inbox_request).await.expect(201))
     }
 
-    /// Tries to create a shared inbox. Waits until no number fault is active.
+    /// Tries to create a shared inbox.
     pub async fn try_create_inbox(&self, inbox_request: &Value) -> ApiResponse {
-        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         self.admin.post(&self.inboxes(), inbox_request.clone()).await
     }
 
-    /// Retires an inbox and returns its number to the carrier. Waits until no number fault is active.
+    /// Retires an inbox and returns its number to the carrier.
     pub async fn retire_and_release(&self, inbox: &SharedInbox) {
-        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         self.admin.delete(&format!("{}?releaseNumber=true", inbox.path())).await.expect(204);
     }
 
@@ -217,21 +205,17 @@ impl Carrier {
         called["webhookBody"].as_str().expect("instructions").to_owned()
     }
 
-    /// Makes the next requests about numbers fail. Each fault has the `Kind`, `On` and `Count` of the
-    /// simulator's control route.
-    pub async fn start_number_fault(&self, faults: &[(&str, &str, &str)]) -> ActiveNumberFault {
-        let exclusive = NUMBER_FAULT_LOCK.write().await;
-        for (kind, on, count) in faults {
-            self.control("fault", &[("Kind", kind), ("On", on), ("Count", count)]).await;
+    /// Makes the next requests about a number fail. Each fault has the `Kind` and `On` of the simulator's
+    /// control route.
+    pub async fn start_number_faults(&self, number: &str, faults: &[(&str, &str)]) {
+        for (kind, on) in faults {
+            self.control("fault", &[("Kind", kind), ("On", on), ("Phone", number)]).await;
         }
-        ActiveNumberFault { _exclusive: exclusive }
     }
 
-    /// Ends all number faults.
-    pub async fn end_number_fault(&self, _fault: &ActiveNumberFault) {
-        for on in ["numbers", "purchases"] {
-            self.control("fault", &[("Kind", "none"), ("On", on)]).await;
-        }
+    /// Ends the faults of a number.
+    pub async fn end_number_faults(&self, number: &str) {
+        self.control("fault", &[("Kind", "none"), ("Phone", number)]).await;
     }
 
     /// Posts registration events with a valid signature and valid credentials.
@@ -265,9 +249,8 @@ impl Carrier {
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
-    /// Removes the webhooks for messages from a number of the account. Waits until no number fault is active.
+    /// Removes the webhooks for messages from a number of the account.
     pub async fn remove_webhooks(&self, number: &str) {
-        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         let owned = self.owned_numbers(number).await;
         let sid = owned[0]["sid"].as_str().expect("a sid");
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{sid}.json", self.account);
@@ -278,9 +261,8 @@ impl Carrier {
         assert_eq!(response.status, 200, "{response}");
     }
 
-    /// Sells a number to another account. Waits until no number fault is active, which the sale would take.
+    /// Sells a number to another account.
     pub async fn sell_to_another_account(&self, number: &str) {
-        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let fields = [("PhoneNumber", number), ("FriendlyName", "somebody else")];
         let sold = self.http.post(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));

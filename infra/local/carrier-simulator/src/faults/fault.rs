@@ -25,9 +25,10 @@
 //! | `services` | everything below `/v1/Services`, including numbers and campaigns | 20001 |
 //! | `account` | all of the API; the default of `unauthorized`, `suspended` and `down` | 20001 |
 //!
-//! With `Phone`, a fault of messages, callbacks or inbound webhooks affects only those of this phone, and takes
-//! precedence. A new fault replaces the previous fault with the same `On` and `Phone`. `none` ends the faults
-//! with this `On` and this `Phone`; without one of them, those of all.
+//! With `Phone`, a fault of messages, callbacks or inbound webhooks affects only those of this phone, and one of
+//! numbers or purchases only requests that name this number as their `PhoneNumber`. It takes precedence. A new
+//! fault replaces the previous fault with the same `On` and `Phone`. `none` ends the faults with this `On` and
+//! this `Phone`; without one of them, those of all.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -90,9 +91,9 @@ impl Target {
         }
     }
 
-    /// Whether each request belongs to a phone.
+    /// Whether requests belong to a phone or name a number.
     fn has_phone(self) -> bool {
-        matches!(self, Self::Messages | Self::StatusCallbacks | Self::InboundWebhooks)
+        !matches!(self, Self::Services | Self::Account)
     }
 
     fn refusal(self) -> u32 {
@@ -215,7 +216,7 @@ impl Faults {
     ) -> Result<(), Failure> {
         if !target.has_phone() {
             return Err(Failure::parameter(
-                "Phone is for faults of messages and their webhooks; set On to messages".to_owned(),
+                "Phone is not for faults of services or of the account; set On".to_owned(),
             ));
         }
         self.0.insert((target, Some(phone.to_owned())), (fault, lasts));
@@ -263,9 +264,9 @@ impl Faults {
         matches!(of_account, Some((Fault::Refuse(SUSPENDED), Lasts::Until(end))) if Instant::now() < *end)
     }
 
-    /// The fault of the first of these targets that has one.
-    pub(crate) fn take_first(&mut self, targets: &[Target]) -> Option<Fault> {
-        targets.iter().find_map(|target| self.take(*target))
+    /// The fault of the first of these targets that has one, for this phone or for all.
+    pub(crate) fn take_first(&mut self, phone: &str, targets: &[Target]) -> Option<Fault> {
+        targets.iter().find_map(|target| self.take_for(phone, *target))
     }
 }
 
@@ -335,9 +336,10 @@ mod tests {
         let mut faults = Faults::default();
         faults.set(Target::Numbers, Fault::ErrorAfter, Lasts::Requests(2));
         faults.set(Target::Purchases, Fault::TimeoutAfter, Lasts::Requests(1));
-        assert_eq!(faults.take_first(Target::of(&Method::GET, path)), Some(Fault::ErrorAfter));
-        assert_eq!(faults.take_first(Target::of(&Method::POST, path)), Some(Fault::TimeoutAfter));
-        assert_eq!(faults.take_first(Target::of(&Method::POST, path)), Some(Fault::ErrorAfter));
+        let mut next = |method| faults.take_first("", Target::of(&method, path));
+        assert_eq!(next(Method::GET), Some(Fault::ErrorAfter));
+        assert_eq!(next(Method::POST), Some(Fault::TimeoutAfter));
+        assert_eq!(next(Method::POST), Some(Fault::ErrorAfter));
     }
 
     #[test]

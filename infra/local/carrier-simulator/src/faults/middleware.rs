@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -9,10 +10,14 @@ use axum::response::Response;
 use crate::Carrier;
 use crate::faults::fault::{Fault, Target};
 
+/// Longer than any form of a purchase.
+const MAX_FORM_BYTES: usize = 64 * 1024;
+
 /// Applies the fault of a request, if there is one. A request that fails on its own keeps its error.
 pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request, next: Next) -> Response {
     let targets = Target::of(request.method(), request.uri().path());
-    let fault = carrier.faults().take_first(targets);
+    let (number, request) = number_of(request, targets).await;
+    let fault = carrier.faults().take_first(&number, targets);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
         tracing::info!(?fault, "request refused by a fault");
         return refusal;
@@ -27,4 +32,18 @@ pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request,
         }
         _ => response,
     }
+}
+
+/// The number that a request names in its query, or in its form if it is a purchase. Empty if it names none.
+async fn number_of(request: Request, targets: &[Target]) -> (String, Request) {
+    let (parts, mut body) = request.into_parts();
+    let mut fields = parts.uri.query().unwrap_or_default().as_bytes().to_vec();
+    if targets.contains(&Target::Purchases) {
+        let form = to_bytes(body, MAX_FORM_BYTES).await.unwrap_or_default();
+        fields = form.to_vec();
+        body = form.into();
+    }
+    let number = form_urlencoded::parse(&fields).find(|(name, _)| name == "PhoneNumber");
+    let number = number.map(|(_, number)| number.into_owned()).unwrap_or_default();
+    (number, Request::from_parts(parts, body))
 }

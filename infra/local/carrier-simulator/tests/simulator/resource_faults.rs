@@ -57,6 +57,26 @@ async fn a_fault_on_numbers_affects_search_listing_purchase_and_release() {
 }
 
 #[tokio::test]
+async fn a_fault_of_a_number_leaves_requests_about_others_alone() {
+    let simulator = TestSimulator::with_number().await;
+    let number = NUMBER[0].1;
+    for (kind, on) in [("error-after", "purchases"), ("error-before", "numbers")] {
+        let fields = [("Kind", kind), ("On", on), ("Phone", number)];
+        assert_eq!(simulator.control("fault", &fields).await.0, 200, "{on}");
+    }
+    let named = |number: &str| format!("{}?PhoneNumber=%2B{}", TestSimulator::numbers(), &number[1..]);
+    assert_eq!(owned(&simulator).await, 1);
+    assert_eq!(simulator.get(&named(PRODUCT)).await.0, 200);
+    simulator.buy("+12025552001").await;
+    assert_eq!(simulator.post_to(&TestSimulator::numbers(), &NUMBER).await.0, 500);
+    assert_eq!(owned(&simulator).await, 3, "it was bought");
+    let statuses = [simulator.get(&named(number)).await.0, simulator.get(&named(number)).await.0];
+    assert_eq!(statuses, [500, 200]);
+    let of_services = [("Kind", "down"), ("On", "services"), ("Phone", number)];
+    assert_eq!(simulator.control("fault", &of_services).await.0, 400);
+}
+
+#[tokio::test]
 async fn an_error_after_acceptance_keeps_the_resource_and_does_not_replace_a_refusal() {
     let simulator = TestSimulator::start().await;
     set(&simulator, "error-after", "purchases", "2").await;
