@@ -51,7 +51,7 @@ pub(crate) async fn measure(large: usize) -> Vec<Figure> {
     fill(&client, &organization, &many, large).await;
     println!("loaded in {:.0} s", begun.elapsed().as_secs_f64());
     let meter = Meter::default();
-    let metered = Client::from_conf(engine.aws.dynamodb_config().interceptor(meter.clone()).build());
+    let metered = Client::from_conf(engine.patient_config().interceptor(meter.clone()).build());
     let conversations = Conversations::new(Table::new(metered, TABLE));
     let lists = Lists { organization, conversations, meter };
     let mut figures = Vec::new();

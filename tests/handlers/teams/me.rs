@@ -188,7 +188,7 @@ impl Intercept for Meter {
 async fn me_costs_two_counts_for_each_inbox_and_otherwise_the_same_for_any_number_of_them() {
     let test = TestApp::with_two_teams().await;
     let meter = Meter::default();
-    let metered = Dynamo::from_conf(test.engine.aws.dynamodb_config().interceptor(meter.clone()).build());
+    let metered = Dynamo::from_conf(test.engine.patient_config().interceptor(meter.clone()).build());
     let app = app_over(&Table::new(metered, TABLE));
     let event = Event::new("GET /v1/me", &[]).user("org_1", "cyn");
     let cost = async |at: Timestamp| {

@@ -161,7 +161,7 @@ impl TestApp {
 
     /// Returns the table through a new client, as another host would have it.
     pub fn table(&self) -> Table {
-        self.engine.table()
+        self.engine.patient_table()
     }
 
     /// Returns a table that does not answer.

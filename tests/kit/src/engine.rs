@@ -48,6 +48,11 @@ impl Engine {
         Table::of(&self.aws, TABLE)
     }
 
+    /// Returns the table through a new client that waits long enough for a busy machine.
+    pub fn patient_table(&self) -> Table {
+        Table::new(Client::from_conf(self.patient_config().build()), TABLE)
+    }
+
     /// Returns the table of a host that crashes after `requests` requests.
     pub fn crashing_table(&self, requests: usize) -> Table {
         crashing_table(&self.aws, requests)

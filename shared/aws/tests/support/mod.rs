@@ -10,7 +10,6 @@ use aws_sdk_dynamodb::{
 };
 use proptest::test_runner::{Config, RngSeed};
 use shared_aws::{
-    clients::Aws,
     contact::Contacts,
     conversation::{Acquired, ConversationUpdate, Conversations, Counter, Listing, Locks, Unread},
     inbox::{Inboxes, NewInboxes, OutOfOffice},
@@ -84,17 +83,17 @@ pub(crate) struct TestStores {
     pub(crate) templates: Templates,
     pub(crate) media_files: MediaFiles,
     meter: Meter,
-    aws: Aws,
+    engine: Engine,
     /// Reads and writes items directly, without the meter.
     client: Client,
 }
 
 impl TestStores {
     pub(crate) async fn start() -> Self {
-        let Engine { aws, .. } = Engine::start().await;
-        let client = Client::from_conf(aws.dynamodb_config().build());
+        let engine = Engine::start().await;
+        let client = Client::from_conf(engine.patient_config().build());
         let meter = Meter::default();
-        let metered = Client::from_conf(aws.dynamodb_config().interceptor(meter.clone()).build());
+        let metered = Client::from_conf(engine.patient_config().interceptor(meter.clone()).build());
         let table = Table::new(metered, TABLE);
         let inbox = shared_inbox();
         Inboxes::new(Table::new(client.clone(), TABLE)).put(&inbox).await.unwrap();
@@ -123,19 +122,19 @@ impl TestStores {
             media_files: MediaFiles::new(table.clone()),
             templates: Templates::new(table),
             meter,
-            aws,
+            engine,
             client,
         }
     }
 
     /// Returns the table through a new client, as another host would have it.
     pub(crate) fn table(&self) -> Table {
-        Table::of(&self.aws, TABLE)
+        self.engine.patient_table()
     }
 
     /// Returns the table of a host that crashes after `requests` requests.
     pub(crate) fn crashing_table(&self, requests: usize) -> Table {
-        test_kit::crash::crashing_table(&self.aws, requests)
+        self.engine.crashing_table(requests)
     }
 
     /// Returns the table of a host before whose request number `nth` another host does `work`. The first
@@ -145,7 +144,7 @@ impl TestStores {
         nth: usize,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> Table {
-        test_kit::contention::overtaken_table(&self.aws, nth, work)
+        test_kit::contention::overtaken_table(&self.engine.aws, nth, work)
     }
 
     /// As [`TestStores::overtaken_table`], of a host that then crashes after `requests` requests.
@@ -155,12 +154,12 @@ impl TestStores {
         work: impl Future<Output = ()> + Send + 'static,
         requests: usize,
     ) -> Table {
-        test_kit::contention::overtaken_and_crashing_table(&self.aws, nth, work, requests)
+        test_kit::contention::overtaken_and_crashing_table(&self.engine.aws, nth, work, requests)
     }
 
     /// Returns the table through the meter, for stores that are not fields.
     pub(crate) fn metered_table(&self) -> Table {
-        let config = self.aws.dynamodb_config().interceptor(self.meter.clone()).build();
+        let config = self.engine.patient_config().interceptor(self.meter.clone()).build();
         Table::new(Client::from_conf(config), TABLE)
     }
 
