@@ -16,7 +16,7 @@ use shared_app::{
     probe::{ProbeWorkflow, Probed},
 };
 use shared_aws::{messaging::Messages, opt_out::OptOuts, sending::SendingPauses};
-use shared_carriers::twilio::LookupError;
+use shared_carriers::twilio::{Client, LookupError};
 use shared_domain::{
     ids::MessageId,
     inbox::{Inbox, Stage},
@@ -42,10 +42,15 @@ use crate::delivery_status::{is_out_by_carrier, opt_in, opted_out_scopes};
 const MAX_RECEIVES: u32 = 3;
 
 pub(crate) fn app(test: &TestApp) -> App {
+    app_with_carrier(test, test.carrier.client())
+}
+
+/// Returns `outbound-send` with another client of the carrier.
+fn app_with_carrier(test: &TestApp, carrier: Client) -> App {
     App::new(
         test.table(),
         TestApp::unreachable_bucket(),
-        test.carrier.client_with_timeout(Duration::from_millis(400)),
+        carrier,
         callbacks(),
         received_sends(&test.queue.url),
         MAX_RECEIVES,
@@ -109,7 +114,7 @@ async fn a_redelivery_completes_the_opt_out_of_a_message_that_the_carrier_refuse
         let crashing = App::new(
             test.engine.crashing_table(requests),
             TestApp::unreachable_bucket(),
-            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            test.carrier.client(),
             callbacks(),
             received_sends(&test.queue.url),
             MAX_RECEIVES,
@@ -273,7 +278,7 @@ async fn a_request_to_the_table_that_fails_does_not_make_an_unsent_message_unkno
         let app = App::new(
             test.engine.table_failing_once(nth),
             TestApp::unreachable_bucket(),
-            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            test.carrier.client(),
             callbacks(),
             received_sends(&test.queue.url),
             MAX_RECEIVES,
@@ -381,7 +386,9 @@ async fn a_lost_answer_is_unknown_and_the_carrier_is_asked_before_the_message_is
         let test = TestApp::start().await;
         test.carrier.fault(fault, "1").await;
         let id = test.accept_message("hello", now()).await;
-        let (app, body) = (app(&test), job(&test, &id));
+        let impatient = test.carrier.client_with_timeout(Duration::from_millis(400));
+        let carrier = if fault == "timeout-after" { impatient } else { test.carrier.client() };
+        let (app, body) = (app_with_carrier(&test, carrier), job(&test, &id));
         for receives in 1..=2 {
             let record = vec![sqs_record("a", Some("g"), &body, receives)];
             assert_eq!(deliver(&app, record).await, ["a"], "{fault}: the message waits in the queue");
@@ -485,7 +492,7 @@ async fn an_error_of_the_table_before_the_call_leaves_the_message_queued() {
         let failing = App::new(
             test.engine.crashing_table(requests),
             TestApp::unreachable_bucket(),
-            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            test.carrier.client(),
             callbacks(),
             received_sends(&test.queue.url),
             MAX_RECEIVES,
