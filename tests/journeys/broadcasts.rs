@@ -5,8 +5,9 @@ use std::time::Duration;
 use product_tests::{Client, Phone, Stack, TestTeam, eventually};
 use serde_json::{Value, json};
 
-/// Preparation, the pace of the inbox and the reports of the carrier.
-const TIMEOUT: Duration = Duration::from_secs(90);
+/// A scheduled broadcast starts 15 seconds later, and then at the next run of a schedule, which takes up to a
+/// minute. Preparation, the pace of the inbox and the reports of the carrier follow.
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// ◆ product 8a: a text reaches a segment and single numbers, each number once; its estimate says what will
 /// happen, it waits for a confirmation, and its results say what happened. Who opted out gets nothing. The

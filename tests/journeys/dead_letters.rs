@@ -114,6 +114,11 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
             None
         })
         .await;
+    // The sender copies a message first, and then writes the line of its last attempt.
+    eventually("all attempts are in the log", WAIT_TIMEOUT, async || {
+        unprocessable.iter().all(|id| attempts(id) >= ATTEMPTS).then_some(())
+    })
+    .await;
     for id in &unprocessable {
         assert_eq!(attempts(id), ATTEMPTS, "attempts of {id}");
     }

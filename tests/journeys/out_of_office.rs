@@ -33,6 +33,7 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     let on = json!({ "mode": "on", "message": "We are away until Monday.", "timeZone": "America/New_York" });
     let saved = team.admin.put(&path, on.clone()).await.expect(200);
     assert_eq!((&saved["mode"], &saved["hours"]), (&json!("on"), &json!({})));
+    let _no_pause = carrier.no_pause().await; // no pause of another journey delays the answers
     carrier.send_inbound(&phone, &inbox.number, "Anybody there?").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     let history = wait_for_history(&conversation, &team.admin, 2).await;
