@@ -1,8 +1,6 @@
 //! Contacts that users enter: created, found, changed and removed. Conversations show the changes.
 
-use std::time::Duration;
-
-use product_tests::{Phone, Stack, TestTeam, eventually};
+use product_tests::{Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 fn ids(page: &Value) -> Vec<String> {
@@ -205,11 +203,12 @@ async fn a_provisional_contact_is_named() {
         .await
         .problem(409, "blocked");
     team.admin.delete(&one).await.expect(204);
-    let shown = eventually("the contact is provisional again", Duration::from_secs(10), async || {
+    let shown = eventually("the contact is provisional again", WAIT_TIMEOUT, async || {
         let seen = conversation.get_as(&team.admin).await["contact"].clone();
         (seen["provisional"] == true).then_some(seen)
     });
     shown.await;
+    let token = conversation.acquire_lock(&team.admin).await;
     team.admin
         .post(&conversation.messages(), json!({ "text": "No", "lockToken": token }))
         .await

@@ -50,6 +50,7 @@ async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_releas
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
+    let other = stack.new_conversation("Hello").await;
     let no_pause = stack.carrier().no_pause().await;
     ben.post_once(&conversation.messages(), "refused first", &json!({ "text": "Hi" }))
         .await
@@ -64,7 +65,7 @@ async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_releas
     assert_eq!((again.status, &again.body), (202, &first.body));
     let late = json!({ "text": "Hi", "lockToken": token, "acceptUnseen": true });
     amelia.post_once(&conversation.messages(), "reply", &late).await.problem(422, "idempotency_key_reused");
-    let other = stack.new_conversation("Hello").await;
+    conversation.renew_lock(&ben, next).await;
     amelia.post_once(&other.messages(), "reply", &reply).await.problem(412, "lock_lost");
     // Refusals are not stored under the key, so the corrected request can reuse it.
     let complete = json!({ "text": "Hello", "lockToken": next });
@@ -95,6 +96,7 @@ async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
         .post(&conversation.messages(), reply(&json!("msg_nobody"), false))
         .await
         .problem(422, "unknown_message");
+    conversation.renew_lock(&amelia, token).await;
     amelia.post(&conversation.messages(), reply(&seen, true)).await.expect(202);
     let newest = amelia.post(&conversation.messages(), reply(&unseen["unseenMessageId"], false)).await;
     newest.expect(202);

@@ -185,6 +185,7 @@ async fn replies_to_one_conversation_arrive_in_order() {
     let mut accepted = Vec::new();
     for text in words {
         let response = ben.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        conversation.renew_lock(&ben, token).await;
         accepted.push(id(&response));
     }
     for message in &accepted {

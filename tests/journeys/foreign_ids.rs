@@ -23,9 +23,10 @@ async fn an_id_of_another_team_or_organization_is_treated_as_unknown() {
     let id = |name: &str| fixture.ids.iter().find(|(of, _)| *of == name).map(|(_, id)| id.clone()).unwrap();
     let (inbox, team, contact) = (id("inboxId"), fixture.team.path(), id("contactId"));
     let conversation = format!("/v1/inboxes/{inbox}/conversations/{}", id("conversationId"));
-    let token = admin.post(&format!("{conversation}/lock"), Value::Null).await.expect(200)["token"].clone();
     let phone = Phone::new();
     let inbox_request = fixture.team.inbox_request("Not to be").await;
+    let before = foreign.get_all().await;
+    let token = admin.post(&format!("{conversation}/lock"), Value::Null).await.expect(200)["token"].clone();
     let with = |mut body: Value, name: &str, value: Value| {
         body[name] = value;
         body
@@ -213,10 +214,12 @@ async fn an_id_of_another_team_or_organization_is_treated_as_unknown() {
             foreign.inboxes(),
         ),
     ];
-    let before = foreign.get_all().await;
     for (what, method, build_request, ids) in &positions {
         for id in ids {
             let unknown = unknown_id(id);
+            // The two requests differ in nothing else, so the lock must not end between them.
+            let renewal = json!({ "token": token, "active": true });
+            admin.put(&format!("{conversation}/lock"), renewal).await.expect(200);
             let send = async |id: &str| {
                 let (path, body) = build_request(id);
                 admin.call(method.clone(), &path, body).await

@@ -74,6 +74,7 @@ async fn a_renewal_with_another_token_or_by_another_user_is_refused_and_changes_
         .expect_field_error("/token");
     amelia.delete(&conversation.lock()).await.expect_field_error("?token");
     renew(&amelia, &conversation, token, true).await.expect(200);
+    conversation.release_lock(&amelia, token).await; // a user holds a limited number
 }
 
 #[tokio::test]
@@ -98,6 +99,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_is_void(
         "the old tab cannot release it"
     );
     amelia.reply(&no_pause, &conversation, second, "Hi").await.expect(202);
+    conversation.release_lock(&amelia, second).await;
 }
 
 #[tokio::test]
@@ -190,6 +192,7 @@ async fn a_holder_who_reports_activity_keeps_the_lock() {
     assert!(instant(&here["idleReleaseAt"]) > instant(&held["idleReleaseAt"]));
     let again = renew(&amelia, &conversation, token, false).await.expect(200);
     assert_eq!((&again["idlePrompt"], &again["idleReleaseAt"]), (&json!(false), &here["idleReleaseAt"]));
+    conversation.release_lock(&amelia, token).await;
 }
 
 #[tokio::test]
@@ -279,6 +282,7 @@ async fn a_reply_needs_the_lock_even_when_it_is_free() {
     amelia.post(&conversation.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
     amelia.reply(&no_pause, &conversation, token, "Hi").await.expect(202);
     assert_eq!(conversation.texts(&amelia).await, ["Hello", "Hi"]);
+    conversation.release_lock(&amelia, token).await;
 }
 
 #[tokio::test]
@@ -293,9 +297,10 @@ async fn can_send_returns_every_reason_for_the_caller() {
         reasons.iter().map(|reason| reason["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(codes(&amelia).await, ["lock_required"]);
-    conversation.acquire_lock(&amelia).await;
+    let token = conversation.acquire_lock(&amelia).await;
     assert!(codes(&amelia).await.is_empty());
     assert_eq!(codes(&ben).await, ["locked"]);
+    conversation.release_lock(&amelia, token).await;
 }
 
 #[tokio::test]
@@ -316,6 +321,7 @@ async fn an_inbound_message_does_not_change_the_lock() {
         "a reply does not release it"
     );
     amelia.wait_until_sent(&accepted).await;
+    conversation.release_lock(&amelia, token).await;
 }
 
 #[tokio::test]
@@ -339,14 +345,13 @@ async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_
     let inbox = team.create_inbox("Locks").await;
     team.register(&carrier).await;
     let mut conversations = Vec::new();
-    let mut open = Vec::new();
+    let mut open: Vec<(ConversationRef, u64)> = Vec::new();
     let refused = loop {
         let phone = Phone::new();
         carrier.send_inbound(&phone, &inbox.number, "Hello").await;
         let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
-        for (conversation, token) in &open {
-            renew(&team.admin, conversation, *token, true).await.expect(200);
-        }
+        let renewals = open.iter().map(|(conversation, token)| conversation.renew_lock(&team.admin, *token));
+        join_all(renewals).await;
         let response = team.admin.post(&conversation.lock(), Value::Null).await;
         conversations.push(conversation.clone());
         if response.status != 200 {

@@ -28,6 +28,7 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!(locked["holder"], held["holder"]);
 
     let token = held["token"].as_u64().expect("a token");
+    conversation.renew_lock(&amelia, token).await;
     let accepted = amelia.reply(&no_pause, &conversation, token, "Yes, until eight.").await.expect(202);
     drop(no_pause);
     assert_eq!(accepted["state"], "queued");

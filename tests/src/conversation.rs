@@ -1,6 +1,6 @@
 //! A conversation of a journey.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Client, Phone};
 
@@ -64,6 +64,13 @@ impl ConversationRef {
     pub async fn acquire_lock(&self, member: &Client) -> u64 {
         let held = member.post(&self.lock(), Value::Null).await.expect(200);
         held["token"].as_u64().expect("a token")
+    }
+
+    /// Renews the lock of this member with activity. A lease is short here, and a busy machine can take long
+    /// for the requests between the acquisition of a lock and its use.
+    pub async fn renew_lock(&self, member: &Client, token: u64) {
+        let renewal = json!({ "token": token, "active": true });
+        member.put(&self.lock(), renewal).await.expect(200);
     }
 
     /// Releases the lock of this member.
