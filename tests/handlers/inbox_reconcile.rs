@@ -14,6 +14,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     carrier::{CarrierProxy, unreachable_client},
+    crash,
 };
 
 use crate::inbox_creation::{
@@ -60,7 +61,7 @@ async fn an_abandoned_creation_is_undone_with_its_number_after_the_grace_period(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_an_inbox_or_nothing_remains() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let before = test.engine.keys().await;
         let (status, _) =
@@ -84,7 +85,7 @@ async fn wherever_a_host_crashes_an_inbox_or_nothing_remains() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_sweep_crashes_the_next_one_finishes() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let before = test.engine.keys().await;
         let event = create("dan", "team_2", &details("back", 2001)).header("idempotency-key", "k-1");

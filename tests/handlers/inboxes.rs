@@ -26,6 +26,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     build::{inbox_id, organization_id, team_id},
+    crash,
     gateway::{Event, pointers},
     twilio::BASE_URL,
 };
@@ -287,7 +288,7 @@ async fn a_retired_inbox_releases_its_number_on_request_and_keeps_its_api_code()
 async fn a_removed_member_holds_no_lock_wherever_the_host_crashed() {
     let (organization, policy) = (organization_id("org_1"), LockPolicy::default());
     let [cyn, dan] = ["cyn", "dan"].map(|id| build::user_ref(id, &id.to_uppercase()));
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let mut body = details("back", 2001);
         body["memberIds"] = json!(["cyn"]);

@@ -29,6 +29,7 @@ use test_kit::{
     app::NO_SERVICE,
     build::{self, CONTACT_NUMBER, INBOX_NUMBER},
     carrier::{ACCOUNT, FakeCarrier, TOKEN},
+    crash,
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
     queue::{FakeQueue, broadcast_queue, import_queue, mail_queue, media_queue, received_sends, send_queues},
@@ -451,7 +452,7 @@ async fn a_message_that_is_refused_in_its_transaction_leaves_no_copy_of_its_file
 /// Each request to the table is the last one that arrives. The transaction is the one that may be stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_copied_just_before_the_transaction_of_their_message() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::start().await;
         test.s3.put("uploads/org_1/inb_1/med_page", "image/png", b"bytes");
         let limits = messages::Limits { reply: 1500, compose: 306 };

@@ -16,7 +16,7 @@ use shared_domain::{
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use test_kit::{
-    TestApp, build,
+    TestApp, build, crash,
     gateway::{Event, status_and_json},
 };
 
@@ -107,7 +107,7 @@ async fn a_keyword_is_not_reviewed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_one_review_is_opened_once_the_carrier_repeats() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::start().await;
         let status = deliver(&crashing_app(&test, requests), at(10), inbound(1, REQUEST)).await;
         for second in 11..13 {

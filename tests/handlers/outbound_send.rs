@@ -31,6 +31,7 @@ use test_kit::{
     TestApp,
     carrier::{ACCOUNT, TOKEN, unreachable_client},
     clock::within,
+    crash,
     lambda_event::{event, sqs_record},
     queue::received_sends,
     secrets::FakeSecrets,
@@ -485,7 +486,7 @@ async fn a_message_is_not_sent_after_the_sending_hours_of_its_recipient() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_the_table_before_the_call_leaves_the_message_queued() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::start().await;
         let id = test.accept_message("hello", now()).await;
         let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];

@@ -39,7 +39,7 @@ use shared_domain::{
     user::User,
 };
 use shared_http::serve::answer;
-use test_kit::{TestApp, actions::Actions, build, clock::TestClock, engine::TABLE, gateway::Event};
+use test_kit::{TestApp, actions::Actions, build, clock::TestClock, crash, engine::TABLE, gateway::Event};
 
 const DAY: Duration = Duration::from_hours(24);
 const KEPT_DAYS: u16 = 30;
@@ -251,7 +251,7 @@ async fn wherever_a_run_crashes_no_file_is_left_alone_and_a_later_run_finishes()
     let finished = start().await;
     sweep(&finished, now()).await;
     let keys = finished.engine.keys().await;
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = start().await;
         let crashing = test.engine.crashing_table(requests);
         let result = handle(&app(&crashing, test.s3.bucket()), now).await;
@@ -301,7 +301,7 @@ async fn nothing_of_a_team_under_a_hold_is_erased() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_begins_during_a_run_stops_it_at_once() {
     let (mut stopped, mut left) = (0, BTreeSet::new());
-    for overtaken_at in 0.. {
+    for overtaken_at in crash::points() {
         let test = start().await;
         for (days, file) in [40, 39, 38, 37].into_iter().zip(["a", "b", "c", "d"]) {
             receive(&test, &test.contact, file, &[file], now() - DAY * days).await;
@@ -393,7 +393,7 @@ async fn files_of_a_message_that_was_sent_again_stay_until_the_other_expires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_sent_again_during_a_run_keeps_its_files() {
     let (mut accepted, mut refused) = (0, 0);
-    for overtaken_at in 0.. {
+    for overtaken_at in crash::points() {
         let test = TestApp::start().await;
         let failed = accept(&test, &test.contact, WORDS[0], Some("picture"), now() - DAY * 40).await;
         report(&test, &failed.id, DeliveryState::Failed).await;

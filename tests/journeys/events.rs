@@ -1,5 +1,7 @@
 //! The feed of events: what a screen that polls gets of the changes of others.
 
+use std::time::Instant;
+
 use product_tests::{
     Client, ConversationRef, EVENT_TIMEOUT, Phone, SharedInbox, Stack, TestTeam, client, eventually,
 };
@@ -21,8 +23,9 @@ impl Screen {
 
     /// Returns the events since the last call.
     async fn poll(&mut self) -> Vec<Value> {
-        let mut events = Vec::new();
+        let (mut events, deadline) = (Vec::new(), Instant::now() + EVENT_TIMEOUT);
         loop {
+            assert!(Instant::now() < deadline, "the feed has no end after {EVENT_TIMEOUT:?}");
             let feed = self.user.get(&format!("/v1/events?limit=5&cursor={}", self.cursor)).await.expect(200);
             self.cursor = next(&feed);
             match feed["items"].as_array().expect("items") {

@@ -17,6 +17,8 @@ use crate::full_run;
 const INTERVAL: Duration = Duration::from_millis(1_100);
 /// The interval of a full run, whose messages the emulator could not drain otherwise.
 const FULL_INTERVAL: Duration = Duration::from_secs(10);
+/// Longer than any outage.
+const ACCEPTANCE_TIMEOUT: Duration = Duration::from_mins(10);
 /// The interval of sweeps, which run once a minute on AWS.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -66,8 +68,9 @@ impl Conversation {
         let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
         let body = json!({ "from": from, "to": { "phoneNumber": self.phone.number() }, "text": text });
         let key = format!("{} {text}", self.phone.number());
-        let ben = stack.user("ben");
+        let (ben, deadline) = (stack.user("ben"), Instant::now() + ACCEPTANCE_TIMEOUT);
         let id = loop {
+            assert!(Instant::now() < deadline, "{key} is not accepted within {ACCEPTANCE_TIMEOUT:?}");
             let request =
                 ben.request(Method::POST, "/v1/messages").header("idempotency-key", &key).json(&body);
             let answer = request.send().await;

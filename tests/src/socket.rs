@@ -1,5 +1,7 @@
 //! Live events over a WebSocket.
 
+use std::time::Instant;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -46,7 +48,9 @@ impl Socket {
 
     /// Returns the next event of an inbox or team with this type.
     pub async fn event(&mut self, id: &str, kind: &str) -> Value {
+        let deadline = Instant::now() + EVENT_TIMEOUT;
         loop {
+            assert!(Instant::now() < deadline, "no {kind} of {id} within {EVENT_TIMEOUT:?}");
             let frame = self.next().await.expect("an open connection");
             let event = &frame["event"];
             if event["type"] == kind && (event["inboxId"] == id || event["teamId"] == id) {

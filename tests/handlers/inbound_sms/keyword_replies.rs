@@ -18,7 +18,7 @@ use shared_domain::{
     tag::Tags,
     time::Timestamp,
 };
-use test_kit::{TestApp, build};
+use test_kit::{TestApp, build, crash};
 use tokio::task::JoinSet;
 
 use super::keywords::{
@@ -233,7 +233,7 @@ async fn a_keyword_delivered_concurrently_is_answered_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_one_answer_is_sent_once_the_carrier_repeats() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = start().await;
         turn_on_out_of_office(&test).await;
         let status = deliver(&crashing_app(&test, requests), at(10), inbound(1, "hours")).await;

@@ -31,6 +31,7 @@ use test_kit::{
     TestApp, build,
     build::{CONTACT_NUMBER, INBOX_NUMBER},
     carrier::ACCOUNT,
+    crash,
     gateway::Event,
     lambda_event::{event, sqs_record},
     queue::received_sends,
@@ -191,7 +192,7 @@ async fn a_start_that_has_not_acted_does_not_undo_a_later_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_one_confirmation_is_sent_once_the_carrier_repeats() {
     for (text, sid) in [("STOP", 1), ("START", 2), ("YES", 3)] {
-        for requests in 0.. {
+        for requests in crash::points() {
             let test = TestApp::start().await;
             let opening = sid > 1;
             if opening {
@@ -565,7 +566,7 @@ async fn a_contact_gets_one_out_of_office_message_per_closed_period_despite_conc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_one_out_of_office_message_is_sent_once_the_carrier_repeats() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::start().await;
         turn_on_out_of_office(&test).await;
         let status = deliver(&crashing_app(&test, requests), at(10), inbound(1, "Are you open?")).await;

@@ -10,6 +10,7 @@ use test_kit::{
     TestApp,
     build::{inbox_id, organization_id},
     carrier::unreachable_client,
+    crash,
     gateway::{Event, pointers},
 };
 
@@ -137,7 +138,7 @@ async fn a_creation_interrupted_after_the_purchase_is_finished_by_a_retry_with_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_a_retry_finishes_the_creation() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let event = create("ada", "team_1", &details("front", 2001)).header("idempotency-key", "k-1");
         let (first_status, _) = call(&crashing_app(&test, requests), &event).await;

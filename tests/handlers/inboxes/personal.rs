@@ -8,6 +8,7 @@ use shared_lambda::clock::{entropy, now};
 use test_kit::{
     TestApp,
     build::{inbox_id, organization_id},
+    crash,
     gateway::{Event, pointers},
 };
 
@@ -69,7 +70,7 @@ async fn a_retry_with_the_same_key_returns_the_personal_inbox() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_crashes_a_retry_finishes_the_personal_inbox() {
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let event = create("ada", "team_1", &personal("bob", 2001)).header("idempotency-key", "k-1");
         let (status, _) = call(&crashing_app(&test, requests), &event).await;

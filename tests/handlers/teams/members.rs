@@ -15,6 +15,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     build::{organization_id, user_id},
+    crash,
     gateway::pointers,
 };
 
@@ -218,7 +219,7 @@ async fn a_removed_member_immediately_has_no_access_and_no_lock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_removal_crashes_a_retry_completes_it() {
     let (organization, bob) = (organization_id("org_1"), build::user_ref("bob", "Bob"));
-    for requests in 0.. {
+    for requests in crash::points() {
         let test = TestApp::with_two_teams().await;
         let front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
         let (locks, policy) = (Locks::new(test.table()), LockPolicy::default());

@@ -14,6 +14,7 @@ use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock;
 use test_kit::{
     TestApp, build,
+    clock::within,
     crash::dropped_at_wait,
     engine::Engine,
     faults::Faults,
@@ -192,7 +193,7 @@ async fn run(seed: u64, changes: usize) {
         shards.spawn(shard.deliver(app.engine.clone(), faults.clone(), topic.clone(), seed));
     }
     shards.join_all().await;
-    let seen = reader.await.unwrap();
+    let seen = within("the reader sees each change", reader).await.unwrap();
 
     let mut times = HashMap::<String, usize>::new();
     for (inbox, users) in &seen.0 {

@@ -112,7 +112,10 @@ async fn deliver_all(inbox: &TestInbox, faults: &Faults, all: Vec<Delivery>) -> 
         assert!(percent < 100 || accepted == 0, "{accepted} messages were accepted while the table was down");
     }
     faults.set_percent(0);
+    let mut rounds = 0;
     while !waiting.is_empty() {
+        rounds += 1;
+        assert!(rounds < 100, "{} messages are never accepted", waiting.len());
         waiting = deliver_once(inbox, faults, waiting).await;
         repetitions += waiting.len();
     }

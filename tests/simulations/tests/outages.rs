@@ -16,7 +16,7 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_lambda::clock;
-use test_kit::{crash::dropped_at_wait, faults::Faults};
+use test_kit::{clock::within, crash::dropped_at_wait, faults::Faults};
 
 use crate::{
     chosen_seed, full_run,
@@ -82,7 +82,8 @@ impl Simulation {
         let of = (self.entropy.u8(0..TEXTS) == 0).then_some(broadcast);
         let message = self.path.accept_at(contact, &text, of, at).await;
         // The stream delivers a record until the relay has handled it.
-        loop {
+        for attempt in 1.. {
+            assert!(attempt < 1_000, "the relay does not handle {text}");
             let relay = self.path.relay();
             let relayed = outbox_relay::handle(&relay, self.path.stream_event(&message)).await;
             let (jobs, names) = (self.path.queue().drain(), self.path.queue().drain_names());
@@ -134,9 +135,12 @@ impl Simulation {
     /// when it was asked before.
     async fn ask_about_deliveries(&mut self, at: Timestamp) {
         for number in &self.path.inbox.numbers {
-            while !self.path.carrier().has_delivered_all(number).await {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            within("the carrier delivers all messages", async {
+                while !self.path.carrier().has_delivered_all(number).await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
         }
         self.reconcile(at, false).await;
     }
