@@ -10,7 +10,7 @@ use product_tests::{ApiResponse, Client, Phone, Stack, TestTeam, WAIT_TIMEOUT, e
 use serde_json::{Value, json};
 
 /// Long enough for a message that waits because the journey beside it has sending paused.
-const WAIT_THROUGH_PAUSE: Duration = WAIT_TIMEOUT.saturating_mul(4);
+const WAIT_THROUGH_PAUSE: Duration = WAIT_TIMEOUT.saturating_mul(2);
 
 fn id(accepted: &ApiResponse) -> String {
     accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
@@ -81,7 +81,7 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     assert_eq!(ben.message(&mute_message).await["state"], "delivered");
     eventually(
         "the reconciler does not find it, and it is sent again (is the grace period short?)",
-        8 * WAIT_TIMEOUT,
+        4 * WAIT_TIMEOUT,
         async || (ben.message(&next_message).await["state"] == "delivered").then_some(()),
     )
     .await;

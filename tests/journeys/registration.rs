@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use product_tests::{Client, Phone, SharedInbox, Stack, TestTeam, eventually, team::campaign};
+use product_tests::{Client, Phone, SharedInbox, Stack, TestTeam, WAIT_TIMEOUT, eventually, team::campaign};
 use serde_json::{Value, json};
 
 fn compose(inbox: &SharedInbox, phone: &Phone) -> Value {
@@ -53,7 +53,7 @@ async fn every_admin_is_notified_once_of_the_approval() {
     let done = team.wait_for_registration("approved").await;
     assert_eq!(done["notice"], Value::Null);
     let events = decided["eventIds"].as_array().expect("events");
-    let timeline = eventually("every event is in the timeline", Duration::from_secs(40), async || {
+    let timeline = eventually("every event is in the timeline", WAIT_TIMEOUT, async || {
         let timeline = team.get_registration().await["timeline"].take();
         let of_carrier =
             timeline.as_array().unwrap().iter().filter(|step| step["source"] == "callback").count();
@@ -124,7 +124,7 @@ async fn a_suspension_hides_the_inboxes_until_it_is_lifted() {
     assert!(!team.admin.accounts().await.contains(&inbox.id));
     let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "suspended");
-    let emails = eventually("both e-mails", Duration::from_secs(40), async || {
+    let emails = eventually("both e-mails", WAIT_TIMEOUT, async || {
         let emails = stack.wait_for_emails(&address(&team.admin), &name).await;
         (emails.len() == 2).then_some(emails)
     });
@@ -154,7 +154,7 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     team.submit_registration().await;
     let service = team.messaging_service().await;
     let wait_for_step = async |id: &str, status: &str| {
-        eventually("the event is in the timeline", Duration::from_secs(40), async || {
+        eventually("the event is in the timeline", WAIT_TIMEOUT, async || {
             let registration = team.get_registration().await;
             let steps = registration["timeline"].as_array().unwrap().clone();
             let found = steps.into_iter().find(|step| step["at"] == id);
@@ -217,7 +217,7 @@ async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Poll", "amelia").await);
     team.create_inbox("Poll").await;
     team.submit_registration().await;
-    eventually("the event of the submission arrives", Duration::from_secs(40), async || {
+    eventually("the event of the submission arrives", WAIT_TIMEOUT, async || {
         let registration = team.get_registration().await;
         let steps = registration["timeline"].as_array().unwrap();
         steps.iter().any(|step| step["source"] == "callback").then_some(())

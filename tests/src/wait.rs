@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Long enough for background work, even while the sender waits for a carrier that does not answer.
-pub const WAIT_TIMEOUT: Duration = Duration::from_secs(40);
+/// Long enough for background work, even while the sender waits for a carrier that does not answer. What fails
+/// once on a busy machine is tried again after half a minute.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 /// Long enough for an event that comes behind those of a large import, which another journey makes.
 pub const EVENT_TIMEOUT: Duration = Duration::from_mins(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -159,7 +159,7 @@ impl TestApp {
             .unwrap();
     }
 
-    /// Returns the table through a new client, as another host would have it.
+    /// Returns the table through a new client, as another host would have it. It waits for a busy machine.
     pub fn table(&self) -> Table {
         self.engine.patient_table()
     }
