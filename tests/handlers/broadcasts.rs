@@ -4,6 +4,7 @@ mod clock_changes;
 mod definition;
 mod estimates;
 mod hours;
+mod index_behind;
 mod releases;
 mod replies;
 mod rights;
@@ -25,7 +26,7 @@ use shared_aws::{
     opt_out::OptOuts,
 };
 use shared_domain::{
-    broadcast::{RecipientState, SegmentPrice},
+    broadcast::{BroadcastRef, RecipientState, SegmentPrice},
     conversation::Folder,
     ids::{BroadcastId, ConversationId, MessageId},
     keys::TeamKey,
@@ -175,17 +176,28 @@ impl Broadcasting {
         bodies.len()
     }
 
-    /// Lets a worker look at a broadcast at this time, whether it is due or not, and go on a few times.
-    /// Returns the broadcast.
-    async fn wake(&self, at: Timestamp, id: &str) -> Value {
-        let job = BroadcastJob {
+    /// The message that lets a worker look at a broadcast.
+    fn job(&self, id: &str) -> BroadcastJob {
+        BroadcastJob {
             organization: self.test.organization().clone(),
             team: self.test.team.id.clone(),
             broadcast: BroadcastId::parse(id).unwrap(),
             continues: false,
-        };
+        }
+    }
+
+    /// The preparation of a broadcast whose recipients get the text.
+    async fn preparation(&self, id: &str) -> BroadcastRef {
+        let (organization, name) = (self.test.organization(), BroadcastId::parse(id).unwrap());
+        let found = Broadcasts::new(self.test.table()).find(organization, &name).await.unwrap().unwrap();
+        reference(&found.value)
+    }
+
+    /// Lets a worker look at a broadcast at this time, whether it is due or not, and go on a few times.
+    /// Returns the broadcast.
+    async fn wake(&self, at: Timestamp, id: &str) -> Value {
         self.test.queue.drain();
-        self.test.queue.push(job.body());
+        self.test.queue.push(self.job(id).body());
         for _ in 0..4 {
             self.work(at).await;
         }
@@ -194,9 +206,8 @@ impl Broadcasting {
 
     /// Reports that the queued texts of a broadcast were delivered, and returns them.
     async fn deliver_queued(&self, at: Timestamp, id: &str) -> Vec<Message> {
-        let (organization, name) = (self.test.organization(), BroadcastId::parse(id).unwrap());
-        let found = Broadcasts::new(self.test.table()).find(organization, &name).await.unwrap().unwrap();
-        let (recipients, of) = (Recipients::new(self.test.table()), reference(&found.value));
+        let (organization, of) = (self.test.organization(), self.preparation(id).await);
+        let recipients = Recipients::new(self.test.table());
         let queued = Some(RecipientState::Queued);
         let page = recipients.page(organization, &of, queued, 100, None).await.unwrap();
         let (deliveries, report) = (Deliveries::new(self.test.table()), Report::at(at));

@@ -224,6 +224,35 @@ async fn a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released()
     assert_eq!((due_after(55).await, due_after(60).await), (0, 1));
 }
 
+/// When their time comes again, they come before others. At 1 segment a second, 15 texts are released ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_whose_texts_cannot_be_released_again_do_not_stop_a_broadcast_again() {
+    let it = Broadcasting::start().await;
+    it.test.add_inbox(&Inbox { segments_per_second: Some(1), ..it.test.inbox.clone() }).await;
+    let numbers: Vec<_> = (300..331).map(phone).collect();
+    for number in &numbers[..11] {
+        it.make_unreadable(number).await;
+    }
+    let names: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
+    let id = it.draft(&names, "Closed today.").await;
+    it.confirm(&id).await;
+    let start = now();
+    it.work(start).await;
+    assert_eq!(it.read(&id).await["waitingFor"]["reason"], "error", "the first time, they stop it");
+    let counts_after = async |minutes| {
+        let at = start + Duration::from_mins(minutes);
+        it.test.queue.drain();
+        assert_eq!(it.sweep(at).await, 1);
+        it.work(at).await;
+        let progress = it.read(&id).await["progress"].clone();
+        ["held", "queued", "pending", "delivered"].map(|state| progress[state].as_u64().unwrap())
+    };
+    assert_eq!(counts_after(1).await, [11, 15, 5, 0]);
+    it.deliver_queued(start + Duration::from_mins(2), &id).await;
+    assert_eq!(counts_after(4).await, [11, 4, 1, 15], "all eleven, and those for whom there was room");
+    assert_ne!(it.read(&id).await["waitingFor"]["reason"], "error");
+}
+
 /// ◆ product 8a: more than 10 % failures in 100 pause with the reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broadcast_pauses_itself_once_eleven_texts_failed() {

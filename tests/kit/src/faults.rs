@@ -169,7 +169,8 @@ impl HttpConnector for FaultyConnector {
         let (inner, faults, gate) = (self.inner.clone(), self.faults.clone(), self.gate.clone());
         HttpConnectorFuture::new(async move {
             if let Some(gate) = &gate {
-                gate.pass().await;
+                let operation = operation(&request).to_owned();
+                gate.pass(operation).await;
             }
             let Some(fault) = faults.draw() else { return inner.call(request).await };
             match fault {

@@ -5,15 +5,18 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Where the requests of hosts wait. Clones are one gate.
 #[derive(Debug, Clone)]
-pub struct Gate(mpsc::UnboundedSender<oneshot::Sender<()>>);
+pub struct Gate(mpsc::UnboundedSender<Arrival>);
 
 /// The requests that come to a gate, in their order.
 #[derive(Debug)]
-pub struct Arrivals(mpsc::UnboundedReceiver<oneshot::Sender<()>>);
+pub struct Arrivals(mpsc::UnboundedReceiver<Arrival>);
 
 /// A request that waits at the gate. It passes when this is dropped.
 #[derive(Debug)]
-pub struct Arrival(oneshot::Sender<()>);
+pub struct Arrival {
+    operation: String,
+    passes: oneshot::Sender<()>,
+}
 
 /// Returns a gate, and what comes to it.
 pub fn gate() -> (Gate, Arrivals) {
@@ -23,9 +26,9 @@ pub fn gate() -> (Gate, Arrivals) {
 
 impl Gate {
     /// Waits until the test lets this request pass. Returns at once if nobody watches the gate.
-    pub(crate) async fn pass(&self) {
-        let (arrival, passed) = oneshot::channel();
-        if self.0.send(arrival).is_ok() {
+    pub(crate) async fn pass(&self, operation: String) {
+        let (passes, passed) = oneshot::channel();
+        if self.0.send(Arrival { operation, passes }).is_ok() {
             let _ = passed.await; // an error is an arrival that was dropped
         }
     }
@@ -36,8 +39,8 @@ impl Arrivals {
     pub async fn next(&mut self) -> Arrival {
         loop {
             match self.0.recv().await {
-                Some(arrival) if arrival.is_closed() => {}
-                Some(arrival) => return Arrival(arrival),
+                Some(arrival) if arrival.passes.is_closed() => {}
+                Some(arrival) => return arrival,
                 None => std::future::pending().await, // no host has the gate
             }
         }
@@ -45,8 +48,13 @@ impl Arrivals {
 }
 
 impl Arrival {
+    /// Returns the operation of the request, for example `Query`.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
     /// Lets the request pass.
     pub fn pass(self) {
-        let _ = self.0.send(());
+        let _ = self.passes.send(());
     }
 }
