@@ -178,7 +178,8 @@ impl World {
         let writers = numbers.iter().enumerate().step_by((numbers.len() / 40).clamp(2, 50));
         let received = stream::iter(writers).map(|(place, number)| async move {
             let id = number.as_str().trim_start_matches('+');
-            let text = build::inbound_text(number, &format!("SM{id}{place:021}"), "Are you open?");
+            // Not the name of a message of an act, which would be a repetition.
+            let text = build::inbound_text(number, &format!("SM{id}9{place:020}"), "Are you open?");
             Inbound::new(app.table()).receive(inbox, &text, START - Duration::from_hours(1)).await
         });
         let received = received.buffer_unordered(MAX_CONCURRENCY);
@@ -449,6 +450,13 @@ impl World {
         next.map(|recipient| recipient.number)
     }
 
+    /// How many segments were released that nobody has reported as sent.
+    pub(crate) async fn segments_ahead(&self) -> u64 {
+        let found = self.found().await.value;
+        let counts = self.recipients().counts(&found.organization, &reference(&found)).await;
+        counts.unwrap().queued_segments
+    }
+
     async fn released(&self) -> u64 {
         released(&self.progress(&self.found().await.value).await)
     }
@@ -519,8 +527,8 @@ impl World {
         lines
     }
 
-    /// Returns the messages in the outbox with their entries. Requires that each number has one message and
-    /// that it is the recipient's.
+    /// Returns the messages in the outbox with their entries, without those of other broadcasts. Requires
+    /// that each number has one message and that it is the recipient's.
     pub(crate) async fn outbox(&mut self) -> Vec<(OutboxEntry, Message)> {
         let in_a_while = self.clock.now() + Duration::from_mins(2);
         let entries = Outbox::new(self.table()).overdue(in_a_while).await.unwrap();
@@ -529,7 +537,10 @@ impl World {
             let message = messages.get(&entry.organization, &entry.message).await.unwrap().unwrap();
             (entry, message)
         });
-        let found: Vec<_> = found.buffered(MAX_CONCURRENCY).collect().await;
+        let mut found: Vec<_> = found.buffered(MAX_CONCURRENCY).collect().await;
+        found.retain(|(_, message): &(OutboxEntry, Message)| {
+            message.broadcast.as_ref().is_none_or(|of| of.broadcast == self.draft.id)
+        });
         let seed = self.name();
         for (_, message) in &found {
             let number = message.contact_number.clone();

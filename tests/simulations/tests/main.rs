@@ -18,6 +18,8 @@ mod broadcast_world;
 #[cfg(test)]
 mod broadcasts;
 #[cfg(test)]
+mod broadcasts_together;
+#[cfg(test)]
 mod broken_requests;
 #[cfg(test)]
 mod canaries;
