@@ -6,10 +6,10 @@ use std::{pin::pin, time::Duration};
 
 use broadcast_worker::{App, handle};
 use serde_json::json;
-use shared_aws::broadcast::{Recipients, StoredRecipient};
+use shared_aws::broadcast::{Recipients, StoredRecipient, TextsOnTheirWay};
 use shared_domain::{
-    broadcast::{RecipientState, WaitReason},
-    ids::ConversationId,
+    broadcast::{RecipientState, SkipReason, WaitReason},
+    ids::{BroadcastId, ConversationId},
     phone::PhoneNumber,
     team::Team,
     time::Timestamp,
@@ -22,7 +22,7 @@ use test_kit::{
     queue::broadcast_queue,
 };
 
-use super::{Broadcasting, phone, time};
+use super::{Broadcasting, CANCEL, phone, time};
 
 /// By then, requests that passed the gate are answered.
 const ANSWERED: Duration = Duration::from_millis(40);
@@ -153,6 +153,13 @@ async fn texts_that_another_worker_released_are_not_released_again_while_the_ind
     });
     let operations = it.work_behind_the_index(time(MORNING), &id, release_all).await;
     assert_leaves_all_alone(&operations);
+    let texts = TextsOnTheirWay::new(it.test.table()).get(it.test.inbox.key()).await.unwrap().value;
+    let another = BroadcastId::parse("bct_another").unwrap();
+    assert_eq!(
+        texts.room(&another, 0, 15, time(MORNING)),
+        7,
+        "three of 15 are ahead, and half of it is a share"
+    );
     let broadcast = it.read(&id).await;
     assert_eq!((&broadcast["status"], &broadcast["progress"]["queued"]), (&json!("running"), &json!(3)));
     assert_eq!(broadcast["progress"]["total"], 3, "{broadcast}");
@@ -162,6 +169,28 @@ async fn texts_that_another_worker_released_are_not_released_again_while_the_ind
     }
     it.deliver_queued(later, &id).await;
     assert_eq!(it.wake(later + Duration::from_mins(3), &id).await["status"], "completed");
+}
+
+/// A slice leaves out 250 at most. All of the first are left out already, and one more waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_broadcast_is_looked_at_after_a_second_while_the_index_is_behind() {
+    let it = Broadcasting::start().await;
+    let numbers: Vec<_> = (1_000..1_251).map(phone).collect();
+    let id = it.held_until_morning(&numbers).await;
+    assert_eq!(it.of("ada", CANCEL, &id, None).await.0, 200);
+    it.test.queue.drain_send_delays();
+    let (organization, of) = (it.test.organization(), it.preparation(&id).await);
+    let recipients = Recipients::new(it.test.table());
+    let leave_out = Box::pin(async {
+        for recipient in recipients.due(organization, &of, None, 250).await.unwrap() {
+            assert!(recipients.skip(organization, &of, &recipient, SkipReason::Canceled).await.unwrap());
+        }
+    });
+    let operations = it.work_behind_the_index(time(MORNING), &id, leave_out).await;
+    assert_leaves_all_alone(&operations);
+    assert_eq!(it.test.queue.drain_send_delays(), [1], "it looks again after a second");
+    let broadcast = it.wake(time(MORNING), &id).await;
+    assert_eq!(broadcast["progress"]["skipped"], numbers.len(), "{broadcast}");
 }
 
 /// A worker reads the index with two queries for each partition, at different times.

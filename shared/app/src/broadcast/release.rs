@@ -82,8 +82,8 @@ impl BroadcastWorkflow {
     ) -> Result<Slice, StoreError> {
         let broadcast = &found.value;
         let of = reference(broadcast);
-        let Counts { progress, queued_segments, .. } =
-            self.recipients.counts(&broadcast.organization, &of).await?;
+        let counts = self.recipients.counts(&broadcast.organization, &of).await?;
+        let (own, progress) = (segments_queued(&counts), counts.progress);
         if progress.is_complete() {
             return self.complete(clock(), found, progress).await;
         }
@@ -95,9 +95,6 @@ impl BroadcastWorkflow {
             Ok(watch) => self.broadcasts.set_watch(broadcast, watch).await?,
             Err(failures) => return self.pause(now, &found, progress, failures).await,
         }
-        let queued = progress.count(RecipientState::Queued);
-        // While functions of a version run that does not count segments, the sum differs from the texts.
-        let own = queued_segments.clamp(queued, queued * MAX_SEGMENTS);
         let limit = match self.segments_ahead(broadcast, &from, now).await? {
             Ok(limit) => limit,
             Err(waiting) => {
@@ -129,7 +126,10 @@ impl BroadcastWorkflow {
             tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts = texts.len(), "texts of a broadcast released");
         }
         if texts.len() < taken {
-            self.say_ahead(broadcast, own + texts.iter().sum::<u64>(), clock()).await?;
+            // Counted again: another worker may have released texts if the lease has ended, and a release
+            // whose answer was lost is in the counts.
+            let counts = self.recipients.counts(&broadcast.organization, &of).await?;
+            self.say_ahead(broadcast, segments_queued(&counts), clock()).await?;
         }
         match end? {
             Step::Queued | Step::Moved | Step::Unchanged => {}
@@ -474,6 +474,13 @@ pub(crate) struct Resend {
     pub(crate) until: Option<Timestamp>,
     /// What the conversation keeps of it, so that its reply counts.
     pub(crate) asked: Option<Asked>,
+}
+
+/// How many segments are queued. While functions of a version run that does not count segments, the sum
+/// differs from the texts.
+fn segments_queued(counts: &Counts) -> u64 {
+    let queued = counts.progress.count(RecipientState::Queued);
+    counts.queued_segments.clamp(queued, queued * MAX_SEGMENTS)
 }
 
 /// The segments of a recipient's text.

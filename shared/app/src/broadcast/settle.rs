@@ -8,7 +8,9 @@ use shared_aws::{
     table::{StoreError, Versioned},
 };
 use shared_domain::{
-    broadcast::{AHEAD, Broadcast, BroadcastRef, BroadcastStep, Progress, RecipientState, SkipReason},
+    broadcast::{
+        AHEAD, Broadcast, BroadcastRef, BroadcastStep, Progress, RecipientState, SkipReason, slice_delay,
+    },
     time::Timestamp,
 };
 
@@ -136,9 +138,11 @@ impl BroadcastWorkflow {
         let broadcast = &found.value;
         let of = reference(broadcast);
         let waiting = self.recipients.due(&broadcast.organization, &of, None, MAX_SKIPS).await?;
+        let mut is_stuck = true;
         for recipient in &waiting {
             if matches!(recipient.state, RecipientState::Pending | RecipientState::Held) {
-                self.recipients.skip(&broadcast.organization, &of, recipient, SkipReason::Canceled).await?;
+                let (organization, reason) = (&broadcast.organization, SkipReason::Canceled);
+                is_stuck &= !self.recipients.skip(organization, &of, recipient, reason).await?;
             }
         }
         let Counts { progress, queued_segments, .. } =
@@ -149,7 +153,8 @@ impl BroadcastWorkflow {
             return Ok(after_halt(queued_segments, is_new));
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
-        Ok(Slice::ContinueAfter(Duration::from_secs(u64::from(waiting.is_empty()))))
+        // The index is behind if it has only those who do not wait anymore.
+        Ok(if is_stuck { Slice::ContinueAfter(slice_delay(0)) } else { Slice::Continue })
     }
 }
 
