@@ -185,8 +185,9 @@ doctor-test: $(TOOLS)/.ready ## Faults planted in a local cloud, which inboxctl 
 	$(CLOUD) exec -- $(BIN)/python3 tests/deploy/faults.py
 
 # The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
-# broadcasts|canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|
-# malformed|model|outages|replays|sends. The import has 100,000 rows with ONLY=imports ROWS=100000 SLOWNESS=1.
+# broadcasts|canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|
+# lock_simulation|malformed|model|outages|replays|sends. The import has 100,000 rows with
+# ONLY=imports ROWS=100000 SLOWNESS=1.
 .PHONY: simulations
 simulations: export SIMULATION = full
 simulations: ## Randomized tests at full size: about an hour (ONLY=, SEED=)

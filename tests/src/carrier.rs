@@ -143,8 +143,9 @@ impl Carrier {
     }
 
     /// Waits until sending is not paused, and prevents pauses while the guard is held. Call this before
-    /// acquiring a lock, because it may wait longer than a lease. Do not call [`crate::Client::send`] or
-    /// [`crate::Client::lock_and_reply`] while the guard is held: they acquire it too, and may deadlock.
+    /// acquiring a lock, because it may wait longer than a lease. Do not call [`crate::Client::send`],
+    /// [`crate::Client::send_once`], [`crate::Client::lock_and_reply`] or [`crate::Socket::of`] while the
+    /// guard is held: they acquire it too, and may deadlock.
     pub async fn no_pause(&self) -> NoPause {
         no_pause().await
     }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Long enough for background work, even while the sender waits for a carrier that does not answer. What fails
-/// once on a busy machine is tried again after half a minute.
+/// Long enough for background work, even while the sender waits for a carrier that does not answer. What
+/// fails once on a busy machine is tried again after half a minute.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 /// Long enough for an event that comes behind those of a large import, which another journey makes.
 pub const EVENT_TIMEOUT: Duration = Duration::from_mins(3);

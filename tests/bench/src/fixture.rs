@@ -77,8 +77,8 @@ impl Fixture {
         Self { engine, inbox, ada, ben }
     }
 
-    /// Returns the table through a client with this interceptor. The client is patient, because a request that
-    /// it sends again after a timeout would be counted twice.
+    /// Returns the table through a client with this interceptor. The client is patient, because a request
+    /// that it sends again after a timeout would be counted twice.
     pub fn table_with(&self, interceptor: impl Intercept + 'static) -> Table {
         let config = self.engine.patient_config().interceptor(interceptor);
         Table::new(Client::from_conf(config.build()), TABLE)

@@ -121,9 +121,9 @@ async fn forward(
 /// More requests than a host makes in any test.
 const MAX_POINTS: usize = 500;
 
-/// Counts from 0: after how many requests a host crashes, or another one overtakes it. A test goes through all
-/// points until the host finishes its work before one. Panics if it never does, so that the test does not run
-/// for ever.
+/// Counts from 0: after how many requests a host crashes, or another one overtakes it. A test goes through
+/// all points until the host finishes its work before one. Panics if it never does, so that the test does not
+/// run for ever.
 pub fn points() -> impl Iterator<Item = usize> {
     (0..).inspect(|point| assert!(*point < MAX_POINTS, "the host is still interrupted at point {point}"))
 }

@@ -161,7 +161,8 @@ pub(crate) async fn message_status(
     Ok(Json(StatusSet { message_sid, status, outcome: answer.into() }))
 }
 
-/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`, or those of a `Phone`.
+/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`; with `Phone`, only
+/// those of that phone.
 pub(crate) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,

@@ -25,10 +25,10 @@
 //! | `services` | everything below `/v1/Services`, including numbers and campaigns | 20001 |
 //! | `account` | all of the API; the default of `unauthorized`, `suspended` and `down` | 20001 |
 //!
-//! With `Phone`, a fault of messages, callbacks or inbound webhooks affects only those of this phone, and one of
-//! numbers or purchases only requests that name this number as their `PhoneNumber`. It takes precedence. A new
-//! fault replaces the previous fault with the same `On` and `Phone`. `none` ends the faults with this `On` and
-//! this `Phone`; without one of them, those of all.
+//! With `Phone`, a fault of messages, callbacks or inbound webhooks affects only those of this phone, and one
+//! of numbers or purchases only requests that name this number as their `PhoneNumber`. It takes precedence
+//! over one with the same `On` for all. A new fault replaces the previous fault with the same `On` and
+//! `Phone`. `none` ends the faults with this `On` and this `Phone`; without one of them, those of all.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
