@@ -121,11 +121,11 @@ impl BroadcastWorkflow {
         }
         let team_hours = self.team_hours(broadcast).await?;
         let slice = ReleasingSlice { broadcast, version: found.version, of: &of, from: &from, team_hours };
-        let (texts, moved, end) = self.release_each(clock, &slice, &due[..taken]).await;
-        if !texts.is_empty() {
-            tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts = texts.len(), "texts of a broadcast released");
+        let (released, moved, end) = self.release_each(clock, &slice, &due[..taken]).await;
+        if released > 0 {
+            tracing::info!(event = "broadcast_texts_released", broadcast = %broadcast.id, texts = released, "texts of a broadcast released");
         }
-        if texts.len() < taken {
+        if released < taken {
             // Counted again: another worker may have released texts if the lease has ended, and a release
             // whose answer was lost is in the counts.
             let counts = self.recipients.counts(&broadcast.organization, &of).await?;
@@ -141,43 +141,42 @@ impl BroadcastWorkflow {
         }
         self.broadcasts.postpone(broadcast, None, Some(progress), clock() + CHECK_AFTER).await?;
         // Those that were held or left out needed no room, so others go on at once.
-        let is_room_left = moved > 0 && texts.len() + moved == taken;
-        let is_stuck = moved == 0 && texts.is_empty();
+        let is_room_left = moved > 0 && released + moved == taken;
+        let is_stuck = moved == 0 && released == 0;
         let delay = if is_room_left { Duration::ZERO } else { slice_delay(if is_stuck { 0 } else { taken }) };
         Ok(if delay.is_zero() { Slice::Continue } else { Slice::ContinueAfter(delay) })
     }
 
     /// Releases the texts of these recipients one after the other, up to the first that stops the broadcast.
-    /// Returns the segments of the texts that were accepted, how many recipients were held or left out, and
-    /// the last step.
+    /// Returns how many texts were accepted, how many recipients were held or left out, and the last step.
     async fn release_each(
         &self,
         clock: &impl Fn() -> Timestamp,
         slice: &ReleasingSlice<'_>,
         recipients: &[StoredRecipient],
-    ) -> (Vec<u64>, usize, Result<Step, StoreError>) {
-        let (mut texts, mut moved, mut failures) = (Vec::new(), 0, 0);
+    ) -> (usize, usize, Result<Step, StoreError>) {
+        let (mut released, mut moved, mut failures) = (0, 0, 0);
         for recipient in recipients {
             match self.release_one(clock(), slice, recipient).await {
-                Ok(Step::Queued) => texts.push(segments(slice.broadcast, recipient)),
+                Ok(Step::Queued) => released += 1,
                 Ok(Step::Moved) => moved += 1,
                 Ok(Step::Unchanged) => {}
-                Ok(stop) => return (texts, moved, Ok(stop)),
+                Ok(stop) => return (released, moved, Ok(stop)),
                 Err(error) => match self.put_off(clock(), slice, recipient, &error).await {
                     // One that failed before does not count, or a few of them would stop it again and again.
                     Ok(true) if recipient.failing_since.is_some() => {}
                     Ok(true) if failures == MAX_FAILURES => {
-                        return (texts, moved, Ok(Step::Stop(Some(WaitReason::Error))));
+                        return (released, moved, Ok(Step::Stop(Some(WaitReason::Error))));
                     }
                     Ok(true) => failures += 1,
                     // It does not wait anymore, usually because its text was released and the answer was
                     // lost.
-                    Ok(false) => texts.push(segments(slice.broadcast, recipient)),
-                    Err(_) => return (texts, moved, Err(error)),
+                    Ok(false) => released += 1,
+                    Err(_) => return (released, moved, Err(error)),
                 },
             }
         }
-        (texts, moved, Ok(Step::Unchanged))
+        (released, moved, Ok(Step::Unchanged))
     }
 
     /// Lets a recipient wait whose text cannot be released, so that the others do not wait for it. Leaves it
