@@ -41,7 +41,7 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
         id(&ben.post("/v1/messages", body).await)
     };
     let wait_until_accepted = async |phone: &Phone| {
-        // Without a pause in between: the first status callback follows within a moment.
+        // Without a sleep between requests: the simulator soon sends the first status callback.
         let deadline = Instant::now() + WAIT_THROUGH_PAUSE;
         loop {
             if let Some(text) = carrier.messages_to(phone).await.pop() {

@@ -48,7 +48,7 @@ impl Engine {
         Table::of(&self.aws, TABLE)
     }
 
-    /// Returns the table through a new client that waits long enough for a busy machine.
+    /// Returns the table through a new client with [`Engine::patient_config`].
     pub fn patient_table(&self) -> Table {
         Table::new(Client::from_conf(self.patient_config().build()), TABLE)
     }

@@ -4,9 +4,10 @@
 //! their way as the number sends in 15 seconds. In the end each of them has ended, and each of its numbers
 //! has its text once, or a reason why it has none. The clock is an argument.
 //!
-//! No worker goes on after its lease has ended, and no answer of the table is lost. In either case, a
-//! broadcast may say for a moment that fewer of its texts are on their way than there are. The simulation of
-//! one broadcast has both.
+//! No worker goes on after its lease has ended: it could say for a moment that fewer texts of its broadcast
+//! are on their way than there are. No answer of the table is lost. The simulation of one broadcast has both.
+//! A seed repeats the broadcasts and what users do, but not the waits at which workers die, because workers
+//! that run side by side wake each other.
 
 use std::{
     rc::Rc,

@@ -223,7 +223,7 @@ impl Faults {
         Ok(())
     }
 
-    /// Ends the faults of a target and a phone. `None` stands for all.
+    /// Ends the faults of a target and a phone. `None` means every target, or every phone.
     pub(crate) fn end(&mut self, target: Option<Target>, phone: Option<&str>) {
         self.0.retain(|(of, whose), _| {
             target.is_some_and(|target| target != *of)
