@@ -28,8 +28,6 @@ use crate::{
     team::audit::AuditEvent,
 };
 
-/// How long a worker may go without renewing its lease.
-const LEASE: Duration = Duration::from_secs(90);
 /// How long a halt is kept after the start: longer than recipients, whose failed texts it keeps from being
 /// sent again.
 const HALT_LIFE: Duration = Duration::from_hours(24 * 800);
@@ -87,7 +85,7 @@ struct DueRow {
 /// The broadcasts of teams.
 #[derive(Debug, Clone)]
 pub struct Broadcasts {
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl Broadcasts {
@@ -271,65 +269,6 @@ impl Broadcasts {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Acquires the lease of a worker, for 90 seconds. `false` if another worker has it. Renews the worker's
-    /// own lease.
-    ///
-    /// A worker that `continues` also gets `false` before the time at which it is to go on. If several
-    /// messages continue a broadcast, the first of them sets that time, and the others end.
-    pub async fn acquire(
-        &self,
-        team: TeamKey<'_>,
-        broadcast: &BroadcastId,
-        worker: u64,
-        continues: bool,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let key = keys::broadcast_lease(team.organization, broadcast);
-        let is_free = "attribute_not_exists(worker) OR worker = :worker OR #until < :now";
-        let condition = if continues {
-            format!("({is_free}) AND (attribute_not_exists(goOnAt) OR goOnAt <= :now)")
-        } else {
-            is_free.to_owned()
-        };
-        let updated = self.table.update_if(key, |update| {
-            update
-                .update_expression("SET worker = :worker, #until = :until, #ttl = :ttl")
-                .condition_expression(condition)
-                .expression_attribute_names("#until", "until")
-                .expression_attribute_names("#ttl", "ttl")
-                .expression_attribute_values(":worker", text(format!("{worker:016x}")))
-                .expression_attribute_values(":until", number((now + LEASE).millis()))
-                .expression_attribute_values(":ttl", number((now + 40 * LEASE).seconds()))
-                .expression_attribute_values(":now", number(now.millis()))
-        });
-        Ok(updated.await?.is_done())
-    }
-
-    /// Gives the lease back. `go_on_at` is when a worker goes on, `None` if there is no more to do. Does
-    /// nothing if another worker has the lease.
-    pub async fn give_back(
-        &self,
-        team: TeamKey<'_>,
-        broadcast: &BroadcastId,
-        worker: u64,
-        go_on_at: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        let key = keys::broadcast_lease(team.organization, broadcast);
-        let updated = self.table.update_if(key, |update| {
-            let update = update
-                .condition_expression("worker = :worker")
-                .expression_attribute_names("#until", "until")
-                .expression_attribute_values(":worker", text(format!("{worker:016x}")));
-            match go_on_at {
-                Some(go_on_at) => update
-                    .update_expression("SET goOnAt = :at REMOVE worker, #until")
-                    .expression_attribute_values(":at", number(go_on_at.millis())),
-                None => update.update_expression("REMOVE worker, #until, goOnAt"),
-            }
-        });
-        updated.await.map(drop)
-    }
-
     /// Stores when a broadcast is looked at next, what it waits for, and its progress if that is known. Does
     /// nothing if it is no longer open.
     pub async fn postpone(
@@ -387,27 +326,6 @@ impl Broadcasts {
                 .expression_attribute_values(":watch", watch)
         });
         updated.await.map(drop)
-    }
-
-    /// Returns whether queued recipients are to be compared with their messages now, which happens once in
-    /// this `interval`. The time is kept with the lease, because users do not see it.
-    pub async fn follow_since(
-        &self,
-        broadcast: &Broadcast,
-        now: Timestamp,
-        interval: Duration,
-    ) -> Result<bool, StoreError> {
-        let key = keys::broadcast_lease(&broadcast.organization, &broadcast.id);
-        let updated = self.table.update_if(key, |update| {
-            update
-                .update_expression("SET followedAt = :now, #ttl = :ttl")
-                .condition_expression("attribute_not_exists(followedAt) OR followedAt < :before")
-                .expression_attribute_names("#ttl", "ttl")
-                .expression_attribute_values(":now", number(now.millis()))
-                .expression_attribute_values(":before", number((now - interval).millis()))
-                .expression_attribute_values(":ttl", number((now + 40 * LEASE).seconds()))
-        });
-        Ok(updated.await?.is_done())
     }
 
     /// Makes the sweep look at a broadcast that ended or is paused, because its counts changed. A look that

@@ -1,6 +1,7 @@
 //! Broadcasts, their recipients, and the counts of their progress.
 
 pub(crate) mod broadcasts;
+mod leases;
 pub(crate) mod recipients;
 pub(crate) mod release;
 pub(crate) mod replies;
