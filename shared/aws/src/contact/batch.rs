@@ -28,7 +28,8 @@ use shared_domain::{
 use crate::{
     contact::{
         contacts::Contacts,
-        entries::{ContactEntry, entry_of, new_item, search_names},
+        entries::{ContactEntry, entry_of, new_item},
+        names::search_names,
         rows::ContactPointer,
     },
     inbox::inboxes::Inboxes,

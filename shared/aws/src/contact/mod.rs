@@ -5,6 +5,7 @@ pub(crate) mod contacts;
 pub(crate) mod copies;
 pub(crate) mod entries;
 pub(crate) mod find_many;
+mod names;
 pub(crate) mod rows;
 
 pub use self::{
