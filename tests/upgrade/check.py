@@ -26,7 +26,7 @@ import prerequisites  # noqa: E402
 
 TARGET = ROOT / ".local" / "upgrade" / "target"
 # The emulator takes the place of AWS, which does not change with the product.
-OF_THE_EMULATOR = ["emulator.py", "emulator_process.py", "requirements.txt"]
+OF_THE_EMULATOR = ["emulator.py", "emulator_process.py", "sorted_partitions.py", "requirements.txt"]
 
 
 def git(*arguments: str, folder: Path = ROOT) -> str:
