@@ -139,6 +139,8 @@ journeyOf("conversations are archived and marked unread, one by one and several 
   const words = ["Bulk one", "Bulk two"];
   for (const one of words) await sendInbound(newPhone(), one);
   await openInbox(page);
+  // No row is added while the pointer is over the list.
+  for (const one of words) await conversationNamed(page, one).waitFor();
   for (const one of words) {
     const row = page.getByRole("listitem").filter({ has: page.getByRole("link", { name: one }) }).first();
     await row.hover();
