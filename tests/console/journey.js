@@ -22,10 +22,21 @@ before(async () => {
 });
 after(() => browser.close());
 
+/** The numbers of the demo begin with +1202555. */
+let nextNumber = randomInt(2_000_000, 5_500_000);
+
 /** @returns {string} the number of a phone that no other journey uses */
 export function newPhone() {
-  return `+1202${randomInt(200, 999)}${String(randomInt(0, 9999)).padStart(4, "0")}`;
+  return `+1202${nextNumber++}`;
 }
+
+/** @param {string} phone @returns {string} as the console shows it */
+export function national(phone) {
+  return `(${phone.slice(2, 5)}) ${phone.slice(5, 8)}-${phone.slice(8)}`;
+}
+
+/** Each step has a limit of its own, so this one only has to be long enough for many steps on a slow machine. */
+export const TIMEOUT_MS = 600_000;
 
 /**
  * Runs a journey as some users, each in a window of their own. Fails if a window has errors.
@@ -35,7 +46,7 @@ export function newPhone() {
  * @param {BrowserContextOptions} [options]
  */
 export function journeyOf(name, people, journey, options) {
-  test(name, { timeout: 180_000 }, async () => {
+  test(name, { timeout: TIMEOUT_MS }, async () => {
     const windows = await Promise.all(people.map(() => openWindow(browser, options)));
     try {
       await Promise.all(windows.map(({ page }, index) => signIn(page, people[index])));
@@ -60,7 +71,7 @@ export function conversationNamed(page, words) {
 }
 
 /**
- * Sends a text from a new phone, and opens it.
+ * Sends a text from a new phone, and opens it. An earlier journey may have had a text with the same words.
  * @param {Page} page
  * @param {string} words
  */
@@ -68,7 +79,7 @@ export async function openNewConversation(page, words) {
   const phone = newPhone();
   await sendInbound(phone, words);
   await openInbox(page);
-  await conversationNamed(page, words).click();
+  await conversationNamed(page, national(phone)).click();
   return phone;
 }
 

@@ -14,7 +14,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 
 import { api, inbox, openWindow, sendInbound, signIn, stack } from "./browser.js";
-import { IDLE_PROMPT_MS, ada, admin, ben, browser, conversationNamed, journeyOf, log, newPhone, openInbox, openNewConversation, owner, reply, replyBox } from "./journey.js";
+import { IDLE_PROMPT_MS, TIMEOUT_MS, ada, admin, ben, browser, conversationNamed, journeyOf, log, national, newPhone, openInbox, openNewConversation, owner, reply, replyBox } from "./journey.js";
 
 /** @import { Page } from "playwright-core" */
 
@@ -383,12 +383,11 @@ journeyOf("a possible opt-out request is reviewed, and the ledger is saved as a 
   await page.getByRole("link", { name: "Opt-outs" }).click();
   await page.getByRole("heading", { name: "Ledger" }).waitFor();
   const phone = newPhone();
-  const national = `(${phone.slice(2, 5)}) ${phone.slice(5, 8)}-${phone.slice(8)}`;
   await sendInbound(phone, "please stop texting me");
-  const review = page.getByRole("listitem").filter({ hasText: national }).filter({ hasText: "please stop texting me" });
+  const review = page.getByRole("listitem").filter({ hasText: national(phone) }).filter({ hasText: "please stop texting me" });
   await review.getByRole("button", { name: "Opt out" }).click();
   await review.waitFor({ state: "hidden" });
-  await page.getByRole("row").filter({ hasText: national }).getByText("Opted out").waitFor();
+  await page.getByRole("row").filter({ hasText: national(phone) }).getByText("Opted out").waitFor();
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download CSV" }).click();
   const file = readFileSync(await (await saved).path(), "utf8");
@@ -612,7 +611,7 @@ journeyOf("a broadcast asks a question, and its answers are counted as they come
   await page.getByRole("table").getByText(/^Yes/).waitFor();
   await openInbox(page, "archived");
   await page.getByRole("searchbox", { name: "Search" }).fill(phone);
-  await conversationNamed(page, `(${phone.slice(2, 5)}) ${phone.slice(5, 8)}-${phone.slice(8)}`).click();
+  await conversationNamed(page, national(phone)).click();
   await log(page).getByText("We leave at 9.").waitFor();
 });
 
