@@ -18,14 +18,16 @@ import { attempt } from "./toast.js";
 
 const t = texts.conversation;
 
-/** Goes back to the list, which releases the lock. */
+/** Goes back to the list, which releases the lock. The row gets the focus, unless the user has gone on elsewhere. */
 export function leaveConversation() {
   const current = route.peek();
   const id = opened.peek()?.conversationId;
+  const focus = document.activeElement;
   if (current.page === "work") navigate(inboxPath(current.inboxId, current.folder, current.filters));
   requestAnimationFrame(() => {
     const row = document.querySelector(`[data-conversation="${CSS.escape(id ?? "")}"]`);
-    if (row instanceof HTMLElement) row.focus();
+    const active = document.activeElement;
+    if (row instanceof HTMLElement && (active === focus || active === document.body)) row.focus();
   });
 }
 

@@ -8,7 +8,7 @@ import { Field, FormError, SelectField, TextField, useKey, useSubmission } from 
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useState } from "../vendor/hooks.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
 import { teamApi } from "./resource.js";
 
 /** @import { AvailableNumber, InboxWizard, TeamMember } from "../types.d.ts" */
@@ -26,7 +26,7 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
   const [step, setStep] = useState(0);
   const [name, setName] = useState("");
   const [apiCode, setApiCode] = useState("");
-  const [isCodeEdited, setCodeEdited] = useState(false);
+  const isCodeEdited = useRef(false);
   const [team, setTeam] = useState("");
   const [color, setColor] = useState(DEFAULT_COLOR);
   const [phoneNumber, setPhoneNumber] = useState("");
@@ -41,10 +41,10 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
       const answer = await request("GET", "v1/inbox-wizard", { query: { name: name.trim() || undefined } }).catch((problem) => setError(problem.message));
       if (!answer || !isCurrent) return;
       const suggested = answer.teamId ?? (answer.teams.some((/** @type {{ teamId: string }} */ one) => one.teamId === teamId) && answer.teams.length === 1 ? teamId : "");
-      // A late answer does not replace what the user chose.
+      // A late answer does not replace what the user chose or wrote.
       if (!wizard) setTeam((chosen) => chosen || suggested);
       setWizard(answer);
-      if (!isCodeEdited && answer.apiCode) setApiCode(answer.apiCode);
+      if (!isCodeEdited.current && answer.apiCode) setApiCode(answer.apiCode);
     }, wizard ? CODE_PAUSE_MS : 0);
     return () => {
       isCurrent = false;
@@ -107,7 +107,7 @@ export function InboxWizardDialog({ teamId, onClose, onCreated }) {
         <${FormError} text=${error} />
         ${step === 0 && html`
           <${TextField} label=${texts.team.name} value=${name} onInput=${setName} error=${fields["/name"]} hint=${t.nameHint} more=${{ maxlength: 80, autofocus: true, "aria-required": "true" }} />
-          <${TextField} label=${t.apiCode} value=${apiCode} onInput=${(/** @type {string} */ value) => { setApiCode(value); setCodeEdited(value !== ""); }}
+          <${TextField} label=${t.apiCode} value=${apiCode} onInput=${(/** @type {string} */ value) => { setApiCode(value); isCodeEdited.current = value !== ""; }}
             error=${fields["/apiCode"]} hint=${t.apiCodeHint} more=${{ "aria-required": "true" }} />
           <${SelectField} label=${t.team} value=${team} onInput=${setTeam} error=${fields["/teamId"]}
             options=${[...(wizard?.teamId ? [] : [["", `${t.chooseTeam}…`]]), ...(wizard?.teams ?? []).map((one) => [one.teamId, one.name])]} />

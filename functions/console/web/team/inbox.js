@@ -9,7 +9,7 @@ import { html } from "../html.js";
 import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
 import { attempt, showToast } from "../toast.js";
-import { useEffect, useState } from "../vendor/hooks.js";
+import { useLayoutEffect, useState } from "../vendor/hooks.js";
 import { KeywordReplies } from "./keyword-replies.js";
 import { OutOfOfficeForm } from "./out-of-office.js";
 import { Pending, teamApi, useLoaded } from "./resource.js";
@@ -55,7 +55,8 @@ function SettingsForm({ path, inbox, tag, onSaved }) {
   const [color, setColor] = useState(inbox.color ?? "#888888");
   const [forwarding, setForwarding] = useState(inbox.voiceForwardingNumber ?? "");
   const { isBusy, error, fields, submit } = useSubmission();
-  useEffect(() => {
+  // Before anybody can type into the fields.
+  useLayoutEffect(() => {
     setName(inbox.name ?? "");
     setApiCode(inbox.apiCode);
     setColor(inbox.color ?? "#888888");

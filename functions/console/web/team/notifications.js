@@ -5,7 +5,7 @@ import { FormError, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { expectUnchanged, Pending, teamApi, useLoaded } from "./resource.js";
 
 /** @import { NotificationSettings } from "../types.d.ts" */
@@ -19,7 +19,8 @@ export function NotificationsPage({ teamId }) {
   const [settings, setSettings] = useState(/** @type {Record<string, { enabled: boolean, recipients: string }>} */ ({}));
   const { isBusy, error, fields, submit } = useSubmission();
   const seen = useRef("");
-  useEffect(() => {
+  // Before anybody can type into the fields.
+  useLayoutEffect(() => {
     if (!value) return;
     seen.current = JSON.stringify(value);
     setSettings(Object.fromEntries(t.events.map(([event]) => [event, { enabled: value[event].enabled, recipients: value[event].recipients.join("\n") }])));

@@ -5,7 +5,7 @@ import { FormError, SelectField, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
 import { showToast } from "../toast.js";
-import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { useLayoutEffect, useRef, useState } from "../vendor/hooks.js";
 import { Pending, saveVersion, useLoaded } from "./resource.js";
 
 /** @import { OutOfOffice } from "../types.d.ts" */
@@ -42,7 +42,8 @@ export function OutOfOfficeForm({ path }) {
   const [hours, setHours] = useState(/** @type {Record<string, string>} */ ({}));
   const [holidays, setHolidays] = useState("");
   const { isBusy, error, fields, setFields, submit } = useSubmission();
-  useEffect(() => {
+  // Before anybody can type into the fields.
+  useLayoutEffect(() => {
     if (!read) return;
     const { value } = read;
     tag.current = read.tag;
