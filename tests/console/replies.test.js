@@ -12,6 +12,36 @@ import { IDLE_PROMPT_MS, ada, admin, ben, conversationNamed, journeyOf, log, new
 
 const PIXEL = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
 
+/** @param {Page} page @param {string} words */
+function messageOf(page, words) {
+  return log(page).locator("article").filter({ hasText: words });
+}
+
+/**
+ * Waits until a reply is accepted and its message is shown. The event of the message may come before the answer, and
+ * then both are shown for a moment.
+ * @param {Page} page
+ * @param {string} words
+ */
+async function waitUntilAccepted(page, words) {
+  await log(page).locator("article.pending").filter({ hasText: words }).waitFor({ state: "detached" });
+  await messageOf(page, words).getByText(/Accepted|Sent|Delivered/).waitFor();
+}
+
+/**
+ * Breaks the lock as an admin. The console learns it when it sends: its renewals are held until the returned function
+ * is called.
+ * @param {Page} page
+ */
+async function breakLock(page) {
+  // After the answer to one, none is on its way for a while.
+  await page.waitForResponse((response) => response.request().method() === "PUT" && /\/lock$/.test(response.url()));
+  await page.route(/\/lock$/, (route) => (route.request().method() === "PUT" ? undefined : route.continue()));
+  const id = new URL(page.url()).pathname.split("/").at(-1);
+  await api(admin, "DELETE", `/v1/inboxes/${inbox.inboxId}/conversations/${id}/lock?force=true`);
+  return () => page.unroute(/\/lock$/);
+}
+
 // ◆ Opening a conversation locks it. Others see who is responding, and cannot write.
 journeyOf("one person responds at a time, and the next one when the first leaves", [ada, ben], async (first, second) => {
   await openNewConversation(first, "Who answers this one?");
@@ -86,14 +116,13 @@ journeyOf("a reply is held back if a message arrived that the user has not seen"
   const dialog = page.getByRole("alertdialog", { name: "New message" });
   await dialog.getByText("Wait, another one").waitFor();
   await dialog.getByRole("button", { name: "Send anyway" }).click();
-  await log(page).locator("article").filter({ hasText: "The answer to the first" }).getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "The answer to the first");
 });
 
 journeyOf("a draft is not lost when an admin breaks the lock", [ada], async (page) => {
   await openNewConversation(page, "Please hurry");
   await replyBox(page).fill("Half a sentence");
-  const path = new URL(page.url()).pathname.split("/");
-  await api(admin, "DELETE", `/v1/inboxes/${inbox.inboxId}/conversations/${path.at(-1)}/lock?force=true`);
+  await breakLock(page);
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await page.getByRole("button", { name: "Respond" }).waitFor();
   assert.equal(await replyBox(page).inputValue(), "Half a sentence");
@@ -111,10 +140,10 @@ journeyOf("a reply whose response is lost is sent again with the same key", [ada
     return route.abort("connectionreset");
   });
   await reply(page, "Loud and clear");
-  const message = log(page).locator("article").filter({ hasText: "Loud and clear" });
+  const message = messageOf(page, "Loud and clear");
   await message.getByText("Not sent").waitFor();
   await message.getByRole("button", { name: "Try again" }).click();
-  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "Loud and clear");
   assert.equal(await message.count(), 1);
   assert.equal(keys[0], keys[1]);
 });
@@ -127,9 +156,8 @@ journeyOf("a token that expires during a reply is renewed, and the reply is sent
   const renewal = page.waitForResponse(/\/console\/session\/refresh$/);
   await reply(page, "Yes, I am");
   assert.equal((await renewal).status(), 200);
-  const message = log(page).locator("article").filter({ hasText: "Yes, I am" });
-  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
-  assert.equal(await message.count(), 1);
+  await waitUntilAccepted(page, "Yes, I am");
+  assert.equal(await messageOf(page, "Yes, I am").count(), 1);
 });
 
 journeyOf("an image is sent and received", [ada], async (page) => {
@@ -174,22 +202,18 @@ journeyOf("a conversation that is opened in another tab moves there with its loc
   await other.close();
 });
 
-/** @param {Page} page @param {string} words */
-function messageOf(page, words) {
-  return log(page).locator("article").filter({ hasText: words });
-}
-
 /**
- * Lets replies wait for their answer until the returned function is called.
+ * Lets replies wait for their answer until the returned function is called. Then they are answered one after the other.
  * @param {Page} page
  */
 async function delayReplies(page) {
   /** @type {() => void} */
   let go = () => {};
-  const signal = new Promise((resolve) => (go = () => resolve(null)));
-  await page.route(/\/messages$/, async (route) => {
-    await signal;
-    await route.continue();
+  /** @type {Promise<unknown>} */
+  let answered = new Promise((resolve) => (go = () => resolve(null)));
+  await page.route(/\/messages$/, (route) => {
+    answered = answered.then(async () => route.fulfill({ response: await route.fetch() }));
+    return answered;
   });
   return go;
 }
@@ -207,7 +231,7 @@ journeyOf("a reply that is on its way when the user leaves is sent before the lo
   assert.equal((await released).status(), 204);
   await openInbox(page, "archived");
   await conversationNamed(page, "On its way").click();
-  await messageOf(page, "On its way").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "On its way");
   assert.equal(await messageOf(page, "On its way").count(), 1);
 });
 
@@ -236,7 +260,7 @@ journeyOf("a reply without an answer outlives leaving and a reload, and goes out
   await messageOf(page, "Kept for later").getByRole("button", { name: "Try again" }).click();
   await page.waitForFunction(() => /** @type {HTMLTextAreaElement} */ (document.getElementById("reply")).value === "Kept for later");
   await page.getByRole("button", { name: "Send", exact: true }).click();
-  await messageOf(page, "Kept for later").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "Kept for later");
   assert.equal(await messageOf(page, "Kept for later").count(), 1);
   assert.equal(new Set(keys.slice(0, 3)).size, 1, "attempts with one key");
 });
@@ -274,7 +298,7 @@ journeyOf("two replies that are held back are asked about one after the other", 
   go();
   const dialog = page.getByRole("alertdialog", { name: "New message" });
   await dialog.getByRole("button", { name: "Send anyway" }).click();
-  await messageOf(page, "The first answer").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "The first answer");
   await dialog.getByRole("button", { name: "Edit reply" }).click();
   assert.equal(await replyBox(page).inputValue(), "The second answer");
 });
@@ -292,7 +316,7 @@ journeyOf("a reply on its way keeps its lock when the conversation is opened aga
   assert.equal((await sent).status(), 202);
   await page.locator("#reply:not(:disabled)").fill("The next one");
   await page.getByRole("button", { name: "Send", exact: true }).click();
-  await messageOf(page, "The next one").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "The next one");
 });
 
 journeyOf("a conversation is not archived with a reply that was refused meanwhile", [ada], async (page) => {
@@ -308,7 +332,7 @@ journeyOf("a conversation is not archived with a reply that was refused meanwhil
   go();
   await page.getByRole("status").filter({ hasText: "was not sent" }).waitFor();
   await page.getByRole("alertdialog", { name: "New message" }).getByRole("button", { name: "Send anyway" }).click();
-  await messageOf(page, "The answer").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "The answer");
   assert.equal(patches.length, 0);
 });
 
@@ -356,7 +380,7 @@ journeyOf("a conversation that could not be archived can be answered", [ada], as
   await page.getByRole("button", { name: "Archive", exact: true }).click();
   await page.getByRole("status").filter({ hasText: "Try again later." }).waitFor();
   await reply(page, "Still here");
-  await messageOf(page, "Still here").getByText(/Accepted|Sent|Delivered/).waitFor();
+  await waitUntilAccepted(page, "Still here");
   isRefused = false;
 });
 
@@ -370,10 +394,11 @@ journeyOf("attached files stay with a text that comes back", [ada], async (page)
   await page.getByRole("button", { name: "Leave" }).click();
   await conversationNamed(page, "Send me a file").click();
   await page.getByRole("button", { name: "Remove plan.png" }).waitFor();
-  const path = new URL(page.url()).pathname.split("/");
   await page.locator("#reply:not(:disabled)").waitFor();
-  await api(admin, "DELETE", `/v1/inboxes/${inbox.inboxId}/conversations/${path.at(-1)}/lock?force=true`);
+  const renewAgain = await breakLock(page);
   await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByRole("button", { name: "Respond" }).waitFor();
+  await renewAgain();
   await page.getByRole("button", { name: "Respond" }).click();
   await page.getByRole("button", { name: "Remove plan.png" }).waitFor();
   assert.equal(await replyBox(page).inputValue(), "Here it is");
@@ -384,6 +409,7 @@ journeyOf("attached files stay with a text that comes back", [ada], async (page)
 journeyOf("a conversation that was opened without a connection is locked when it is back", [ada], async (page) => {
   await openNewConversation(page, "The first of two");
   await page.locator("#reply:not(:disabled)").waitFor();
+  await page.mouse.move(900, 400); // no row is added while the pointer is over the list
   await sendInbound(newPhone(), "The second of two");
   await conversationNamed(page, "The second of two").waitFor();
   await page.context().setOffline(true);
