@@ -65,7 +65,8 @@ export async function openWindow(browser, options = {}) {
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
-    const isExpected = /Failed to load resource/.test(message.text()); // refused requests are part of the journeys
+    // Refused requests are part of the journeys, and so are connections that end before they are open.
+    const isExpected = /Failed to load resource|^WebSocket connection to /.test(message.text());
     if (message.type() === "error" && !isExpected) errors.push(message.text());
   });
   if (process.env.CONSOLE_FILES === "source") await serveSources(page);
