@@ -260,6 +260,7 @@ async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let reply = json!({ "text": "Yes", "lockToken": token });
     let refused = nora.post(&conversation.messages(), reply).await.problem(409, "registration_incomplete");
     assert_eq!(refused["registration"], "pending");
+    conversation.renew_lock(&nora, token).await;
     let reasons = nora.get(&conversation.can_send()).await.expect(200);
     assert_eq!(
         (&reasons["allowed"], &reasons["reasons"][0]["code"]),

@@ -30,11 +30,12 @@ impl Answered {
     /// Confirms a broadcast while Ben has the lock. Ben keeps it until the broadcast is as it should be.
     /// Returns the token of the lock, and the broadcast.
     async fn confirm_during_lock(&self, path: &str, what: &str, is: impl Fn(&Value) -> bool) -> (u64, Value) {
+        // The estimate comes first: the lease has to last for the confirmation, until the first renewal.
+        let estimate = self.it.estimate(path).await;
         let token = self.conversation.acquire_lock(&self.ben).await;
-        self.it.confirm(path).await;
+        self.it.confirm_estimate(path, &estimate).await;
         let broadcast = eventually(what, TIMEOUT, async || {
-            let renewal = json!({ "token": token, "active": true });
-            self.ben.put(&self.conversation.lock(), renewal).await.expect(200);
+            self.conversation.renew_lock(&self.ben, token).await;
             Some(self.it.amelia().get(path).await.expect(200)).filter(|broadcast| is(broadcast))
         })
         .await;
@@ -83,6 +84,7 @@ async fn a_recipient_whom_a_colleague_answers_waits_and_the_others_do_not() {
         (&json!(of.conversation.phone.number()), &json!("locked")),
         "{held}"
     );
+    of.conversation.renew_lock(&of.ben, token).await;
     assert!(it.carrier.texts_to(&of.conversation.phone).await.is_empty());
     of.conversation.release_lock(&of.ben, token).await;
     let is_done = |one: &Value| one["status"] == "completed" && one["progress"]["delivered"] == 2;

@@ -113,14 +113,16 @@ async fn composing_into_a_locked_conversation_is_refused() {
     let by_code = json!({ "from": { "apiCode": front_desk.api_code }, "to": text["to"], "text": "Hi" });
     let no_pause = stack.carrier().no_pause().await;
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
+    let token = held["token"].as_u64().expect("a token");
     let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
+    conversation.renew_lock(&amelia, token).await;
     stack.machine().post(COMPOSE, by_code).await.problem(423, "locked");
     let accepted = amelia.post(COMPOSE, text.clone()).await;
     accepted.expect(202); // the holder of the lock may send
     amelia.wait_until_sent(&accepted).await;
     drop(no_pause);
-    conversation.release_lock(&amelia, held["token"].as_u64().expect("a token")).await;
+    conversation.release_lock(&amelia, token).await;
     ben.send(COMPOSE, text).await.expect(202);
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi", "Hi"]);
 }

@@ -91,6 +91,7 @@ async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     assert_eq!(unseen["unseenMessage"]["text"], "No, make it four");
     assert_eq!(unseen["unseenMessageId"], unseen["unseenMessage"]["messageId"]);
     assert_eq!(conversation.texts(&amelia).await.len(), 2, "nothing was sent");
+    conversation.renew_lock(&amelia, token).await;
 
     amelia
         .post(&conversation.messages(), reply(&json!("msg_nobody"), false))

@@ -54,7 +54,12 @@ impl Sender {
     }
 
     pub(crate) async fn confirm(&self, path: &str) {
-        let confirm = json!({ "estimateId": self.estimate(path).await["estimateId"] });
+        let estimate = self.estimate(path).await;
+        self.confirm_estimate(path, &estimate).await;
+    }
+
+    pub(crate) async fn confirm_estimate(&self, path: &str, estimate: &Value) {
+        let confirm = json!({ "estimateId": estimate["estimateId"] });
         self.amelia().post(&format!("{path}/confirm"), confirm).await.expect(202);
     }
 

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use product_tests::{
-    ApiResponse, Client, ConversationRef, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually, wait,
+    ApiResponse, Client, ConversationRef, EVENT_TIMEOUT, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually,
+    wait,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +23,27 @@ async fn renew(member: &Client, conversation: &ConversationRef, token: u64, acti
     member.put(&conversation.lock(), json!({ "token": token, "active": active })).await
 }
 
+/// Renews a lock as [`renew`] does, and returns the answer. `None` if the lock had ended, because this machine
+/// took too long. Panics if a renewal is refused that was answered before the end of the lock.
+async fn renew_in_time(
+    member: &Client,
+    conversation: &ConversationRef,
+    held: &Value,
+    active: bool,
+) -> Option<Value> {
+    let response = renew(member, conversation, token_of(held), active).await;
+    if response.status == 200 {
+        return Some(response.json());
+    }
+    assert!(Timestamp::now() >= instant(&held["expiresAt"]), "refused before its end: {response}");
+    response.problem(412, "lock_lost");
+    None
+}
+
+fn token_of(held: &Value) -> u64 {
+    held["token"].as_u64().expect("a token")
+}
+
 /// ◆ product 5: opening a conversation of a shared inbox acquires the lock, and leaving it releases the lock.
 #[tokio::test]
 async fn a_lock_is_acquired_renewed_and_released() {
@@ -29,10 +51,11 @@ async fn a_lock_is_acquired_renewed_and_released() {
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
 
+    let before = Timestamp::now();
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
-    let token = held["token"].as_u64().expect("a token");
+    let token = token_of(&held);
     assert!(held["idlePromptAfterSeconds"].as_u64().is_some_and(|seconds| seconds >= 1), "{held}");
-    assert!(instant(&held["expiresAt"]) > Timestamp::now());
+    assert!(instant(&held["expiresAt"]) > before);
 
     let renewed = renew(&amelia, &conversation, token, true).await.expect(200);
     assert_eq!((&renewed["token"], &renewed["idlePrompt"]), (&held["token"], &json!(false)));
@@ -57,21 +80,27 @@ async fn a_renewal_with_another_token_or_by_another_user_is_refused_and_changes_
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let token = conversation.acquire_lock(&amelia).await;
-    let before = conversation.get_as(&ben).await;
 
-    let lost = renew(&amelia, &conversation, token + 1, true).await.problem(412, "lock_lost");
-    assert_eq!(lost["holder"], Value::Null, "no other user holds it");
-    let lost = renew(&ben, &conversation, token, true).await.problem(412, "lock_lost");
-    assert_eq!(lost["holder"]["id"], amelia.id);
-    ben.delete(&format!("{}?token={token}", conversation.lock())).await.expect(204);
-    amelia.delete(&format!("{}?token={}", conversation.lock(), token + 1)).await.expect(204);
-    assert_eq!(conversation.get_as(&ben).await["lock"], before["lock"], "neither request released it");
+    let no_one = Value::Null; // no other user holds it
+    for (member, token_of_another, holder) in [(&amelia, token + 1, no_one), (&ben, token, json!(amelia.id))]
+    {
+        let is_held_until = async |held: Value, what: &str| {
+            let seen = conversation.get_as(&ben).await;
+            assert_eq!(seen["lock"]["expiresAt"], held["expiresAt"], "{} {what}", member.name);
+        };
+        let held = renew(&amelia, &conversation, token, true).await.expect(200);
+        let lost = renew(member, &conversation, token_of_another, true).await.problem(412, "lock_lost");
+        assert_eq!(lost["holder"]["id"], holder);
+        is_held_until(held, "did not renew it").await;
+        let held = renew(&amelia, &conversation, token, true).await.expect(200);
+        member.delete(&format!("{}?token={token_of_another}", conversation.lock())).await.expect(204);
+        is_held_until(held, "did not release it").await;
+    }
 
-    amelia.put(&conversation.lock(), json!({ "active": true })).await.expect_field_error("/token");
-    amelia
-        .put(&conversation.lock(), json!({ "token": "one", "active": true }))
-        .await
-        .expect_field_error("/token");
+    for body in [json!({ "active": true }), json!({ "token": "one", "active": true })] {
+        conversation.renew_lock(&amelia, token).await;
+        amelia.put(&conversation.lock(), body).await.expect_field_error("/token");
+    }
     amelia.delete(&conversation.lock()).await.expect_field_error("?token");
     renew(&amelia, &conversation, token, true).await.expect(200);
     conversation.release_lock(&amelia, token).await; // a user holds a limited number
@@ -90,14 +119,17 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_is_void(
         renew(&amelia, &conversation, first, true).await.problem(412, "lock_lost")["reason"],
         "superseded"
     );
+    conversation.renew_lock(&amelia, second).await;
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": first })).await;
     assert_eq!(late.problem(412, "lock_lost")["reason"], "superseded");
+    conversation.renew_lock(&amelia, second).await;
     conversation.release_lock(&amelia, first).await;
     assert_eq!(
         conversation.get_as(&amelia).await["lock"]["holder"]["id"],
         amelia.id,
         "the old tab cannot release it"
     );
+    conversation.renew_lock(&amelia, second).await;
     amelia.reply(&no_pause, &conversation, second, "Hi").await.expect(202);
     conversation.release_lock(&amelia, second).await;
 }
@@ -108,20 +140,26 @@ async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
-    let (token, end) = (held["token"].as_u64().expect("a token"), instant(&held["expiresAt"]));
+    let (token, end) = (token_of(&held), instant(&held["expiresAt"]));
     let locked = ben.post(&conversation.lock(), Value::Null).await.problem(423, "locked");
     assert_eq!(instant(&locked["expiresAt"]), end);
 
     wait::until(end).await;
     assert_eq!(conversation.get_as(&ben).await["lock"], Value::Null);
+    // From the time on at which an idle user would have lost it, that is the reason.
+    let has_expired = |lost: &Value| {
+        let is_late = Timestamp::now() >= instant(&held["idleReleaseAt"]);
+        lost["reason"] == "expired" || is_late && lost["reason"] == "idle"
+    };
     let lost = renew(&amelia, &conversation, token, true).await.problem(412, "lock_lost");
-    assert_eq!((&lost["reason"], &lost["holder"]), (&json!("expired"), &Value::Null));
+    assert!(has_expired(&lost) && lost["holder"].is_null(), "{lost}");
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": token })).await;
-    assert_eq!(late.problem(412, "lock_lost")["reason"], "expired");
+    let late = late.problem(412, "lock_lost");
+    assert!(has_expired(&late), "{late}");
 
     let next = eventually("a colleague takes over", WAIT_TIMEOUT, async || {
         let response = ben.post(&conversation.lock(), Value::Null).await;
-        (response.status == 200).then(|| response.json()["token"].as_u64().expect("a token"))
+        (response.status == 200).then(|| token_of(&response.json()))
     })
     .await;
     assert!(next > token);
@@ -132,6 +170,49 @@ async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     assert_eq!(conversation.texts(&ben).await, ["Hello"], "no reply was sent");
 }
 
+/// Holds the lock without activity until it ends, with a prompt before. Returns its token and the answer to
+/// the first renewal after its end. `None` if this machine paused longer than a lease lasts or a prompt is
+/// shown.
+async fn stay_idle(user: &Client, conversation: &ConversationRef) -> Option<(u64, ApiResponse)> {
+    let before = Timestamp::now();
+    let mut held = user.post(&conversation.lock(), Value::Null).await.expect(200);
+    let mut asked_at = Timestamp::now();
+    let (token, release) = (token_of(&held), instant(&held["idleReleaseAt"]));
+    let prompt = SignedDuration::from_secs(held["idlePromptAfterSeconds"].as_i64().expect("a number"));
+    let shown_for = release.duration_since(asked_at) - prompt;
+    let mut prompted_at: Option<Timestamp> = None;
+    loop {
+        tokio::time::sleep(renewal_interval(&held)).await;
+        let last_asked_at = std::mem::replace(&mut asked_at, Timestamp::now());
+        let response = renew(user, conversation, token, false).await;
+        let now = Timestamp::now();
+        if response.status != 200 {
+            let lost = response.problem(412, "lock_lost");
+            assert!(now >= instant(&held["expiresAt"]), "refused before its end: {response}");
+            if lost["reason"] == "expired" {
+                return None;
+            }
+            assert!(now >= release, "not before `idleReleaseAt`");
+            let Some(prompted_at) = prompted_at else {
+                let unseen_for = now.duration_since(last_asked_at);
+                assert!(unseen_for >= shown_for, "no prompt between two renewals within {unseen_for}");
+                return None;
+            };
+            let waited = prompted_at.duration_since(before);
+            assert!(waited + SignedDuration::from_secs(1) >= prompt, "prompted after {waited}");
+            return Some((token, response));
+        }
+        held = response.json();
+        assert_eq!(instant(&held["idleReleaseAt"]), release, "only activity extends it");
+        assert!(instant(&held["expiresAt"]) <= release, "no lease is longer than the idle release");
+        if held["idlePrompt"] == true {
+            prompted_at.get_or_insert(now);
+        } else {
+            assert_eq!(prompted_at, None, "the prompt stays");
+        }
+    }
+}
+
 /// ◆ product 5: an idle holder is prompted with *are you still working?*. Without an answer the lock is
 /// released.
 #[tokio::test]
@@ -139,32 +220,10 @@ async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let mut held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
-    let begin = Timestamp::now();
-    let (token, release) = (held["token"].as_u64().expect("a token"), instant(&held["idleReleaseAt"]));
-    let mut prompted_at = None;
-    let refused = loop {
-        tokio::time::sleep(renewal_interval(&held)).await;
-        let response = renew(&amelia, &conversation, token, false).await;
-        if response.status != 200 {
-            break response;
-        }
-        held = response.json();
-        assert_eq!(instant(&held["idleReleaseAt"]), release, "only activity extends it");
-        assert!(instant(&held["expiresAt"]) <= release, "no lease is longer than the idle release");
-        if held["idlePrompt"] == true {
-            prompted_at.get_or_insert_with(Timestamp::now);
-        } else {
-            assert_eq!(prompted_at, None, "the prompt stays");
-        }
-    };
-    let prompt = Duration::from_secs(held["idlePromptAfterSeconds"].as_u64().expect("a number of seconds"));
-    let waited = prompted_at.expect("a prompt").duration_since(begin);
-    assert!(
-        waited + jiff::SignedDuration::from_secs(1) >= prompt.try_into().expect("short"),
-        "prompted after {waited}"
-    );
-    assert!(Timestamp::now() >= release, "not before `idleReleaseAt`");
+    let (token, refused) = eventually("a holder without activity is prompted", EVENT_TIMEOUT, async || {
+        stay_idle(&amelia, &conversation).await
+    })
+    .await;
     let lost = refused.problem(412, "lock_lost");
     assert_eq!((&lost["reason"], &lost["holder"]), (&json!("idle"), &Value::Null));
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": token })).await;
@@ -181,17 +240,22 @@ async fn a_holder_who_reports_activity_keeps_the_lock() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let conversation = stack.new_conversation("Hello").await;
-    let mut held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
-    let token = held["token"].as_u64().expect("a token");
-    while held["idlePrompt"] == false {
-        tokio::time::sleep(renewal_interval(&held)).await;
-        held = renew(&amelia, &conversation, token, false).await.expect(200);
-    }
-    let here = renew(&amelia, &conversation, token, true).await.expect(200);
-    assert_eq!(here["idlePrompt"], false);
-    assert!(instant(&here["idleReleaseAt"]) > instant(&held["idleReleaseAt"]));
-    let again = renew(&amelia, &conversation, token, false).await.expect(200);
-    assert_eq!((&again["idlePrompt"], &again["idleReleaseAt"]), (&json!(false), &here["idleReleaseAt"]));
+    // The answer has to come while the prompt is shown, which is for a few seconds here.
+    let token = eventually("the prompt is answered in time", EVENT_TIMEOUT, async || {
+        let mut held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
+        assert_eq!(held["idlePrompt"], false);
+        while held["idlePrompt"] == false {
+            tokio::time::sleep(renewal_interval(&held)).await;
+            held = renew_in_time(&amelia, &conversation, &held, false).await?;
+        }
+        let here = renew_in_time(&amelia, &conversation, &held, true).await?;
+        assert_eq!(here["idlePrompt"], false);
+        assert!(instant(&here["idleReleaseAt"]) > instant(&held["idleReleaseAt"]));
+        let again = renew_in_time(&amelia, &conversation, &here, false).await?;
+        assert_eq!((&again["idlePrompt"], &again["idleReleaseAt"]), (&json!(false), &here["idleReleaseAt"]));
+        Some(token_of(&again))
+    })
+    .await;
     conversation.release_lock(&amelia, token).await;
 }
 
@@ -230,27 +294,36 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     let lock = conversation.lock();
     let answers = join_all((0..28).map(|turn| {
         let (user, lock) = (&users[turn % users.len()], &lock);
-        async move { (user.id.clone(), user.post(lock, Value::Null).await) }
+        async move { (user.id.clone(), user.post(lock, Value::Null).await, Timestamp::now()) }
     }))
     .await;
 
-    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, response)| response.status == 200);
-    let winners: BTreeSet<_> = won.iter().map(|(user, _)| user.as_str()).collect();
-    assert_eq!(winners.len(), 1, "{winners:?}");
-    let winner = winners.first().expect("one").to_owned();
-    let tokens: BTreeSet<_> = won.iter().map(|(_, response)| response.json()["token"].as_u64()).collect();
-    assert_eq!(tokens.len(), won.len(), "each acquisition has its own token");
-    assert_eq!(lost.len(), 24);
-    for (user, response) in &lost {
-        assert_ne!(user, winner);
-        assert_eq!(response.problem(423, "locked")["holder"]["id"], winner);
+    let (mut won, lost): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(_, response, _)| response.status == 200);
+    let token = |response: &ApiResponse| token_of(&response.json());
+    won.sort_by_key(|(_, response, _)| token(response));
+    let is_own = won.is_sorted_by(|(_, one, _), (_, next, _)| token(one) < token(next));
+    assert!(is_own, "each acquisition has its own token");
+    assert!(!won.is_empty() && !lost.is_empty(), "{} won", won.len());
+    for ((user, held, _), (next, _, answered_at)) in won.iter().zip(&won[1..]) {
+        // If the answers take longer than a lease, it ends meanwhile, and another user may get the lock.
+        let has_ended = instant(&held.json()["expiresAt"]) <= *answered_at;
+        assert!(user == next || has_ended, "{next} got the lock of {user}");
+    }
+    let winners: BTreeSet<_> = won.iter().map(|(user, ..)| user.as_str()).collect();
+    for (user, response, _) in &lost {
+        let locked = response.problem(423, "locked");
+        let holder = locked["holder"]["id"].as_str().expect("an id");
+        assert!(holder != user && winners.contains(holder), "{user}: {locked}");
     }
 
-    let token = tokens.last().copied().flatten().expect("a token");
-    let winner = stack.user(winner);
-    conversation.release_lock(&winner, token).await;
+    let (last, held, _) = won.last().expect("one");
+    let winner = stack.user(last);
+    let again = conversation.acquire_lock(&winner).await; // its lease may have ended
+    assert!(again > token(held));
+    conversation.release_lock(&winner, again).await;
     let next = users.iter().find(|user| user.id != winner.id).expect("another user");
-    assert!(conversation.acquire_lock(next).await > token);
+    assert!(conversation.acquire_lock(next).await > again);
 }
 
 #[tokio::test]
@@ -280,6 +353,7 @@ async fn a_reply_needs_the_lock_even_when_it_is_free() {
     let no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&amelia).await;
     amelia.post(&conversation.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
+    conversation.renew_lock(&amelia, token).await;
     amelia.reply(&no_pause, &conversation, token, "Hi").await.expect(202);
     assert_eq!(conversation.texts(&amelia).await, ["Hello", "Hi"]);
     conversation.release_lock(&amelia, token).await;
@@ -299,6 +373,7 @@ async fn can_send_returns_every_reason_for_the_caller() {
     assert_eq!(codes(&amelia).await, ["lock_required"]);
     let token = conversation.acquire_lock(&amelia).await;
     assert!(codes(&amelia).await.is_empty());
+    conversation.renew_lock(&amelia, token).await;
     assert_eq!(codes(&ben).await, ["locked"]);
     conversation.release_lock(&amelia, token).await;
 }
@@ -310,9 +385,11 @@ async fn an_inbound_message_does_not_change_the_lock() {
     let conversation = stack.new_conversation("Hello").await;
     let _no_pause = stack.carrier().no_pause().await;
     let token = conversation.acquire_lock(&amelia).await;
-    stack.conversation_from(&conversation.phone, "Are you there?").await;
-    assert_eq!(conversation.get_as(&ben).await["lock"]["holder"]["id"], amelia.id);
+    let number = &stack.front_desk_inbox().phone_number;
+    stack.carrier().send_inbound(&conversation.phone, number, "Are you there?").await;
     renew(&amelia, &conversation, token, true).await.expect(200);
+    assert_eq!(conversation.get_as(&ben).await["lock"]["holder"]["id"], amelia.id);
+    conversation.renew_lock(&amelia, token).await;
     let accepted = amelia.post(&conversation.messages(), json!({ "text": "Yes", "lockToken": token })).await;
     accepted.expect(202);
     assert_eq!(
@@ -344,20 +421,27 @@ async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Locks", "farid").await);
     let inbox = team.create_inbox("Locks").await;
     team.register(&carrier).await;
+    // Renews a lock, or acquires it again if it has ended. `None` if another one has taken its place.
+    let keep = async |(conversation, token): (ConversationRef, u64)| {
+        if renew(&team.admin, &conversation, token, true).await.status == 200 {
+            return Some((conversation, token));
+        }
+        let again = team.admin.post(&conversation.lock(), Value::Null).await;
+        (again.status == 200).then(|| (conversation, token_of(&again.json())))
+    };
     let mut conversations = Vec::new();
     let mut open: Vec<(ConversationRef, u64)> = Vec::new();
     let refused = loop {
         let phone = Phone::new();
         carrier.send_inbound(&phone, &inbox.number, "Hello").await;
         let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
-        let renewals = open.iter().map(|(conversation, token)| conversation.renew_lock(&team.admin, *token));
-        join_all(renewals).await;
+        open = join_all(open.into_iter().map(&keep)).await.into_iter().flatten().collect();
         let response = team.admin.post(&conversation.lock(), Value::Null).await;
         conversations.push(conversation.clone());
         if response.status != 200 {
             break response;
         }
-        open.push((conversation, response.expect(200)["token"].as_u64().expect("a token")));
+        open.push((conversation, token_of(&response.expect(200))));
         assert!(open.len() <= 100, "no limit after 100 locks");
     };
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));

@@ -17,17 +17,20 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
 
     let no_pause = stack.carrier().no_pause().await;
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
+    let token = held["token"].as_u64().expect("a token");
     assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
-    let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
-    assert_eq!(conversation.get_as(&ben).await["lock"], responding);
-    assert_eq!(conversation.find_as(&ben, "inbox").await.expect("in the Inbox")["lock"], responding);
+    let responding = |held: &Value| json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
+    assert_eq!(conversation.get_as(&ben).await["lock"], responding(&held));
+    let held = conversation.renew_lock(&amelia, token).await;
+    let listed = conversation.find_as(&ben, "inbox").await.expect("in the Inbox");
+    assert_eq!(listed["lock"], responding(&held));
 
+    let held = conversation.renew_lock(&amelia, token).await;
     let locked = ben.post(&conversation.lock(), Value::Null).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
     let locked = ben.post(&conversation.messages(), json!({ "text": "Me too" })).await.problem(423, "locked");
     assert_eq!(locked["holder"], held["holder"]);
 
-    let token = held["token"].as_u64().expect("a token");
     conversation.renew_lock(&amelia, token).await;
     let accepted = amelia.reply(&no_pause, &conversation, token, "Yes, until eight.").await.expect(202);
     drop(no_pause);

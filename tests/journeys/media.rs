@@ -152,6 +152,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let reply = json!({ "media": [place["mediaId"]], "lockToken": token });
     let refused = ben.post(&conversation.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
     assert_eq!(refused["errors"][0]["pointer"], "/media/0");
+    conversation.renew_lock(&ben, token).await;
     assert_eq!(put("image/png", DOT).await, 200);
     conversation.renew_lock(&ben, token).await;
     let incomplete = json!({ "media": [place["mediaId"], "med_absent"], "lockToken": token });

@@ -44,6 +44,7 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     let compose =
         json!({ "from": { "inboxId": other.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     team.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
+    conversation.renew_lock(&team.admin, token).await;
     let reasons = team.admin.get(&conversation.can_send()).await.expect(200);
     assert_eq!(reasons["reasons"][0]["code"], "opted_out");
     let elsewhere = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
