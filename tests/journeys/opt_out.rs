@@ -231,7 +231,7 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
 }
 
 /// Creates a registered team with an inbox, as the owner of an organization.
-async fn registered_inbox(stack: &Stack, owner: &Client, name: &str) -> SharedInbox {
+pub(crate) async fn registered_inbox(stack: &Stack, owner: &Client, name: &str) -> SharedInbox {
     let created = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
     let id = created["teamId"].as_str().expect("an id").to_owned();
     let team = TestTeam { id, admin: owner.clone() };
