@@ -1,13 +1,14 @@
 //! Broadcasts whose recipients wait, are left out, or fail; and their results.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use product_tests::{Client, ConversationRef, Phone, client, eventually, wait};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::larger_groups::{Sender, TIMEOUT};
+use crate::{
+    broadcasts::SOON,
+    larger_groups::{Sender, TIMEOUT},
+};
 
 /// A sender, and a conversation of its inbox that Ben may answer.
 struct Answered {
@@ -135,7 +136,7 @@ async fn a_broadcast_starts_at_its_time_and_not_at_all_if_nobody_can_get_it() {
     let it = Sender::start("Schedule").await;
     let _no_pause = it.carrier.no_pause().await;
     let (phone, out) = (Phone::new(), Phone::new());
-    let soon = Timestamp::now() + Duration::from_secs(15);
+    let soon = Timestamp::now() + SOON;
     let path = it
         .draft(json!({
             "text": "Doors open now.", "audience": { "phoneNumbers": [phone.number()] },

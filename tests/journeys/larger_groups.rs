@@ -6,7 +6,7 @@ use product_tests::{Carrier, Client, Phone, SharedInbox, Stack, TestTeam, eventu
 use serde_json::{Value, json};
 
 /// The next run of the schedule, preparation, the pace of the inbox and the reports of the carrier.
-pub(crate) const TIMEOUT: Duration = Duration::from_mins(3);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A registered team with an inbox.
 pub(crate) struct Sender {

@@ -9,6 +9,8 @@ use serde_json::json;
 
 /// Segments per second of the inbox.
 const RATE: usize = 2;
+/// How many messages wait for a turn that is near. If the machine pauses at their turns, they go out together.
+const NEAR: usize = 3;
 /// The messages of this journey need 16 seconds at their rate, and some come back later than their turn.
 const SENDING_TIMEOUT: Duration = Duration::from_secs(150);
 
@@ -51,7 +53,7 @@ async fn messages_that_are_accepted_at_once_go_out_at_the_rate_of_the_inbox_and_
     for first in &arrivals {
         let end = *first + SignedDuration::from_secs(9);
         let count = arrivals.iter().filter(|arrival| *first <= **arrival && **arrival < end).count();
-        assert!(count <= 10 * RATE, "{count} messages from {first} on");
+        assert!(count <= 10 * RATE + NEAR, "{count} messages from {first} on");
     }
 }
 
