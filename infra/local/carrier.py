@@ -9,7 +9,7 @@ from ports import HOST, free_port, is_taken
 from processes import Child
 from settings import Settings
 
-READY_TIMEOUT = 15  # seconds
+READY_TIMEOUT = 120  # seconds; it takes one, but a busy machine pauses
 
 
 class Simulator:

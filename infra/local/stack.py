@@ -23,7 +23,7 @@ from prerequisites import ROOT
 from processes import Child
 from settings import Settings
 
-HEALTH_TIMEOUT = 20  # seconds
+HEALTH_TIMEOUT = 120  # seconds; it takes one, but a busy machine pauses
 SHOWN_ERRORS = 10
 EMPTY = {"users": [], "machines": [], "inboxes": []}
 

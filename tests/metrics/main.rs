@@ -19,6 +19,8 @@ struct Exception {
     metric: &'static str,
     /// What it would take.
     needs: &'static str,
+    /// Whether a machine that pauses can provoke it too, because something does not answer in time.
+    by_chance: bool,
     /// The test that provokes it and finds it in the log, with its file.
     file: &'static str,
     test: &'static str,
@@ -28,30 +30,35 @@ const NOT_PROVOKED_BY_JOURNEYS: [Exception; 5] = [
     Exception {
         metric: "BroadcastTextsNotReleased",
         needs: "a conversation that cannot be read",
+        by_chance: true,
         file: "tests/handlers/broadcasts/releases.rs",
         test: "a_broadcast_waits_a_minute_after_eleven_texts_that_cannot_be_released",
     },
     Exception {
         metric: "MailRefused",
         needs: "an address that SES refuses",
+        by_chance: false,
         file: "functions/email-notify/tests/recipients.rs",
         test: "an_e_mail_that_is_refused_or_unknown_is_counted_and_not_sent_again",
     },
     Exception {
         metric: "MailUnknown",
         needs: "an SES that does not answer",
+        by_chance: true,
         file: "functions/email-notify/tests/recipients.rs",
         test: "an_e_mail_that_is_refused_or_unknown_is_counted_and_not_sent_again",
     },
     Exception {
         metric: "MessagesNotRecovered",
         needs: "a table that fails while the sweep stores a lost message",
+        by_chance: true,
         file: "tests/handlers/alarms.rs",
         test: "a_lost_message_that_cannot_be_stored_is_counted_and_found_again",
     },
     Exception {
         metric: "Panics",
         needs: "a panic, and the code has no known one",
+        by_chance: false,
         file: "shared/lambda/src/telemetry.rs",
         test: "a_panic_is_counted_and_logged_with_its_place_and_without_its_message",
     },
@@ -95,8 +102,9 @@ fn the_journeys_provoke_each_metric_of_the_catalog_except_the_listed() {
         METRICS.iter().map(|metric| metric.name).filter(|name| !seen.contains(name)).collect();
     let unexplained: Vec<_> = missing.iter().filter(|name| !listed.contains(*name)).collect();
     assert!(unexplained.is_empty(), "no journey provokes {unexplained:?}");
-    for Exception { metric, needs, .. } in &NOT_PROVOKED_BY_JOURNEYS {
-        assert!(!seen.contains(metric), "a journey provokes {metric}, which was said to need {needs}");
+    for Exception { metric, needs, by_chance, .. } in &NOT_PROVOKED_BY_JOURNEYS {
+        let is_expected = *by_chance || !seen.contains(metric);
+        assert!(is_expected, "a journey provokes {metric}, which was said to need {needs}");
     }
 }
 

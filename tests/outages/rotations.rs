@@ -20,7 +20,8 @@ use crate::{
     seed,
 };
 
-const RECOVERY_TIMEOUT: Duration = Duration::from_mins(3);
+/// A message whose answer was lost is looked up, and sending that has paused begins again minutes later.
+const RECOVERY_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The execution environments are warm, so they have the secrets from before the rotation. The new signing
 /// key is stored as if it was 15 minutes old, so that new environments sign with it at once. Those that still

@@ -1,7 +1,5 @@
 //! Creations that the carrier refuses, that a fault or a crash interrupts, or that run concurrently.
 
-use std::time::Duration;
-
 use inboxes::App;
 use serde_json::{Value, json};
 use shared_aws::team::Members;
@@ -85,7 +83,7 @@ async fn a_purchase_with_a_lost_answer_is_adopted_and_not_repeated() {
     for fault in ["error-after", "timeout-after"] {
         let test = TestApp::with_two_teams().await;
         test.carrier.fault_on("purchases", fault).await;
-        let app = app_with_carrier(&test, test.carrier.client_with_timeout(Duration::from_secs(3)));
+        let app = app(&test);
         let (status, created) = call(&app, &create("ada", "team_1", &details("front", 2001))).await;
         assert_eq!(status, 201, "{fault}: {created}");
         let owned = test.carrier.owned_numbers().await;

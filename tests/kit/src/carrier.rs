@@ -47,7 +47,7 @@ impl FakeCarrier {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut settings = Settings::new(ACCOUNT, TOKEN, NO_SERVICE);
         settings.step = Duration::from_millis(1);
-        settings.hold = Duration::from_secs(5);
+        settings.hold = Duration::from_mins(1); // longer than any client waits, also after a pause
         tokio::spawn(carrier_simulator::serve(listener, settings));
         let carrier = Self { url, http: http_client() };
         carrier.buy(INBOX_NUMBER).await;
