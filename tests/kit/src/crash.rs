@@ -23,9 +23,15 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
 };
 use shared_aws::{clients::Aws, table::Table};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinHandle,
+};
 
-use crate::{carrier::http_client, engine::TABLE};
+use crate::{carrier::http_client, clock::within, engine::TABLE};
+
+/// More requests than a host sends at the same time.
+const MAX_UNDER_WAY: u32 = 1_000;
 
 /// The point at which a host crashes. Points are counted over all its proxies: each request has one before
 /// it is forwarded and one before its answer is returned. Clones share the count.
@@ -36,13 +42,16 @@ pub struct CrashPoint(Arc<Points>);
 struct Points {
     left: AtomicUsize,
     crash: Notify,
+    /// Each request that was sent and not answered holds a permit.
+    under_way: Arc<Semaphore>,
 }
 
 impl CrashPoint {
     /// Crashes at the `nth` point, counted from 1.
     #[must_use]
     pub fn at(nth: usize) -> Self {
-        Self(Arc::new(Points { left: AtomicUsize::new(nth), crash: Notify::new() }))
+        let under_way = Arc::new(Semaphore::new(MAX_UNDER_WAY as usize));
+        Self(Arc::new(Points { left: AtomicUsize::new(nth), crash: Notify::new(), under_way }))
     }
 
     /// Runs `work` on the host. `None` if the host crashes first.
@@ -55,13 +64,20 @@ impl CrashPoint {
         }
     }
 
-    /// Counts one point. Never returns from the last one.
-    async fn pass(&self) {
+    /// Waits until the requests that the host had sent before it crashed have taken effect.
+    pub async fn requests_done(&self) {
+        let all = self.0.under_way.acquire_many(MAX_UNDER_WAY);
+        drop(within("the requests of the host are done", all).await.unwrap());
+    }
+
+    /// Counts one point. Returns whether it is the last one, or after it: the host has crashed.
+    fn is_last(&self) -> bool {
         let before = self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if before.unwrap_or(0) <= 1 {
+        let is_last = before.unwrap_or(0) <= 1;
+        if is_last {
             self.0.crash.notify_one();
-            std::future::pending::<()>().await;
         }
+        is_last
     }
 }
 
@@ -106,16 +122,29 @@ async fn forward(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, HeaderMap, Bytes) {
-    target.crash_point.pass().await;
+    let under_way = Arc::clone(&target.crash_point.0.under_way).acquire_owned().await.unwrap();
+    if target.crash_point.is_last() {
+        drop(under_way);
+        return std::future::pending().await;
+    }
     headers.remove(header::HOST);
     let url = format!("{}{uri}", target.url);
-    let response = target.http.request(method, url).headers(headers).body(body).send().await.unwrap();
-    let (status, mut headers) = (response.status(), response.headers().clone());
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::CONTENT_LENGTH);
-    let body = response.bytes().await.unwrap_or_default();
-    target.crash_point.pass().await;
-    (status, headers, body)
+    let request = target.http.request(method, url).headers(headers).body(body);
+    // This future ends with the connection of the host, and what the host sent takes effect all the same.
+    let sent = tokio::spawn(async move {
+        let response = request.send().await.unwrap();
+        let (status, mut headers) = (response.status(), response.headers().clone());
+        headers.remove(header::TRANSFER_ENCODING);
+        headers.remove(header::CONTENT_LENGTH);
+        let body = response.bytes().await.unwrap_or_default();
+        drop(under_way);
+        (status, headers, body)
+    });
+    let answer = sent.await.unwrap();
+    if target.crash_point.is_last() {
+        return std::future::pending().await;
+    }
+    answer
 }
 
 /// More requests than a host makes in any test.

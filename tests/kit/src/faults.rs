@@ -26,8 +26,10 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use shared_aws::table::Table;
+use tokio::sync::Semaphore;
 
 use crate::{
+    clock::within,
     engine::{Engine, TABLE},
     gate::Gate,
 };
@@ -35,6 +37,8 @@ use crate::{
 /// How long a host waits for one answer. All attempts together have three times as long. It is short, so
 /// that late answers do not slow down a simulation.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(60);
+/// More writes than are late at the same time.
+const MAX_LATE: u32 = 10_000;
 
 /// A way in which a request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +71,11 @@ const FAULTS: [Fault; 7] = [
 
 /// Injects random faults into the requests of hosts. Clones share the state.
 #[derive(Debug, Clone)]
-pub struct Faults(Arc<Mutex<State>>);
+pub struct Faults {
+    state: Arc<Mutex<State>>,
+    /// Each write that is applied late holds a permit until then.
+    late: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -81,17 +89,23 @@ impl Faults {
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let entropy = fastrand::Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(State { entropy, percent: 0, injected: BTreeMap::new() })))
+        let state = State { entropy, percent: 0, injected: BTreeMap::new() };
+        Self { state: Arc::new(Mutex::new(state)), late: Arc::new(Semaphore::new(MAX_LATE as usize)) }
     }
 
     /// Sets the percentage of requests that fail.
     pub fn set_percent(&self, percent: u8) {
-        self.0.lock().unwrap().percent = percent;
+        self.state.lock().unwrap().percent = percent;
     }
 
     /// Returns how often each fault was injected.
     pub fn injected(&self) -> BTreeMap<Fault, u32> {
-        self.0.lock().unwrap().injected.clone()
+        self.state.lock().unwrap().injected.clone()
+    }
+
+    /// Waits until the writes that are applied late have been applied.
+    pub async fn late_writes_applied(&self) {
+        drop(within("late writes are applied", self.late.acquire_many(MAX_LATE)).await.unwrap());
     }
 
     /// Returns the table of a host whose requests fail.
@@ -119,11 +133,11 @@ impl Faults {
     }
 
     fn is_on(&self) -> bool {
-        self.0.lock().unwrap().percent > 0
+        self.state.lock().unwrap().percent > 0
     }
 
     fn draw(&self) -> Option<Fault> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let percent = state.percent;
         if state.entropy.u8(0..100) >= percent {
             return None;
@@ -188,9 +202,12 @@ impl HttpConnector for FaultyConnector {
                     answer
                 }
                 Fault::AppliedLate => {
+                    let late = Arc::clone(&faults.late).acquire_owned().await.unwrap();
                     tokio::spawn(async move {
                         tokio::time::sleep(10 * ATTEMPT_TIMEOUT).await;
-                        inner.call(request).await
+                        let answer = inner.call(request).await;
+                        drop(late);
+                        answer
                     });
                     Err(connection_reset())
                 }

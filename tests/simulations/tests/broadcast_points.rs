@@ -21,8 +21,6 @@ use crate::{
 const RECIPIENTS: usize = 4;
 /// How many broadcasts an inbox sends, each a day after the one before. The recipients have winter time.
 const MAX_BROADCASTS: usize = 40;
-/// By then, requests that a crashed host had sent are done.
-const REQUESTS_DONE: Duration = Duration::from_millis(20);
 /// The most sweeps until a broadcast has ended.
 const MAX_SWEEPS: usize = 40;
 
@@ -140,7 +138,7 @@ async fn wherever_a_host_of_a_broadcast_crashes_each_number_has_one_text_in_the_
             }
         };
         let crashed = crash_point.run(run).await.is_none();
-        tokio::time::sleep(REQUESTS_DONE).await;
+        crash_point.requests_done().await;
         drop(proxies);
         queued.heal(world).await;
         if !crashed {

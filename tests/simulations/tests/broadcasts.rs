@@ -338,7 +338,8 @@ impl Simulation {
         while !self.stopped.is_empty() {
             self.work().await;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await; // delayed writes arrive
+        tokio::time::sleep(Duration::from_secs(1)).await; // what hosts that died had sent arrives
+        self.faults.late_writes_applied().await;
         for _ in 0..STEPS[1] {
             self.world.go_on().await; // too many failures pause a broadcast
             let (found, progress) = self.world.look().await;

@@ -170,7 +170,8 @@ async fn contend(seed: u64, conversations: usize, cycles: u32, percent: u8) -> A
     }
     contenders.join_all().await;
     contest.faults.set_percent(0);
-    tokio::time::sleep(Duration::from_secs(1)).await; // delayed writes arrive
+    tokio::time::sleep(Duration::from_secs(1)).await; // what hosts did not wait for arrives
+    contest.faults.late_writes_applied().await;
     contest
 }
 

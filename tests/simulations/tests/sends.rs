@@ -132,9 +132,6 @@ enum Function {
     Reconciler,
 }
 
-/// By then, requests that a crashed host had sent are done.
-const REQUESTS_DONE: Duration = Duration::from_millis(20);
-
 /// Sends one message while the host of `function` crashes at its `nth` point. Returns whether it has that
 /// many points.
 async fn send_with_crash(
@@ -169,7 +166,7 @@ async fn send_with_crash(
             done = answer.unwrap_or(false);
         }
         if crashed {
-            tokio::time::sleep(REQUESTS_DONE).await;
+            crash_point.requests_done().await;
             path.carrier().fault(NONE, "1").await; // the host may have crashed before the fault was used
         }
         for receives in 2..=MAX_RECEIVES {
@@ -196,7 +193,7 @@ async fn reconcile_with_crash(crashing: &Host, crash_point: &CrashPoint) -> bool
     for when in [clock::now(), after_the_grace_period(), after_the_grace_period()] {
         let reconciler = crashing.reconciler();
         if crash_point.run(send_reconcile::handle(&reconciler, when)).await.is_none() {
-            tokio::time::sleep(REQUESTS_DONE).await;
+            crash_point.requests_done().await;
             return true;
         }
     }
@@ -269,7 +266,8 @@ async fn under_all_faults_together_every_message_is_sent_once_or_known_to_have_f
         let crashes = send_under_faults(&path, &accepted, &mut entropy).await;
         faults.set_percent(0);
         path.carrier().fault(NONE, "1").await;
-        tokio::time::sleep(Duration::from_secs(1)).await; // delayed writes arrive
+        tokio::time::sleep(Duration::from_secs(1)).await; // what hosts that died had sent arrives
+        faults.late_writes_applied().await;
         send_the_rest(&path).await;
         for message in &accepted {
             let outcome = path.outcome(message).await;
