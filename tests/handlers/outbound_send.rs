@@ -517,7 +517,7 @@ fn carrier_secret(token: &str) -> String {
 async fn a_token_that_was_rotated_is_read_again_and_the_message_is_sent() {
     let test = TestApp::start().await;
     let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
-    let (timeout, minutes) = (Duration::from_secs(5), Arc::new(AtomicU64::new(0)));
+    let (timeout, minutes) = (Duration::from_secs(30), Arc::new(AtomicU64::new(0)));
     let carrier = {
         let minutes = Arc::clone(&minutes);
         let clock = move || now() + Duration::from_mins(minutes.load(Ordering::Relaxed));
@@ -547,7 +547,7 @@ async fn a_token_that_was_rotated_is_read_again_and_the_message_is_sent() {
 async fn a_token_that_stays_refused_is_read_at_most_once_a_minute() {
     let test = TestApp::start().await;
     let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
-    let timeout = Duration::from_secs(5);
+    let timeout = Duration::from_secs(30);
     let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout, now).unwrap();
     for _ in 0..3 {
         let refused = carrier.probe().await.unwrap_err();

@@ -27,8 +27,11 @@ use crate::registration::{
     registration, start_with_submission, status, steps,
 };
 
+/// No call of these tests times out.
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(30);
+
 fn app(test: &TestApp, carrier: &FixedCarrier) -> App {
-    App::new(test.table(), client_at(&carrier.url, Duration::from_secs(2)))
+    App::new(test.table(), client_at(&carrier.url, CARRIER_TIMEOUT))
 }
 
 /// Starts a carrier with this campaign.
@@ -245,7 +248,7 @@ async fn a_carrier_error_leaves_the_job_in_the_queue() {
         carrier.set_answer(status, answer);
         assert!(!deliver(&test, &app, event("EZ2", 1, CampaignUpdate::Approved)).await, "{status}");
     }
-    let without_carrier = App::new(test.table(), client_at(NO_SERVICE, Duration::from_secs(2)));
+    let without_carrier = App::new(test.table(), client_at(NO_SERVICE, CARRIER_TIMEOUT));
     assert!(!deliver(&test, &without_carrier, None).await);
     assert_eq!((status(&test).await, steps(&test).await.len()), (RegistrationStatus::Pending, 0));
 }
@@ -293,7 +296,7 @@ async fn a_repeated_event_with_another_time_is_one_step() {
 async fn an_invalid_job_or_an_unreachable_table_leaves_the_message_in_the_queue() {
     let (test, carrier) = (start_with_submission().await, carrier(RECORD_VERIFIED).await);
     assert!(!deliver_body(&app(&test, &carrier), "not JSON").await);
-    let client = client_at(&carrier.url, Duration::from_secs(2));
+    let client = client_at(&carrier.url, CARRIER_TIMEOUT);
     assert!(!deliver(&test, &App::new(TestApp::unreachable_table(), client), None).await);
     assert_eq!(carrier.requests(), 0);
 }

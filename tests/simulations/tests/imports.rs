@@ -134,6 +134,8 @@ async fn imports_leave_room_for_the_messages_and_opt_outs_of_their_team() {
         let table = partitions.table(&inbox.app.engine);
         let app = Arc::new(App::new(table, webhook_accounts(), KeywordReplies::Carrier));
         let mut pause = tokio::time::interval(Duration::from_secs(1) * slowness / MESSAGES_PER_SECOND);
+        // After a pause of the machine, the messages of that time would come at once, and be throttled.
+        pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut deliveries, mut stopped) = (JoinSet::new(), Vec::new());
         for (sid, place) in (0..).zip((0..2 * rows).cycle().step_by(2 * rows / 5 + 1)) {
             if is_over.load(Ordering::Relaxed) {
