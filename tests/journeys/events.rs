@@ -65,7 +65,7 @@ impl Screen {
             let belongs = event.get("inboxId").unwrap_or(&event["teamId"]) == id;
             belongs && event["type"] == *kind && is(&event["data"])
         };
-        self.poll(kind, |seen| seen.iter().find(|event| is_wanted(event)).cloned()).await
+        self.poll(kind, |seen| seen.iter().find(is_wanted).cloned()).await
     }
 }
 

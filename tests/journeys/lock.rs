@@ -165,6 +165,7 @@ async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     assert!(next > token);
     let lost = renew(&amelia, &conversation, token, true).await.problem(412, "lock_lost");
     assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
+    conversation.renew_lock(&ben, next).await;
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": token })).await;
     assert_eq!(late.problem(412, "lock_lost")["holder"]["name"], ben.name);
     assert_eq!(conversation.texts(&ben).await, ["Hello"], "no reply was sent");
@@ -302,8 +303,8 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
         answers.into_iter().partition(|(_, response, _)| response.status == 200);
     let token = |response: &ApiResponse| token_of(&response.json());
     won.sort_by_key(|(_, response, _)| token(response));
-    let is_own = won.is_sorted_by(|(_, one, _), (_, next, _)| token(one) < token(next));
-    assert!(is_own, "each acquisition has its own token");
+    let are_distinct = won.is_sorted_by(|(_, one, _), (_, next, _)| token(one) < token(next));
+    assert!(are_distinct, "each acquisition has its own token");
     assert!(!won.is_empty() && !lost.is_empty(), "{} won", won.len());
     for ((user, held, _), (next, _, answered_at)) in won.iter().zip(&won[1..]) {
         // If the answers take longer than a lease, it ends meanwhile, and another user may get the lock.
