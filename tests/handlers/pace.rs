@@ -28,16 +28,16 @@ use crate::{
     outbound_send::{app, deliver, job, state},
 };
 
-/// The number waits for more than ten seconds after this text at one segment per second: long enough for a busy
-/// machine to look at the next message while its turn is not near.
+/// The number waits for more than ten seconds after this text at one segment per second: long enough for a
+/// busy machine to look at the next message while its turn is not near.
 const LONG_TEXT_TIME: Duration = Duration::from_millis(10_500);
 
 fn long_text() -> String {
     "a".repeat(1_500)
 }
 
-/// Repeats a round of a test until one was fast enough to say something. A machine that is busy or pauses is too
-/// slow for a round now and then.
+/// Repeats a round of a test until one was fast enough to say something. A machine that is busy or pauses is
+/// too slow for a round now and then.
 async fn undisturbed<T>(round: impl AsyncFn() -> Option<T>) -> T {
     for _ in 0..20 {
         if let Some(result) = Box::pin(round()).await {
@@ -165,8 +165,8 @@ async fn a_reply_goes_out_before_a_text_of_a_broadcast_unless_that_has_waited_fo
     }
 }
 
-/// How long after the first message a change is seen by one of two segments, at one segment per second: it has
-/// its turn after 2.1 seconds, and reads what may have changed 0.3 seconds before.
+/// How long after the first message a change is seen by one of two segments, at one segment per second: it
+/// has its turn after 2.1 seconds, and reads what may have changed 0.3 seconds before.
 const CHANGES_COUNT_FOR: Duration = Duration::from_millis(1_700);
 
 /// A message of two segments waits for two seconds. Something happens in this time.

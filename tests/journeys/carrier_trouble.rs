@@ -51,8 +51,8 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
         .await
     };
 
-    // The carrier accepts the message but answers with an error, and all its status callbacks are lost. Only a
-    // lookup can find the message.
+    // The carrier accepts the message but answers with an error, and all its status callbacks are lost. Only
+    // a lookup can find the message.
     let mute = Phone::new();
     carrier.start_fault("error-after", &mute).await;
     let all = [("Kind", "lost-callback"), ("Phone", mute.number()), ("Count", "100")];

@@ -23,8 +23,8 @@ async fn renew(member: &Client, conversation: &ConversationRef, token: u64, acti
     member.put(&conversation.lock(), json!({ "token": token, "active": active })).await
 }
 
-/// Renews a lock as [`renew`] does, and returns the answer. `None` if the lock had ended, because this machine
-/// took too long. Panics if a renewal is refused that was answered before the end of the lock.
+/// Renews a lock as [`renew`] does, and returns the answer. `None` if the lock had ended, because this
+/// machine took too long. Panics if a renewal is refused that was answered before the end of the lock.
 async fn renew_in_time(
     member: &Client,
     conversation: &ConversationRef,
@@ -307,7 +307,7 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     assert!(are_distinct, "each acquisition has its own token");
     assert!(!won.is_empty() && !lost.is_empty(), "{} won", won.len());
     for ((user, held, _), (next, _, answered_at)) in won.iter().zip(&won[1..]) {
-        // If the answers take longer than a lease, it ends meanwhile, and another user may get the lock.
+        // If the answers take longer than a lease, it may have ended, and another user may get the lock.
         let has_ended = instant(&held.json()["expiresAt"]) <= *answered_at;
         assert!(user == next || has_ended, "{next} got the lock of {user}");
     }

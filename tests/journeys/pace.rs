@@ -9,7 +9,8 @@ use serde_json::json;
 
 /// Segments per second of the inbox.
 const RATE: usize = 2;
-/// How many messages wait for a turn that is near. If the machine pauses at their turns, they go out together.
+/// How many messages wait for a turn that is near. If the machine pauses at their turns, they go out
+/// together.
 const NEAR: usize = 3;
 /// The messages of this journey need 16 seconds at their rate, and some come back later than their turn.
 const SENDING_TIMEOUT: Duration = Duration::from_secs(150);

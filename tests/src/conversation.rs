@@ -66,8 +66,8 @@ impl ConversationRef {
         held["token"].as_u64().expect("a token")
     }
 
-    /// Renews the lock of this member with activity, and returns it. A lease is short here, and a busy machine
-    /// can take long for the requests between the acquisition of a lock and its use.
+    /// Renews the lock of this member with activity, and returns it. A lease is short here, and a busy
+    /// machine can take long for the requests between the acquisition of a lock and its use.
     pub async fn renew_lock(&self, member: &Client, token: u64) -> Value {
         let renewal = json!({ "token": token, "active": true });
         member.put(&self.lock(), renewal).await.expect(200)
