@@ -159,6 +159,67 @@ journeyOf("conversations are archived and marked unread, one by one and several 
   await conversationNamed(page, words[1]).waitFor();
 });
 
+/**
+ * Holds the changes of single conversations until the returned function is called.
+ * @param {Page} page
+ */
+async function holdChanges(page) {
+  /** @type {() => void} */
+  let go = () => {};
+  const signal = new Promise((resolve) => (go = () => resolve(null)));
+  await page.route(/\/conversations\/[^/]+$/, async (route) => {
+    if (route.request().method() === "PATCH") await signal;
+    await route.continue();
+  });
+  return go;
+}
+
+journeyOf("who begins to search while a conversation is marked unread keeps the focus", [ada], async (page) => {
+  await openNewConversation(page, "Mark me as unread");
+  await page.locator("#reply:not(:disabled)").waitFor();
+  const go = await holdChanges(page);
+  await page.getByRole("button", { name: "Mark unread" }).click();
+  const search = page.getByRole("searchbox", { name: "Search" });
+  await search.focus();
+  go();
+  await page.getByText("Select a conversation").waitFor();
+  // The row of the conversation would get the focus in the next frame.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  assert.equal(await search.evaluate((element) => element === document.activeElement), true);
+});
+
+journeyOf("what is selected while others are changed stays selected", [ada], async (page) => {
+  const phones = [newPhone(), newPhone()];
+  for (const phone of phones) await sendInbound(phone, "Select me");
+  await openInbox(page);
+  const boxes = phones.map((phone) => page.getByRole("checkbox", { name: `Select ${national(phone)}` }));
+  for (const box of boxes) await box.waitFor();
+  const go = await holdChanges(page);
+  await boxes[0].check();
+  await page.getByRole("button", { name: "Mark selected as read" }).click();
+  await boxes[1].check();
+  await page.getByRole("toolbar", { name: "2 selected" }).waitFor();
+  go();
+  await page.getByRole("toolbar", { name: "1 selected" }).waitFor();
+  assert.deepEqual(await Promise.all(boxes.map((box) => box.isChecked())), [false, true]);
+});
+
+journeyOf("of conversations that are selected within a frame, all are selected", [ada], async (page) => {
+  const phones = [newPhone(), newPhone()];
+  for (const phone of phones) await sendInbound(phone, "Select me at once");
+  await openInbox(page);
+  const labels = phones.map((phone) => `Select ${national(phone)}`);
+  for (const label of labels) await page.getByRole("checkbox", { name: label }).waitFor();
+  await page.evaluate(async (labels) => {
+    for (const label of labels) {
+      const box = document.querySelector(`[aria-label="${label}"]`);
+      if (box instanceof HTMLElement) box.click();
+      for (let turns = 0; turns < 10; turns++) await null; // the list is rendered
+    }
+  }, labels);
+  await page.getByRole("toolbar", { name: "2 selected" }).waitFor();
+});
+
 // ◆ Filters combine, and each is removed by itself.
 journeyOf("filters are chips that are removed one by one", [ada], async (page) => {
   await sendInbound(newPhone(), "Filter me");

@@ -10,8 +10,8 @@ import { inboxPath, navigate, route } from "./router.js";
 import { texts } from "./texts.js";
 import { Time } from "./time.js";
 import { attempt } from "./toast.js";
-import { useEffect, useState } from "./vendor/hooks.js";
-import { signal } from "./vendor/signals.js";
+import { useEffect, useLayoutEffect, useState } from "./vendor/hooks.js";
+import { effect, signal } from "./vendor/signals.js";
 
 /** @import { Account, Conversation, Filters, Folder, UserName } from "./types.d.ts" */
 
@@ -21,20 +21,21 @@ const SEARCH_PAUSE_MS = 250;
 /** IDs of the conversations that are selected for a change. @type {import("./vendor/signals.js").Signal<Set<string>>} */
 const selected = signal(new Set());
 
+// Another folder or filter has another list, and others may have moved or archived some: nobody changes what they do not
+// see.
+effect(() => {
+  const shown = new Set(list.value.items.map(({ conversationId }) => conversationId));
+  const kept = [...selected.peek()].filter((id) => shown.has(id));
+  if (kept.length < selected.peek().size) selected.value = new Set(kept);
+});
+
 /** @typedef {{ account: Account, folder: Folder, filters: Filters, conversationId: string | null }} ListProperties */
 
 /** @param {ListProperties} properties */
 export function ConversationList({ account, folder, filters, conversationId }) {
   const { items, nextCursor, isLoading, error } = list.value;
   const place = `${account.inboxId}/${folder}`;
-  useEffect(() => {
-    selected.value = new Set();
-  }, [place, JSON.stringify(filters)]);
-  // Others may have moved or archived some: nobody changes what they do not see.
   const ids = items.flatMap(({ conversationId }) => (selected.value.has(conversationId) ? [conversationId] : []));
-  useEffect(() => {
-    if (ids.length < selected.peek().size) selected.value = new Set(ids);
-  });
   return html`
     <section class="list" style=${{ "--color": account.color }} aria-label=${account.name}
       onPointerEnter=${() => (isPointerOver.value = true)} onPointerLeave=${() => (isPointerOver.value = false)}>
@@ -68,12 +69,13 @@ function Empty({ folder, filters }) {
 /** @param {{ q: string }} properties */
 function Search({ q }) {
   const [text, setText] = useState(q);
-  useEffect(() => {
+  // In the task of each input: a timer of the text before would put that back.
+  useLayoutEffect(() => {
     if (text.trim() === q) return;
     const timer = setTimeout(() => setFilter("q", text.trim() || undefined), SEARCH_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (q !== text.trim()) setText(q);
   }, [q]);
   /** @param {Event} event */
@@ -162,7 +164,7 @@ function SelectionBar({ account, folder, ids }) {
   /** @param {{ folder?: Folder, read?: boolean }} change */
   const apply = (change) => attempt(async () => {
     await changeConversations(account.inboxId, ids, change);
-    selected.value = new Set();
+    selected.value = new Set([...selected.peek()].filter((id) => !ids.includes(id)));
     await refreshList();
   });
   return html`

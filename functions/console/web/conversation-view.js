@@ -22,12 +22,11 @@ const t = texts.conversation;
 export function leaveConversation() {
   const current = route.peek();
   const id = opened.peek()?.conversationId;
-  const focus = document.activeElement;
   if (current.page === "work") navigate(inboxPath(current.inboxId, current.folder, current.filters));
   requestAnimationFrame(() => {
     const row = document.querySelector(`[data-conversation="${CSS.escape(id ?? "")}"]`);
-    const active = document.activeElement;
-    if (row instanceof HTMLElement && (active === focus || active === document.body)) row.focus();
+    // What had the focus in the conversation is gone with it.
+    if (row instanceof HTMLElement && document.activeElement === document.body) row.focus();
   });
 }
 
