@@ -16,7 +16,7 @@ from ports import HOST
 from processes import Child
 
 REGION = "us-east-1"
-READY_TIMEOUT = 240  # seconds; it takes some, but a busy machine pauses
+READY_TIMEOUT = 240  # seconds; it takes a few, but a busy machine pauses
 
 
 class Emulator:

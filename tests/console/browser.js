@@ -66,7 +66,7 @@ export async function openWindow(browser, options = {}) {
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     // Refused requests are part of the journeys, and so are connections that end before they are open.
-    const isExpected = /Failed to load resource|^WebSocket connection to /.test(message.text());
+    const isExpected = /Failed to load resource|^WebSocket connection to \S+ failed: (?!Error during WebSocket handshake|Invalid frame)/.test(message.text());
     if (message.type() === "error" && !isExpected) errors.push(message.text());
   });
   if (process.env.CONSOLE_FILES === "source") await serveSources(page);

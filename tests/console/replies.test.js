@@ -29,7 +29,7 @@ async function waitUntilAccepted(page, words) {
 }
 
 /**
- * Breaks the lock as an admin. The console learns it when it sends: its renewals are held until the returned function
+ * Breaks the lock as an admin. The console learns of it when it sends: its renewals are held until the returned function
  * is called.
  * @param {Page} page
  */

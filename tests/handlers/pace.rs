@@ -44,7 +44,7 @@ async fn undisturbed<T>(round: impl AsyncFn() -> Option<T>) -> T {
             return result;
         }
     }
-    panic!("this machine was too slow for each round");
+    panic!("too slow in each round: this machine, or the product");
 }
 
 /// Starts all services with a team whose campaign allows this rate.

@@ -32,8 +32,8 @@ fn states(message: &Value) -> Vec<&str> {
 }
 
 /// All ways to lose the carrier's response. They are in one journey because some wait for the next run of
-/// the reconciler. After one more lost response in a row, sending would pause, so no other journey may lose
-/// one in this organization.
+/// the reconciler. One more lost response in a row would pause sending, so no other journey may lose one in
+/// this organization.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let stack = Stack::open();

@@ -6,6 +6,9 @@ use product_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// A feed that has more pages is read again later.
+const MAX_PAGES: usize = 50;
+
 /// A screen that polls the feed of a user.
 struct Screen {
     user: Client,
@@ -33,7 +36,7 @@ impl Screen {
     async fn poll<T>(&mut self, what: &str, wanted: impl Fn(&[Value]) -> Option<T>) -> T {
         let (mut seen, mut limit) = (Vec::new(), 5);
         eventually(what, EVENT_TIMEOUT, async || {
-            loop {
+            for _ in 0..MAX_PAGES {
                 let page = self.read_page(limit).await;
                 let is_full = page.len() >= limit;
                 limit = (2 * limit).min(100);
@@ -43,6 +46,7 @@ impl Screen {
                     return found;
                 }
             }
+            None
         })
         .await
     }

@@ -37,7 +37,7 @@ use crate::{
 /// How long a host waits for one answer. All attempts together have three times as long. It is short, so
 /// that late answers do not slow down a simulation.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(60);
-/// More writes than are late at the same time.
+/// More than the writes that are late at the same time.
 const MAX_LATE: u32 = 10_000;
 
 /// A way in which a request fails.

@@ -170,7 +170,7 @@ async fn contend(seed: u64, conversations: usize, cycles: u32, percent: u8) -> A
     }
     contenders.join_all().await;
     contest.faults.set_percent(0);
-    tokio::time::sleep(Duration::from_secs(1)).await; // what hosts did not wait for arrives
+    tokio::time::sleep(Duration::from_secs(1)).await; // requests that hosts gave up arrive
     contest.faults.late_writes_applied().await;
     contest
 }

@@ -281,7 +281,7 @@ async fn no_callback_moves_a_state_backwards() {
         }
         done.extend(running.join_all().await);
         faults.set_percent(0);
-        tokio::time::sleep(Duration::from_secs(1)).await; // what hosts did not wait for arrives
+        tokio::time::sleep(Duration::from_secs(1)).await; // requests that hosts gave up arrive
         faults.late_writes_applied().await;
         for reported in done {
             assert_final_state(&inbox, &reported).await;

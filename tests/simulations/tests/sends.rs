@@ -162,11 +162,11 @@ async fn send_with_crash(
         let mut done = false;
         if function == Function::Sender && !crashed {
             let answer = crash_point.run(deliver(&crashing.sender(), &job, 1)).await;
+            crash_point.requests_done().await; // a crash or a timeout does not end them
             crashed = answer.is_none();
             done = answer.unwrap_or(false);
         }
         if crashed {
-            crash_point.requests_done().await;
             path.carrier().fault(NONE, "1").await; // the host may have crashed before the fault was used
         }
         for receives in 2..=MAX_RECEIVES {
@@ -192,8 +192,9 @@ async fn send_with_crash(
 async fn reconcile_with_crash(crashing: &Host, crash_point: &CrashPoint) -> bool {
     for when in [clock::now(), after_the_grace_period(), after_the_grace_period()] {
         let reconciler = crashing.reconciler();
-        if crash_point.run(send_reconcile::handle(&reconciler, when)).await.is_none() {
-            crash_point.requests_done().await;
+        let answer = crash_point.run(send_reconcile::handle(&reconciler, when)).await;
+        crash_point.requests_done().await;
+        if answer.is_none() {
             return true;
         }
     }

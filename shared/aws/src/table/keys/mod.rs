@@ -1,8 +1,8 @@
 //! The keys of all items. An id starts with its kind (`org_`, `inb_`, …) and contains no `#`, so ids joined
 //! by `#` are a unique key.
 //!
-//! Each noun has a file with its keys. Their names are unique among all of them, so callers do not name the
-//! file: `keys::recipient`.
+//! Each noun has a file with its keys. No two keys have the same name, so callers do not name the file:
+//! `keys::recipient`.
 //!
 //! | pk | sk | item | read by |
 //! |---|---|---|---|
