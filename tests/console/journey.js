@@ -17,10 +17,14 @@ export const [admin, ada, ben] = [users[0], ...users.filter((user) => !user.owne
 /** The idle prompt of the cloud of `make console-test`. */
 export const IDLE_PROMPT_MS = Number(process.env.LOCK_IDLE_PROMPT_SECONDS ?? 180) * 1000;
 
+/** @type {Promise<Browser> | undefined} */
+let launched;
 before(async () => {
-  browser = await launch();
+  launched = launch();
+  browser = await launched;
 });
-after(() => browser.close());
+// Of a file without a test that ONLY= selects, this hook does not wait for the one before.
+after(async () => (await launched)?.close());
 
 /** The numbers of the demo begin with +1202555. */
 let nextNumber = randomInt(2_000_000, 5_500_000);
