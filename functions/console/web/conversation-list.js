@@ -69,7 +69,7 @@ function Empty({ folder, filters }) {
 /** @param {{ q: string }} properties */
 function Search({ q }) {
   const [text, setText] = useState(q);
-  // In the task of each input: a timer of the text before would put that back.
+  // Layout effects: until a later effect ended the timer of the earlier text, it could put that text back.
   useLayoutEffect(() => {
     if (text.trim() === q) return;
     const timer = setTimeout(() => setFilter("q", text.trim() || undefined), SEARCH_PAUSE_MS);
